@@ -1,0 +1,283 @@
+"""Input pipelines: batches of augmented images as pure functions of (seed, step).
+
+Every training example has a number, its position in the endless stream of examples: step * batch + its place in the
+batch. Which image it is and how it is augmented follows from the seed and that number alone, through a counter-based
+generator (no state), so that a training resumed at step k sees what an uninterrupted one would have seen, and an image
+is augmented afresh in every epoch. Images stay in memory as uint8; whole batches are gathered and augmented at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from lesiongan.data.image_set import ImageSet
+from lesiongan.errors import UsageError
+
+# Streams of random numbers: one an independent use, part of each draw's key.
+_ORDER, _CLASS, _MEMBER, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(12)
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def classifier_batches(
+    data: ImageSet,
+    *,
+    batch: int,
+    start: int,
+    steps: int,
+    seed: int,
+    flips: bool,
+    rotations: bool,
+    colour: float = 0.0,
+    balanced: bool = False,
+) -> tf.data.Dataset:
+    """Batches `start` to `steps` - 1 of labelled images for a classifier's training.
+
+    Args:
+        data: the training images.
+        batch: images a batch; batches run across the borders of epochs, so that all have this size.
+        start, steps: the first step and the step to stop before.
+        seed: decides order and augmentation.
+        flips: mirror at random along both axes.
+        rotations: rotate by a random number of quarter turns.
+        colour: strength in [0, 1] of random brightness, contrast and saturation; 0 for none.
+        balanced: draw a class uniformly, then one of its images uniformly (with replacement); otherwise each epoch
+            is a permutation of the images.
+
+    Returns:
+        A dataset of (images float32 `[batch, size, size, 3]` in [-1, 1], labels int32 `[batch]`).
+
+    Raises:
+        UsageError: the set is empty.
+    """
+    pixels, labels, choose = _labelled(data, seed, balanced)
+
+    def make(step):
+        examples = _examples(step, batch)
+        index = choose(examples)
+        symmetry = _symmetry(examples, seed, left_right=flips, up_down=flips, turns=rotations)
+        chosen = pixels.take(index, symmetry)
+        if colour:
+            chosen = _colour(chosen, examples, seed, colour)
+        return chosen, tf.gather(labels, index)
+
+    return _dataset(make, start, steps)
+
+
+def conditional_batches(
+    data: ImageSet, *, batch: int, start: int, steps: int, seed: int, flip: bool = True, balanced: bool = False
+) -> tf.data.Dataset:
+    """Batches of labelled images for a class-conditional GAN; mirrored left-right at random if `flip`.
+
+    Arguments, form and order are those of `classifier_batches`.
+    """
+    pixels, labels, choose = _labelled(data, seed, balanced)
+
+    def make(step):
+        examples = _examples(step, batch)
+        index = choose(examples)
+        return pixels.take(index, _symmetry(examples, seed, left_right=flip)), tf.gather(labels, index)
+
+    return _dataset(make, start, steps)
+
+
+def unpaired_batches(
+    x: ImageSet,
+    y: ImageSet,
+    *,
+    size: int,
+    batch: int,
+    start: int,
+    steps: int,
+    seed: int,
+    flip: bool = True,
+    crop: bool = False,
+) -> tf.data.Dataset:
+    """Batches `start` to `steps` - 1 of the two domains of a CycleGAN.
+
+    An epoch is max(size of X, size of Y) examples. Within it X goes round in order of the epoch's shuffle, modulo its
+    size, and Y is drawn uniformly with replacement, even where it is the larger (junyanz: data/unaligned_dataset.py).
+
+    Args:
+        x, y: the domains; images of another size than asked for are resized (bicubic, antialiased).
+        size: pixels of the images given out.
+        batch: images of each domain a batch.
+        start, steps: the first step and the step to stop before.
+        seed: decides order and augmentation.
+        flip: mirror left-right at random.
+        crop: resize to size * 286 / 256 and crop at random to `size`.
+
+    Returns:
+        A dataset of (x, y), each float32 `[batch, size, size, 3]` in [-1, 1].
+
+    Raises:
+        UsageError: a domain is empty.
+    """
+    for name, domain in (("X", x), ("Y", y)):
+        if not len(domain):
+            raise UsageError(f"domain {name} of the CycleGAN holds no images; check the classes and the filter's alpha")
+    n_x, n_y = len(x), len(y)
+    epoch_length = max(n_x, n_y)
+    x_pixels, y_pixels = _Pixels(x.images), _Pixels(y.images)
+    seed_x, seed_y = _derive(seed, 0), _derive(seed, 1)  # so that x and y are augmented independently
+    resized = round(size * 286 / 256) if crop else size
+
+    def take(pixels, index, examples, seed):
+        images = _resize(pixels.take(index, _symmetry(examples, seed, left_right=flip)), resized)
+        return _random_crop(images, examples, seed, size) if crop else images
+
+    def make(step):
+        examples = _examples(step, batch)
+        x_index = _permutation((examples % epoch_length) % n_x, examples // epoch_length, n_x, seed)
+        y_index = _integers(seed, _PARTNER, examples, n_y)
+        return take(x_pixels, x_index, examples, seed_x), take(y_pixels, y_index, examples, seed_y)
+
+    return _dataset(make, start, steps)
+
+
+def evaluation_batches(images: np.ndarray, batch: int) -> tf.data.Dataset:
+    """All images in their order, as they are: uint8 `[n, s, s, 3]` -> batches float32 `[batch or less, s, s, 3]`."""
+    return tf.data.Dataset.from_tensor_slices(images).batch(batch).map(_to_unit).prefetch(2)
+
+
+def _dataset(make, start: int, steps: int) -> tf.data.Dataset:
+    # Two batches in the making keep ahead of a training step without taking its cores.
+    return tf.data.Dataset.range(start, steps).map(make, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _labelled(data: ImageSet, seed: int, balanced: bool):
+    """The images and the labels in memory, and the function from example numbers to indices."""
+    n = len(data)
+    if not n:
+        raise UsageError("there are no images to train on; check the split and the classes of the Examples")
+    pixels, labels = _Pixels(data.images), tf.constant(data.labels, tf.int32)
+    if not balanced:
+        return pixels, labels, lambda examples: _permutation(examples % n, examples // n, n, seed)
+    by_class = tf.constant(np.argsort(data.labels, kind="stable"), tf.int64)
+    _, first, counts = np.unique(np.sort(data.labels), return_index=True, return_counts=True)
+    first, counts = tf.constant(first, tf.int64), tf.constant(counts, tf.int64)
+
+    def choose(examples):
+        which = _integers(seed, _CLASS, examples, counts.shape[0])
+        return tf.gather(
+            by_class, tf.gather(first, which) + _integers(seed, _MEMBER, examples, tf.gather(counts, which))
+        )
+
+    return pixels, labels, choose
+
+
+def _examples(step: tf.Tensor, batch: int) -> tf.Tensor:
+    """The numbers of a batch's examples in the stream, int64 `[batch]`."""
+    return step * batch + tf.range(batch, dtype=tf.int64)
+
+
+# Random numbers: splitmix64 (Steele, Lea, Flood 2014) as a hash of (seed, stream, example). TensorFlow's stateless
+# generators take one seed a call, which would mean a call an image.
+
+
+def _mix(z: tf.Tensor) -> tf.Tensor:
+    shift = tf.bitwise.right_shift
+    z += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    z = tf.bitwise.bitwise_xor(z, shift(z, tf.constant(30, tf.uint64))) * tf.constant(0xBF58476D1CE4E5B9, tf.uint64)
+    z = tf.bitwise.bitwise_xor(z, shift(z, tf.constant(27, tf.uint64))) * tf.constant(0x94D049BB133111EB, tf.uint64)
+    return tf.bitwise.bitwise_xor(z, shift(z, tf.constant(31, tf.uint64)))
+
+
+def _bits(seed: int, stream: int, examples: tf.Tensor) -> tf.Tensor:
+    """Random uint64 for each example: a function of the seed, the stream and the example's number."""
+    key = _mix(_mix(tf.constant(seed % 2**64, tf.uint64)) + tf.constant(stream, tf.uint64))
+    return _mix(key + _mix(tf.cast(examples, tf.uint64)))
+
+
+def _uniform(seed: int, stream: int, examples: tf.Tensor) -> tf.Tensor:
+    """Float64 in [0, 1), one for each example."""
+    return (
+        tf.cast(tf.bitwise.right_shift(_bits(seed, stream, examples), tf.constant(11, tf.uint64)), tf.float64) / 2**53
+    )
+
+
+def _integers(seed: int, stream: int, examples: tf.Tensor, below) -> tf.Tensor:
+    """Int64 in [0, below), one for each example; `below` is a number or one for each example."""
+    return tf.cast(tf.floor(_uniform(seed, stream, examples) * tf.cast(below, tf.float64)), tf.int64)
+
+
+def _range(seed: int, stream: int, examples: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Float32 in [low, high), shaped `[n, 1, 1, 1]` to be applied to images."""
+    return tf.cast(low + (high - low) * _uniform(seed, stream, examples), tf.float32)[:, None, None, None]
+
+
+def _derive(seed: int, part: int) -> int:
+    """A seed for a part of a pipeline."""
+    return int(np.random.SeedSequence([seed % 2**64, part]).generate_state(1, np.uint64)[0])
+
+
+def _permutation(position: tf.Tensor, epoch: tf.Tensor, n: int, seed: int) -> tf.Tensor:
+    """Where `position` goes in the epoch's permutation of range(n); position and epoch are int64 `[batch]`."""
+    bits = _bits(seed, _ORDER, epoch)
+    low, high = tf.cast(bits, tf.uint32), tf.cast(tf.bitwise.right_shift(bits, tf.constant(32, tf.uint64)), tf.uint32)
+    keys = tf.stack([low, high, tf.cast(epoch, tf.uint32)], axis=1)
+    # The op itself: `tf.random.experimental.index_shuffle` cannot take a key for each index (it pads the wrong axis).
+    return tf.raw_ops.RandomIndexShuffle(index=position, seed=keys, max_index=tf.constant(n - 1, tf.int64), rounds=4)
+
+
+def _to_unit(images: tf.Tensor) -> tf.Tensor:
+    """uint8 0 to 255 -> float32 [-1, 1], as `image_set.to_unit`."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+class _Pixels:
+    """Images in memory, from which a batch is gathered and turned or mirrored in one op.
+
+    A symmetry of the square is a number: 0 to 3 are the quarter turns counter-clockwise, 4 to 7 the same after
+    mirroring left and right. Reversed slices and `tf.where` took four times as long.
+    """
+
+    def __init__(self, images: np.ndarray):
+        self.size = images.shape[1]
+        self.pixels = tf.reshape(tf.constant(images), [-1, images.shape[-1]])
+        places = np.arange(self.size**2).reshape(self.size, self.size)
+        symmetries = [np.rot90(m, turns).ravel() for m in (places, places[:, ::-1]) for turns in range(4)]
+        self.sources = tf.constant(np.stack(symmetries), tf.int64)  # [symmetry, place] -> where its pixel comes from
+
+    def take(self, index: tf.Tensor, symmetry: tf.Tensor) -> tf.Tensor:
+        """The images at `index`, each under its symmetry; float32 `[batch, size, size, 3]` in [-1, 1]."""
+        places = index[:, None] * self.size**2 + tf.gather(self.sources, symmetry)
+        images = tf.gather(self.pixels, places)
+        return _to_unit(tf.reshape(images, [index.shape[0], self.size, self.size, images.shape[-1]]))
+
+
+def _symmetry(examples, seed: int, *, left_right=False, up_down=False, turns=False) -> tf.Tensor:
+    """A random symmetry for each example, int64 `[batch]`."""
+    mirrored = _integers(seed, _FLIP_X, examples, 2 if left_right else 1)
+    turned = _integers(seed, _TURN, examples, 4 if turns else 1)
+    if up_down:  # up-down is left-right and half a turn
+        upside_down = _integers(seed, _FLIP_Y, examples, 2)
+        mirrored, turned = (mirrored + upside_down) % 2, turned + 2 * upside_down
+    return 4 * mirrored + turned % 4
+
+
+def _colour(images, examples, seed: int, strength: float) -> tf.Tensor:
+    """Brightness shifted, contrast (about the image's mean) and saturation (about grey) scaled; clipped to [-1, 1]."""
+    images += _range(seed, _BRIGHTNESS, examples, -strength, strength)
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    images = mean + (images - mean) * _range(seed, _CONTRAST, examples, 1 - strength, 1 + strength)
+    grey = tf.reduce_sum(images * tf.constant(_LUMA), axis=-1, keepdims=True)
+    images = grey + (images - grey) * _range(seed, _SATURATION, examples, 1 - strength, 1 + strength)
+    return tf.clip_by_value(images, -1.0, 1.0)
+
+
+def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Bicubic with antialiasing; clipped, since bicubic overshoots."""
+    if images.shape[1] == size and images.shape[2] == size:
+        return images
+    return tf.clip_by_value(tf.image.resize(images, [size, size], method="bicubic", antialias=True), -1.0, 1.0)
+
+
+def _random_crop(images, examples, seed: int, size: int) -> tf.Tensor:
+    """A square of `size` pixels from each image, at a place of its own."""
+    places = images.shape[1] - size + 1
+    offsets = tf.range(size, dtype=tf.int64)
+    rows = _integers(seed, _TOP, examples, places)[:, None] + offsets
+    columns = _integers(seed, _LEFT, examples, places)[:, None] + offsets
+    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

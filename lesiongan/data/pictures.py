@@ -1,0 +1,133 @@
+"""One picture, from the bytes of a file that nobody has checked to squares of the sizes that training reads.
+
+The paper (section 2) resizes with bicubic interpolation from the fully decoded image, without keeping the shape
+(`squash`). Pillow's bicubic filter widens with the scale, so it is antialiased.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lesiongan.errors import LesionganError
+
+Resize = Literal["squash", "crop", "pad"]
+
+#: Pictures smaller than this (pixels, either side) show nothing.
+MIN_SIDE = 8
+#: A header that claims more pixels is refused before anything is decoded.
+MAX_PIXELS = 100_000_000
+#: Pillow's other formats (EPS, PDF, ...) start interpreters or are never photographs.
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+
+
+class Unusable(LesionganError):
+    """A file that cannot become a picture; the message is a short reason without the file's name."""
+
+
+def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: bool = True) -> dict[int, np.ndarray]:
+    """Decodes an encoded picture and makes it a square of each size.
+
+    Args:
+        data: the file's bytes: JPEG, PNG, TIFF, BMP, WebP or GIF, whatever the file is named.
+        sizes: sides in pixels.
+        resize: `squash` (the shape is lost, as in the paper), `crop` (the largest square in the centre) or `pad` (black
+            bars).
+        exact: resize from the fully decoded image. False lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size (still at
+            least twice the largest of `sizes`), which is much faster and nearly the same.
+
+    Returns:
+        For each size uint8 `[size, size, 3]`, RGB, 0 to 255, turned upright where EXIF says so. Transparency is put on
+        white, 16-bit greyscale is scaled to 8 bits.
+
+    Raises:
+        Unusable: not a picture, damaged, animated, too small or too large.
+    """
+    if not data:
+        raise Unusable("the file is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of size and of odd metadata; sizes are checked here, and the metadata does not matter.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check(image)
+                if not exact:
+                    image.draft(None, (2 * max(sizes), 2 * max(sizes)))
+                image.load()
+                upright = _rgb(ImageOps.exif_transpose(image))
+    except (Unusable, MemoryError):
+        raise
+    except Image.UnidentifiedImageError:
+        raise Unusable("not a picture") from None
+    except Image.DecompressionBombError:
+        raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
+    except Exception as error:  # a damaged file can make a decoder raise anything
+        raise Unusable(f"damaged: {error or type(error).__name__}") from None
+    return {size: np.asarray(square(upright, size, resize)) for size in sizes}
+
+
+def from_array(array: np.ndarray, sizes: Sequence[int], resize: Resize = "squash") -> dict[int, np.ndarray]:
+    """The same for a picture that is already decoded: uint8 `[h, w, 3]` to uint8 `[size, size, 3]` for each size."""
+    image = Image.fromarray(array)
+    return {size: np.asarray(square(image, size, resize)) for size in sizes}
+
+
+def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+    """An RGB image as a square of `size` pixels, by antialiased bicubic interpolation."""
+    width, height = image.size
+    if resize == "squash" or width == height:
+        return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC)
+    if resize == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    if resize == "pad":
+        scale = size / max(width, height)
+        inner = max(1, round(width * scale)), max(1, round(height * scale))
+        canvas = Image.new("RGB", (size, size))
+        resized = image.resize(inner, Image.Resampling.BICUBIC)
+        canvas.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return canvas
+    raise ValueError(f"resize must be squash, crop or pad, got {resize!r}")
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """uint8 `[h, w, 3]` as PNG. Photographs hardly compress, so the fastest level is taken."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _check(image: Image.Image) -> None:
+    """Looks at the header only."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels ({width} x {height})")
+    if min(width, height) < MIN_SIDE:
+        raise Unusable(f"smaller than {MIN_SIDE} pixels ({width} x {height})")
+    # MPO is a camera's JPEG with a preview behind it: its first frame is the photograph.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise Unusable("more than one frame (animated)")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise Unusable("more than 16 bits a pixel")
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise Unusable("floating-point pixels")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,107 @@
+"""Metrics of one classifier from its confusion matrix and its probabilities.
+
+Conventions, those of scikit-learn with `zero_division=0`: the precision of a class that is never predicted is 0, so
+is F1 where precision and recall are 0. A class without a test image has no recall, F1 or AUC (nan), and no part in
+the means over classes (balanced accuracy, macro F1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Images by true class (rows) and predicted class (columns), int64 `[k, k]`."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def rates(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric that follows from confusion matrices, for any number of them at once.
+
+    Args:
+        confusion: `[..., k, k]`, counts or weights, true class by predicted class.
+
+    Returns:
+        `accuracy` (micro-F1, the paper's "F1 score across all classes"), `balanced_accuracy`, `macro_f1`, each `[...]`;
+        `precision`, `recall` (sensitivity), `specificity`, `f1`, each `[..., k]`.
+    """
+    confusion = np.asarray(confusion, dtype=np.float64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, said = confusion.sum(-1), confusion.sum(-2)
+    total = true.sum(-1)
+    present = true > 0
+    recall = _ratio(hits, true, np.nan)
+    f1 = np.where(present, _ratio(2 * hits, true + said, 0.0), np.nan)
+    others = total[..., None] - true
+    return {
+        "accuracy": _ratio(hits.sum(-1), total, np.nan),
+        "balanced_accuracy": _mean_of(recall, present),
+        "macro_f1": _mean_of(f1, present),
+        "precision": _ratio(hits, said, 0.0),
+        "recall": recall,
+        "specificity": _ratio(others - (said - hits), others, np.nan),
+        "f1": f1,
+    }
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """Mean gap of confidence and accuracy over `bins` equal bins of the top probability (Guo et al. 2017, eq. 3)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    # Bins are open below and closed above, as in the paper's definition.
+    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def auc(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve of each class against all others, `[k]`; nan where a class or its rest has no image."""
+    areas = np.full(probabilities.shape[1], np.nan)
+    for k in range(probabilities.shape[1]):
+        positive = labels == k
+        if positive.any() and not positive.all():
+            areas[k] = roc_auc_score(positive, probabilities[:, k])
+    return areas
+
+
+def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:
+    """All metrics of one classifier, ready for JSON (numbers that do not exist are None).
+
+    Args:
+        labels: int `[n]`.
+        probabilities: float `[n, k]`, finite.
+        classes: the k abbreviations.
+
+    Returns:
+        `accuracy`, `balanced_accuracy`, `macro_f1`, `ece`, `classes` (for each abbreviation: precision, recall,
+        specificity, f1, auc, support) and `confusion` (rows are true classes).
+    """
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
+    found = rates(confusion)
+    areas = auc(labels, probabilities)
+    per_class = {
+        name: {key: number(found[key][k]) for key in ("precision", "recall", "specificity", "f1")}
+        | {"auc": number(areas[k]), "support": int(confusion[k].sum())}
+        for k, name in enumerate(classes)
+    }
+    return {
+        **{key: number(found[key]) for key in ("accuracy", "balanced_accuracy", "macro_f1")},
+        "ece": expected_calibration_error(labels, probabilities),
+        "classes": per_class,
+        "confusion": confusion.tolist(),
+    }
+
+
+def number(value) -> float | None:
+    """A float for JSON; None for what is not finite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray, otherwise: float) -> np.ndarray:
+    top, bottom = np.broadcast_arrays(top, bottom)
+    return np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > 0)
+
+
+def _mean_of(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    return _ratio(np.where(present, values, 0.0).sum(-1), present.sum(-1).astype(np.float64), np.nan)

@@ -1,0 +1,65 @@
+"""The history of generated images that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+class ImagePool(tf.Module):
+    """A buffer of earlier generated images, in variables, so that a checkpoint holds it.
+
+    Image by image: while the pool fills, an image is stored and returned. Then, with probability 0.5, a stored image is
+    returned and the new one takes its place; else the new one is returned and not stored.
+
+    Args:
+        capacity: images kept, 50 in the reference; 0 returns what comes in.
+        shape: of one image, `(height, width, channels)`.
+    """
+
+    def __init__(self, capacity: int, shape: tuple[int, int, int], name: str | None = None):
+        super().__init__(name=name)
+        self.capacity = capacity
+        if capacity:
+            self.buffer = tf.Variable(tf.zeros((capacity, *shape)), trainable=False, name="buffer")
+            self.count = tf.Variable(0, dtype=tf.int64, trainable=False, name="count")
+
+    def state(self) -> list[tf.Variable]:
+        return [self.buffer, self.count] if self.capacity else []
+
+    def reset(self) -> None:
+        """Empties the pool, in place."""
+        for variable in self.state():
+            variable.assign(tf.zeros_like(variable))
+
+    def draw(self, count: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `query` draws for `count` images from a seed, int64 `[2]`: whether to swap, bool, and the slots, int64."""
+        coins, slots = tf.unstack(tf.random.split(seed, 2))
+        swap = tf.random.stateless_uniform([count], coins) < 0.5
+        return swap, tf.random.stateless_uniform([count], slots, maxval=self.capacity, dtype=tf.int64)
+
+    def query(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Images for the discriminator in place of those just generated, and the pool's next state.
+
+        Args:
+            images: float `[batch, height, width, channels]`, batch static.
+            seed: int64 `[2]`; the same seed and the same state give the same images.
+
+        Returns:
+            The same shape, detached.
+        """
+        images = tf.stop_gradient(images)
+        if not self.capacity:
+            return images
+        swaps, slots = (tf.unstack(draws) for draws in self.draw(images.shape[0], seed))
+        returned = []
+        for image, swap, slot in zip(tf.unstack(images), swaps, slots, strict=True):
+            filling = self.count < self.capacity
+            swap = tf.logical_and(swap, tf.logical_not(filling))
+            slot = tf.where(filling, self.count, slot)
+            old = tf.gather(self.buffer, slot)
+            # Storing the old image again is the quiet way of not storing: no branch in the graph.
+            stored = tf.where(tf.logical_or(filling, swap), image, old)
+            self.buffer.scatter_update(tf.IndexedSlices(stored[None], slot[None]))
+            self.count.assign_add(tf.cast(filling, tf.int64))
+            returned.append(tf.where(swap, old, image))
+        return tf.stack(returned)

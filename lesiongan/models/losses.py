@@ -1,0 +1,20 @@
+"""CycleGAN's losses (Zhu et al. 2017, section 3; least squares as in section 4 of it and in the reference)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:
+    """Mean of (score - target)^2 over images and patches: the LSGAN loss, target 1 for real and 0 for generated."""
+    return tf.reduce_mean(tf.math.squared_difference(scores, tf.cast(target, scores.dtype)))
+
+
+def discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """0.5 x (real towards 1 + generated towards 0); the generator's `least_squares(fake, 1)` is not halved."""
+    return 0.5 * (least_squares(real, 1.0) + least_squares(fake, 0.0))
+
+
+def l1(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference over images, pixels and channels: the cycle-consistency and the identity loss."""
+    return tf.reduce_mean(tf.abs(images - targets))

@@ -1,0 +1,124 @@
+"""fastai's Adam: momentum that moves within the compiled step, and weight decay apart from the gradient.
+
+Source: fastai, `optimizer.py` (`adam_step`, `weight_decay`); Loshchilov and Hutter 2019 for the decoupled decay.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="lesiongan")
+class FastaiAdam(keras.optimizers.Optimizer):
+    """Adam as fastai defines it; one fused kernel a variable, so that it adds little to a graph.
+
+    With t = 1, 2, ... the number of this step, rate and beta_1 those of this step:
+
+        p <- p - rate * weight_decay * p                      (variables of rank 2 and more only)
+        m <- beta_1 * m + (1 - beta_1) * g
+        v <- beta_2 * v + (1 - beta_2) * g^2
+        p <- p - rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+
+    It differs from `keras.optimizers.AdamW` in three ways: `epsilon` is added after the bias correction, `beta_1` may be a
+    schedule (Keras bakes a number into the compiled step), and biases and batch norm's scales and offsets (all variables
+    of rank 0 and 1) do not decay.
+
+    Args:
+        learning_rate: a float, or a function of `iterations` (0 in the first step) such as a `LearningRateSchedule`.
+        beta_1: likewise.
+        beta_2: decay of the squared gradients' average.
+        epsilon: added to the bias-corrected root.
+        weight_decay: decoupled; multiplied by the rate.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 1e-3,
+        beta_1: float | Callable = 0.9,
+        beta_2: float = 0.99,
+        epsilon: float = 1e-5,
+        weight_decay: float = 0.01,
+        name: str = "fastai_adam",
+        **kwargs,
+    ):
+        # Keras's own decay would reach every variable, so it is told of none.
+        kwargs.pop("weight_decay", None)
+        super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.decoupled_decay = weight_decay
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._averages, self._square_averages = self.add_optimizer_variables(variables, ["average", "square_average"])
+
+    def momentum_now(self) -> tf.Tensor:
+        """This step's beta_1, float32 scalar."""
+        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
+        return tf.convert_to_tensor(beta_1, tf.float32)
+
+    def apply(self, grads, trainable_variables=None):
+        # What is the same for all variables is computed once: a schedule a variable would be most of the step's graph.
+        step = tf.cast(self.iterations, tf.float32) + 1.0
+        rate, beta_1 = tf.cast(self.learning_rate, tf.float32), self.momentum_now()
+        beta_2_power = tf.constant(self.beta_2) ** step
+        self._now = types.SimpleNamespace(
+            rate=rate,
+            decay=rate * self.decoupled_decay,
+            beta_1=beta_1,
+            beta_1_power=beta_1**step,
+            beta_2=tf.constant(self.beta_2),
+            beta_2_power=beta_2_power,
+            # The kernel adds its epsilon to the root before the bias correction: rate * c / (sqrt(v) + c * epsilon) with
+            # c = sqrt(1 - beta_2^t) is rate / (sqrt(v / c^2) + epsilon).
+            epsilon=self.epsilon * tf.sqrt(1.0 - beta_2_power),
+        )
+        super().apply(grads, trainable_variables)
+        self._now = None
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+
+        def cast(x):
+            return tf.cast(x, variable.dtype)
+
+        now = self._now
+        if self.decoupled_decay and len(variable.shape) > 1:
+            variable.assign_sub(cast(now.decay) * variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._averages[index].value.handle,
+            v=self._square_averages[index].value.handle,
+            beta1_power=cast(now.beta_1_power),
+            beta2_power=cast(now.beta_2_power),
+            lr=cast(now.rate),
+            beta1=cast(now.beta_1),
+            beta2=cast(now.beta_2),
+            epsilon=cast(now.epsilon),
+            grad=cast(gradient),
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        serialize = keras.saving.serialize_keras_object
+        config.update(
+            beta_1=serialize(self.beta_1) if callable(self.beta_1) else self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=self.decoupled_decay,
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if isinstance(config["beta_1"], dict):
+            config["beta_1"] = keras.saving.deserialize_keras_object(config["beta_1"], custom_objects=custom_objects)
+        return super().from_config(config, custom_objects=custom_objects)

@@ -1,0 +1,100 @@
+"""What long work tells a person: plain lines, and progress with rate and time left.
+
+On a terminal progress is a live bar; in a pipe it is lines; in a pipeline step it is marked lines, which the launcher shows (as a
+live line where it stands on a terminal itself) and tells apart from what libraries print.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from absl import logging
+
+#: Set to 1 by the launcher for its steps.
+STEP_VARIABLE = "LESIONGAN_STEP"
+#: What a step's own lines start with, so that the launcher can tell them from the noise of libraries.
+LINE_MARK = "lesiongan| "
+PROGRESS_MARK = "lesiongan~ "
+_LINES_EVERY = 10.0  # seconds between two progress lines
+_STEP_EVERY = 2.0
+
+
+def say(text: str) -> None:
+    """One line of information."""
+    if os.environ.get(STEP_VARIABLE):
+        print(f"{LINE_MARK}{text}", flush=True)
+    else:
+        logging.info("%s", text)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Progress of `total` units; `update(done)` shows rate and time left.
+
+    Args:
+        label: what is going on, for example `cyclegan`.
+        total: how many units there are.
+        unit: what is counted, in the plural: `images`, `steps`.
+        start: how many were done before (a resumed work); they do not count for the rate.
+        scale: how many of `rate_unit` one unit is (images a step).
+        rate_unit: what the rate counts; `unit` by default.
+    """
+
+    def __init__(self, label: str, total: int, unit: str = "steps", start: int = 0, scale: float = 1.0, rate_unit: str = ""):
+        self.label, self.total, self.unit, self.start = label, total, unit, start
+        self.scale, self.rate_unit = scale, rate_unit or unit
+        self.begin = time.monotonic()
+        self.shown = self.begin
+        self._step = bool(os.environ.get(STEP_VARIABLE))
+        self._bar = None
+        if not self._step and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=start, desc=label, unit=f" {unit}", dynamic_ncols=True, leave=True)
+
+    def rate(self, done: int) -> float:
+        """`rate_unit` a second since the start of this process's work."""
+        return (done - self.start) * self.scale / max(time.monotonic() - self.begin, 1e-9)
+
+    def update(self, done: int, note: str = "") -> None:
+        """Shows that `done` of `total` units are done, not more often than a person can read."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self.shown < (_STEP_EVERY if self._step else _LINES_EVERY) or done >= self.total:
+            return
+        self.shown = now
+        self._line(done, note)
+
+    def _line(self, done: int, note: str) -> None:
+        rate = self.rate(done)
+        left = (self.total - done) * self.scale / rate if rate > 0 else 0.0
+        text = f"{self.label}: {done:,} of {self.total:,} {self.unit}, {rate:,.4g} {self.rate_unit}/s, {duration(left)} left"
+        text += f"  {note}" if note else ""
+        if self._step:
+            print(f"{PROGRESS_MARK}{text}", flush=True)
+        else:
+            logging.info("%s", text)
+
+    def close(self, done: int | None = None) -> None:
+        """Ends the bar, or says in one line how it went."""
+        done = self.total if done is None else done
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            self._bar.close()
+            return
+        seconds = time.monotonic() - self.begin
+        say(f"{self.label}: {done:,} {self.unit} in {duration(seconds)}, {self.rate(done):,.4g} {self.rate_unit}/s")

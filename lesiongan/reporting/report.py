@@ -1,0 +1,186 @@
+"""The report of a run: one HTML file without network or script, small enough for a mail."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from lesiongan.errors import UsageError
+from lesiongan.files import write_text
+from lesiongan.reporting import contents, pictures
+
+#: Bytes that embedded pictures may take together, so that a report stays below 2 MB.
+PICTURE_BUDGET = 1_300_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture laid out by another step: a PNG file and what it shows."""
+
+    path: str
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made from. Every field may be left out; its section then says that it is missing.
+
+    Attributes:
+        config: the resolved configuration, nested.
+        command: the command that was given.
+        date: when, as shown.
+        versions: package -> version.
+        machine: what the run says of its machine.
+        seed: the run's seed.
+        examples: folder of the Examples artifact (examples.json, examples.csv, anomalies.csv).
+        leak: numbers of the leak audit, name -> value; those in examples.json (`leak_audit`) are shown too.
+        grids: sample grids: `Picture`s, or dicts of path and caption.
+        trainings: name -> stats.jsonl (or the folder that holds it).
+        evaluation: folder of the Evaluation artifact (metrics.json).
+        rankings: figures of the Path-Rank-Filter, as `grids`.
+        image_quality: name -> a number, or {"value", "low", "high"}, or a group of such.
+        timings: (step, seconds, cached) of each step.
+        paper: show the paper's numbers beside ours, where it has the cell.
+        notes: further lines for the provenance section.
+    """
+
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    command: str = ""
+    date: str = ""
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    machine: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int | None = None
+    examples: str | Path | None = None
+    leak: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    grids: Sequence[Picture | Mapping[str, str]] = ()
+    trainings: Mapping[str, str | Path] = dataclasses.field(default_factory=dict)
+    evaluation: str | Path | None = None
+    rankings: Sequence[Picture | Mapping[str, str]] = ()
+    image_quality: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    timings: Sequence[Sequence] = ()
+    paper: bool = True
+    notes: Sequence[str] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ReportInputs:
+        """From a JSON object; an unknown key raises `UsageError`. None means left out."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [key for key in data if key not in known]
+        if unknown:
+            raise UsageError(f"unknown report input {unknown[0]!r}; known: {', '.join(known)}")
+        return cls(**{key: value for key, value in data.items() if value is not None})
+
+
+def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Mapping[str, Any] | ReportInputs) -> Path:
+    """Writes the report of a run.
+
+    Args:
+        output_html: the file.
+        pipeline: the pipeline's name; `noise_to_lesion` and `nevus_to_melanoma` have numbers in the paper.
+        title: the heading.
+        data: `ReportInputs`, or a dict of its fields.
+
+    Returns:
+        `output_html`.
+    """
+    inputs = data if isinstance(data, ReportInputs) else ReportInputs.from_dict(data)
+    examples = {"phantom": False, "isic": False, **contents.section(contents.examples, inputs.examples, "examples")}
+    # The paper's numbers mean nothing beside phantoms.
+    with_paper = inputs.paper and not examples["phantom"]
+    evaluation = contents.section(contents.evaluation, inputs.evaluation, "evaluation", pipeline, with_paper)
+    grids, rankings = _pictures(inputs.grids, inputs.rankings)
+    timings = contents.section(contents.timings, inputs.timings, "timings")
+    page = (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            title=title,
+            pipeline=pipeline,
+            inputs=inputs,
+            examples=examples,
+            leak=contents.flat({**examples.get("leak", {}), **inputs.leak}),
+            evaluation=evaluation,
+            grids=grids,
+            rankings=rankings,
+            trainings=contents.section(contents.trainings, inputs.trainings, "trainings"),
+            quality=_quality({**evaluation.get("generated", {}), **inputs.image_quality}),
+            timings=timings,
+            config=contents.flat(inputs.config),
+            machine=contents.flat(inputs.machine),
+        )
+    )
+    write_text(output_html, page)
+    return Path(output_html)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lesiongan.reporting", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "svg": Markup,
+        "duration": _duration,
+        "signed": contents.signed,
+        "p": _p_text,
+        "plain": _plain,
+    }
+    return environment
+
+
+def _pictures(*groups) -> list[list[dict]]:
+    """Each group's pictures embedded, one budget for all; a picture that is not there has no `uri`."""
+    wanted = [
+        [p if isinstance(p, Picture) else Picture(str(p["path"]), str(p.get("caption", ""))) for p in group]
+        for group in groups
+    ]
+    embedded = iter(pictures.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET))
+    return [
+        [{"caption": p.caption, "path": p.path, **(next(embedded) or {"uri": None})} for p in group] for group in wanted
+    ]
+
+
+def _quality(values: Mapping[str, Any], where: str = "") -> list[dict]:
+    """Image-quality numbers as rows, groups of numbers with the group's name before theirs."""
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and "value" in value:
+            rows.append(
+                {"name": where + key, "value": value["value"], "low": value.get("low"), "high": value.get("high")}
+            )
+        elif isinstance(value, Mapping):
+            rows += _quality(value, f"{where}{key}: ")
+        else:
+            rows.append({"name": where + key, "value": value, "low": None, "high": None})
+    return rows
+
+
+def _plain(value: Any) -> str:
+    """A number with four digits that count, anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "–" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _p_text(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

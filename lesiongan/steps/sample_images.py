@@ -1,0 +1,48 @@
+"""Generator: images from noise by the ACGAN, for the CycleGANs to learn from (X) and, from other seeds, for the classifiers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from lesiongan import serving, sheets
+from lesiongan.data import examples
+from lesiongan.generation import Generated, write
+from lesiongan.steps.step import Task
+
+_SHOWN = 8
+#: Seeds of the classifiers' images start here, those of the CycleGANs' X at 0: no image is in both sets.
+_FRESH = 1 << 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    classes: tuple[str, ...] = ()  # the classes to sample; empty: all
+    largest: int = 0  # images that the largest cell adds, over all classes
+    sizes: tuple[int, ...] = ()  # pixels at which the images are stored
+
+
+def run(task: Task) -> dict:
+    """Inputs: `examples`, `model` (`acgan`). Outputs: `references` (X of the CycleGANs), `generated`."""
+    acgan = serving.load(task.inputs["model"] / "acgan")
+    taxonomy, sizes = acgan.taxonomy, sorted({*task.options.sizes, acgan.size})
+    classes = task.options.classes or taxonomy.classes
+    counts = examples.read_info(task.inputs["examples"])["counts"]["train"]
+    each = math.ceil(task.options.largest / len(classes))
+    references = _sample(acgan, {c: counts[c] for c in classes}, task.seed, 0)
+    fresh = _sample(acgan, {c: each for c in classes}, task.seed, _FRESH)
+    write(task.outputs["references"] / "acgan", references, acgan.record, sizes, alpha="")
+    write(task.outputs["generated"] / "acgan", fresh, acgan.record, sizes, alpha="")
+    rows = [fresh.images[fresh.labels == taxonomy.index(c)][:_SHOWN] for c in classes]
+    sheets.save(sheets.contact_sheet(rows, classes), task.outputs["generated"] / "acgan.png")
+    return {"references": len(references.images), "generated": len(fresh.images)}
+
+
+def _sample(acgan, counts: dict[str, int], seed: int, first: int) -> Generated:
+    labels = np.concatenate([np.full(n, acgan.taxonomy.index(c), np.int32) for c, n in counts.items()])
+    seeds = np.concatenate([np.arange(n, dtype=np.int64) for n in counts.values()])
+    # one stream of seeds a run and class: the same (run seed, class, number) is the same image wherever it is made
+    seeds += first + (seed % 1024 << 40) + (labels.astype(np.int64) << 33)
+    return Generated(acgan.sample(labels, seeds), labels, seeds, tuple("" for _ in seeds))

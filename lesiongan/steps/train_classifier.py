@@ -1,0 +1,48 @@
+"""Trainer: the lesion classifier on real images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from lesiongan import serving
+from lesiongan.config import ClassifierConfig
+from lesiongan.data import examples
+from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.step import Task
+from lesiongan.training.classifier import train_classifier
+
+#: The whole state of the trained classifier, from which an experiment's cells can go on.
+STATE = "state.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    classifier: ClassifierConfig = ClassifierConfig()
+
+
+def run(task: Task) -> dict:
+    """Inputs: `examples`. Outputs: `model` (a model named `classifier`), `model_run`."""
+    config, taxonomy = task.options.classifier, examples.taxonomy(task.inputs["examples"])
+    train = examples.load(task.inputs["examples"], config.size, "train")
+    validation = examples.load(task.inputs["examples"], config.size, "validation")
+    model, summary = train_classifier(
+        config, train, validation, num_classes=len(taxonomy), run_dir=task.run_dir / "run", seed=task.seed
+    )
+    directory = task.outputs["model"] / "classifier"
+    details = {"config": dataclasses.asdict(config), "seed": task.seed, "validation": summary}
+    serving.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
+    save_state(model, directory / STATE)
+    keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")
+    return {"images": len(train), **summary}
+
+
+def save_state(model, path: Path) -> None:
+    np.savez(path, *model.get_state())
+
+
+def load_state(path: Path) -> list[np.ndarray]:
+    with np.load(path) as data:
+        return [data[f"arr_{i}"] for i in range(len(data.files))]

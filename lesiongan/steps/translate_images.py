@@ -1,0 +1,87 @@
+"""Generator: nevi as melanomas, or the ACGAN's images refined, by each of the trained CycleGANs."""
+
+from __future__ import annotations
+
+import dataclasses
+import numpy as np
+
+from lesiongan import model_artifact, serving, sheets
+from lesiongan.data import examples
+from lesiongan.data.image_set import ImageSet
+from lesiongan.errors import UsageError
+from lesiongan.generation import Generated, write
+from lesiongan.grid import nested_order
+from lesiongan.progress import Progress
+from lesiongan.steps.step import Task
+
+_SHOWN = 10
+_CHUNK = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    largest: int = 0  # images that the largest cell of an alpha adds; experiment 2
+    sizes: tuple[int, ...] = ()
+
+
+def run(task: Task) -> dict:
+    """Inputs: `examples`, `model`, `generated` (experiment 1: the ACGAN's fresh images). Outputs: `generated`."""
+    sheet: dict[str, list] = {}
+    count, moved = 0, []
+    artifact = task.inputs["model"]
+    for name in model_artifact.names(artifact):
+        model = serving.load(artifact / name)
+        x = _sources(task, model)
+        images = _translate(model, x, name)
+        label = model.taxonomy.index(model.record.get("target") or model.record["class"])
+        generated = Generated(images, np.full(len(x), label, np.int32), np.zeros(len(x), np.int64), x.ids)
+        sizes = sorted({*task.options.sizes, model.size})
+        write(task.outputs["generated"] / name, generated, model.record, sizes, model.record.get("alpha", ""))
+        count += len(images)
+        moved.append(float(np.abs(images.astype(np.int16) - x.images).mean()) / 127.5)
+        _show(task, sheet, model, x, images)
+    if "class" not in model.record:  # the real ones below all alphas
+        real = f"real {model.record['target']}"
+        sheet[real] = sheet.pop(real)
+    sheets.save(sheets.contact_sheet(list(sheet.values()), list(sheet)), task.outputs["generated"] / "cyclegan.png")
+    return {"generated": count, "mean_change": float(np.mean(moved))}
+
+
+def _sources(task: Task, model: serving.Served) -> ImageSet:
+    record = model.record
+    if "class" in record:
+        images = examples.load(task.inputs["generated"] / "acgan", model.size, "train")
+        return images.of_class(model.taxonomy.index(record["class"]))
+    images = examples.load(task.inputs["examples"], model.size, "train", classes=[record["source"]])
+    if len(images) < task.options.largest:
+        raise UsageError(
+            f"the largest cell adds {task.options.largest:,} images, but there are only {len(images):,} training images of "
+            f"{record['source']} to make them from; lower --set nevus_to_melanoma.amounts"
+        )
+    # sorted by id first, so that the order depends on the images and the seed, not on how they lie on disk
+    by_id = sorted(range(len(images)), key=lambda i: images.ids[i])
+    return images.take([by_id[i] for i in nested_order(len(images), task.seed)[: task.options.largest]])
+
+
+def _translate(model: serving.Served, x: ImageSet, name: str) -> np.ndarray:
+    progress = Progress(f"translate {name}", len(x), "images")
+    parts = []
+    for begin in range(0, len(x), _CHUNK):
+        parts.append(model.translate(x.images[begin : begin + _CHUNK]))
+        progress.update(min(begin + _CHUNK, len(x)))
+    progress.close()
+    return np.concatenate(parts)
+
+
+def _show(task: Task, sheet: dict[str, list], model: serving.Served, x: ImageSet, images: np.ndarray) -> None:
+    """Fig. 8: nevi, and below each its melanoma at each alpha; Fig. 7: real, ACGAN and ACGAN + CycleGAN, class by class."""
+    record = model.record
+    abbreviation = record.get("target") or record["class"]
+    real = examples.load(task.inputs["examples"], model.size, "train", classes=[abbreviation])
+    if "class" in record:
+        sheet[f"{abbreviation} ACGAN"] = list(x.images[:_SHOWN])
+        sheet[f"{abbreviation} + CycleGAN"] = list(images[:_SHOWN])
+    else:
+        sheet.setdefault(f"{record['source']} (source)", list(x.images[:_SHOWN]))
+        sheet[f"{abbreviation}, alpha {record['alpha']:g}"] = list(images[:_SHOWN])
+    sheet.setdefault(f"real {abbreviation}", list(real.images[:_SHOWN]))

@@ -1,0 +1,1 @@
+"""Schedules, the learning-rate finder, and the loop that trains, saves and resumes."""

@@ -1,0 +1,251 @@
+"""The two pipelines, each written once. `place(task, kind)` is all that an engine adds: on a cluster GPUs, memory, retries and
+volumes; on one machine nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kfp import dsl
+
+from components.evaluator import evaluator, reporter
+from components.example_gen import example_gen
+from components.filter import path_rank_filter
+from components.generator import sample_images, translate_images
+from components.infra_validator import infra_validator
+from components.pusher import pusher
+from components.trainer import train_acgan, train_classifier, train_cyclegan, train_grid
+from lesiongan.config import Config
+
+#: `place(task, kind)`, kind being `data`, `train`, `generate`, `evaluate` or `light`.
+Place = Callable[[dsl.PipelineTask, str], Any]
+NAMES = ("nevus-to-melanoma", "noise-to-lesion")
+
+
+def anywhere(task: dsl.PipelineTask, kind: str) -> None:
+    """Places nothing: one machine."""
+
+
+def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0, **defaults):
+    """Experiment 2: classifier -> Path-Rank-Filter -> a CycleGAN an alpha -> synthetic melanomas -> classifiers -> report.
+
+    Args:
+        config: the whole configuration; grids are fixed here.
+        place: puts a task on the engine's machines.
+        group: alphas that share a training task; 0: all of them (one process, one compilation).
+        defaults: of the pipeline's parameters `data`, `fingerprint`, `seed`, `work_dir`, `models_dir`.
+    """
+    experiment = config.nevus_to_melanoma
+    sizes = {config.classifier.size, config.cyclegan.size}
+    given = {"source": experiment.source, "target": experiment.target, "cyclegan": config.cyclegan}
+    jobs = [_options(**given, alphas=part) for part in _groups(experiment.alphas, group)]
+
+    @dsl.pipeline(name="nevus-to-melanoma", description=nevus_to_melanoma.__doc__.splitlines()[0])
+    def pipeline(
+        data: str = defaults.get("data", "phantoms"),
+        fingerprint: str = defaults.get("fingerprint", ""),
+        seed: int = defaults.get("seed", 0),
+        work_dir: str = defaults.get("work_dir", "/work"),
+        models_dir: str = defaults.get("models_dir", "saved_models"),
+    ):
+        common = {"seed": seed, "work_dir": work_dir}
+        examples, classifier = _real(config, sizes, place, data, fingerprint, common)
+        selected = path_rank_filter(
+            options=_options(target=experiment.target, alphas=experiment.alphas),
+            examples=examples,
+            model=classifier.outputs["model"],
+            **common,
+        )
+        place(selected, "generate")
+        with dsl.ParallelFor(jobs, parallelism=1) as job:
+            trained = train_cyclegan(options=job, examples=examples, selection=selected.outputs["selection"], **common)
+            place(trained, "train")
+            made = translate_images(
+                options=_options(largest=max(experiment.amounts), sizes=[config.classifier.size]),
+                examples=examples,
+                model=trained.outputs["model"],
+                **common,
+            )
+            place(made, "generate")
+        _results(
+            config,
+            "nevus_to_melanoma",
+            place,
+            common,
+            models_dir,
+            examples=examples,
+            classifier=classifier,
+            models=dsl.Collected(trained.outputs["model"]),
+            runs=dsl.Collected(trained.outputs["model_run"]),
+            generated=dsl.Collected(made.outputs["generated"]),
+            selection=selected.outputs["selection"],
+        )
+
+    return pipeline
+
+
+def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = anywhere, group: int = 0, **defaults):
+    """Experiment 1: ACGAN -> its images -> a CycleGAN a class -> refined images -> classifiers -> report.
+
+    Args as for `nevus_to_melanoma`; `classes`: the data's classes, all of which get a CycleGAN unless the configuration names some.
+    """
+    experiment = config.noise_to_lesion
+    classes = tuple(experiment.classes or classes)
+    sizes = {config.classifier.size, config.acgan.size, config.cyclegan.size}
+    given = {"cyclegan": config.cyclegan, "with_validation": experiment.with_validation}
+    jobs = [_options(**given, classes=part) for part in _groups(classes, group)]
+
+    @dsl.pipeline(name="noise-to-lesion", description=noise_to_lesion.__doc__.splitlines()[0])
+    def pipeline(
+        data: str = defaults.get("data", "phantoms"),
+        fingerprint: str = defaults.get("fingerprint", ""),
+        seed: int = defaults.get("seed", 0),
+        work_dir: str = defaults.get("work_dir", "/work"),
+        models_dir: str = defaults.get("models_dir", "saved_models"),
+    ):
+        common = {"seed": seed, "work_dir": work_dir}
+        examples, classifier = _real(config, sizes, place, data, fingerprint, common)
+        acgan = train_acgan(
+            options=_options(acgan=config.acgan, with_validation=experiment.with_validation), examples=examples, **common
+        )
+        place(acgan, "train")
+        sampled = sample_images(
+            options=_options(
+                classes=classes, largest=max(experiment.amounts), sizes=[config.cyclegan.size, config.classifier.size]
+            ),
+            examples=examples,
+            model=acgan.outputs["model"],
+            **common,
+        )
+        place(sampled, "generate")
+        with dsl.ParallelFor(jobs, parallelism=1) as job:
+            trained = train_cyclegan(options=job, examples=examples, generated=sampled.outputs["references"], **common)
+            place(trained, "train")
+            made = translate_images(
+                options=_options(sizes=[config.classifier.size]),
+                examples=examples,
+                model=trained.outputs["model"],
+                sampled=sampled.outputs["generated"],
+                **common,
+            )
+            place(made, "generate")
+        _results(
+            config,
+            "noise_to_lesion",
+            place,
+            common,
+            models_dir,
+            examples=examples,
+            classifier=classifier,
+            models=dsl.Collected(trained.outputs["model"]),
+            runs=dsl.Collected(trained.outputs["model_run"]),
+            generated=dsl.Collected(made.outputs["generated"]),
+            acgan=acgan,
+            sampled=sampled.outputs["generated"],
+        )
+
+    return pipeline
+
+
+def _real(config: Config, sizes: set[int], place: Place, data, fingerprint, common: dict):
+    """What both pipelines begin with: Examples, and the classifier that judges."""
+    ingested = example_gen(
+        data=data, fingerprint=fingerprint, options=_options(data=config.data, sizes=sorted(sizes)), **common
+    )
+    place(ingested, "data")
+    examples = ingested.outputs["examples"]
+    classifier = train_classifier(options=_options(classifier=config.classifier), examples=examples, **common)
+    place(classifier, "train")
+    return examples, classifier
+
+
+def _results(
+    config: Config,
+    experiment: str,
+    place: Place,
+    common: dict,
+    models_dir,
+    *,
+    examples,
+    classifier,
+    models,
+    runs,
+    generated,
+    selection=None,
+    acgan=None,
+    sampled=None,
+):
+    """What both pipelines end with: classifiers, Evaluator, report, InfraValidator, Pusher."""
+    more = {} if sampled is None else {"sampled": sampled}
+    acgan_model = {} if acgan is None else {"acgan": acgan.outputs["model"]}
+    grid = train_grid(
+        options=_options(
+            experiment=experiment,
+            classifier=config.classifier,
+            grid=config.grid,
+            **{experiment: getattr(config, experiment)},
+        ),
+        examples=examples,
+        classifier=classifier.outputs["model"],
+        generated=generated,
+        **more,
+        **common,
+    )
+    place(grid, "train")
+    target = {"target": config.nevus_to_melanoma.target} if experiment == "nevus_to_melanoma" else {}
+    evaluated = evaluator(
+        options=_options(evaluation=config.evaluation, **target),
+        examples=examples,
+        predictions=grid.outputs["predictions"],
+        classifier=classifier.outputs["model"],
+        generated=generated,
+        **more,
+        **common,
+    )
+    place(evaluated, "evaluate")
+    report = reporter(
+        options=_options(experiment=experiment, config=config),
+        examples=examples,
+        classifier_run=classifier.outputs["model_run"],
+        gan_runs=runs,
+        generated=generated,
+        grid_run=grid.outputs["model_run"],
+        predictions=grid.outputs["predictions"],
+        evaluation=evaluated.outputs["evaluation"],
+        blessing=evaluated.outputs["blessing"],
+        **({} if selection is None else {"selection": selection}),
+        **({} if acgan is None else {"acgan_run": acgan.outputs["model_run"]}),
+        **more,
+        **common,
+    )
+    place(report, "light")
+    served = infra_validator(
+        options="{}", classifier=classifier.outputs["model"], models=models, **acgan_model, **common
+    )
+    place(served, "evaluate")
+    pushed = pusher(
+        options=_options(prefix=f"{experiment.replace('_', '-')}-"),
+        models_dir=models_dir,
+        classifier=classifier.outputs["model"],
+        models=models,
+        blessing=evaluated.outputs["blessing"],
+        infra_blessing=served.outputs["blessing"],
+        **acgan_model,
+        **common,
+    )
+    place(pushed, "light")
+
+
+def _groups(items: Sequence, size: int) -> list[tuple]:
+    """Items in groups of `size`; 0: one group of all."""
+    items = tuple(items)
+    return [items[i : i + size] for i in range(0, len(items), size)] if size else [items]
+
+
+def _options(**values) -> str:
+    """A step's options as canonical JSON (a part of its cache key)."""
+    plain = {k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in values.items()}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))

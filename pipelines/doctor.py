@@ -1,0 +1,59 @@
+"""`lesiongan doctor`: versions, devices, memory, and what is missing, with what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+
+from lesiongan import __version__
+
+_PACKAGES = ("keras", "tensorflow-datasets", "kfp", "kfp-kubernetes", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "absl-py")
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
+_MEMORY_NEEDED = 4e9  # bytes, for the demo
+_DISK_NEEDED = 2e9
+
+
+def examine() -> tuple[list[str], bool]:
+    """Lines for a person, and whether a run could start."""
+    problems = []
+    lines = [f"lesiongan {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"]
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        problems.append("Python 3.11 to 3.13 is supported: make the virtual environment with one of them")
+    versions = {name: _version(name) for name in (*_TENSORFLOW, *_PACKAGES)}
+    lines += [f"  {name:<22}{version}" for name, version in versions.items() if version]
+    missing = [name for name in _PACKAGES if not versions[name]]
+    if missing:
+        problems.append(f"missing: {', '.join(missing)}; pip install lesiongan again")
+    if not any(versions[name] for name in _TENSORFLOW):
+        problems.append("TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU")
+    elif all(versions[name] for name in _TENSORFLOW):
+        problems.append("tensorflow and tensorflow-cpu overwrite each other: uninstall both, then install one of them")
+    else:
+        lines.append(f"devices: {_devices()}")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lines.append(f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, free disk here: {shutil.disk_usage('.').free / 1e9:.1f} GB")
+    if memory < _MEMORY_NEEDED:
+        problems.append(f"the demo takes up to {_MEMORY_NEEDED / 1e9:.0f} GB of memory")
+    if shutil.disk_usage(".").free < _DISK_NEEDED:
+        problems.append(f"less than {_DISK_NEEDED / 1e9:.0f} GB of disk are free here")
+    lines += [f"problem: {text}" for text in problems] or ["all well"]
+    return lines, not problems
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _devices() -> str:
+    try:
+        import tensorflow as tf
+
+        return ", ".join(device.device_type for device in tf.config.list_physical_devices())
+    except Exception as error:  # a broken installation is what doctor is for
+        return f"TensorFlow does not start: {type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,272 @@
+"""Runs a pipeline on this machine with kfp's local engine: steps as subprocesses, finished ones from the cache.
+
+kfp's engine is used as it is; three of its functions are wrapped while a pipeline runs (`_observed`), to learn which task runs,
+which came from the cache, and, for a dry run, what would run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kfp import dsl, local
+from kfp.local import cache as kfp_cache
+from kfp.local import status as kfp_status
+from kfp.local import task_dispatcher
+from kfp.local.orchestrator import task_executor
+
+from lesiongan.errors import ExitCode, LesionganError
+from lesiongan.files import read_json
+from lesiongan.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
+from lesiongan.steps.step import ERROR_VARIABLE, LAUNCHER_VARIABLE, lineage_path
+from pipelines.workdir import RunRecord
+
+_TAIL = 15  # lines of a step's log that are shown where it failed without saying why
+
+
+class StepFailed(LesionganError):
+    """A step said why it failed; its exit code is the run's."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = ExitCode(exit_code)
+
+
+def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
+    """Runs a pipeline to its end.
+
+    Args:
+        pipeline: what `pipelines.definitions` built.
+        name: the pipeline's name.
+        workdir: held by the caller (`pipelines.workdir.held`).
+        facts: what the run's record says besides: configuration, command, version.
+
+    Raises:
+        StepFailed: a step failed; the message is the step's own line.
+    """
+    record = RunRecord(workdir, name, **facts)
+    watch = _Watch(workdir, name, record)
+    try:
+        with _environment(workdir), _engine(workdir / "artifacts", workdir / "cache"), _observed(watch), watch.output():
+            pipeline()
+    except KeyboardInterrupt:
+        record.finish("interrupted")
+        raise
+    except RuntimeError as error:  # what kfp raises for a failed task
+        failure = watch.failure()
+        record.finish("failed", error=str(failure))
+        raise failure from error
+    report = watch.outputs.get("reporter", {}).get("report")
+    if report:
+        target = workdir / f"report-{name}.html"
+        shutil.copyfile(report, target)
+        record.finish("done", report=str(target))
+    else:
+        record.finish("done")
+    return record
+
+
+def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
+    """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the workdir."""
+    watch = _Plan()
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = workdir / "cache" if (workdir / "cache").is_dir() else Path(scratch) / "cache"
+        with _engine(workdir / "artifacts", cache), _observed(watch), contextlib.redirect_stdout(io.StringIO()):
+            pipeline()
+    return watch.steps
+
+
+@contextlib.contextmanager
+def _environment(workdir: Path) -> Iterator[None]:
+    """What steps inherit: they end with this process, say why they fail, and keep their libraries quiet."""
+    changed = {
+        STEP_VARIABLE: "1",
+        LAUNCHER_VARIABLE: str(os.getpid()),
+        ERROR_VARIABLE: str(workdir / "error.json"),
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+    }
+    before = {key: os.environ.get(key) for key in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None) if value is None else os.environ.update({key: value})
+
+
+@contextlib.contextmanager
+def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    root.handlers[:] = [logging.NullHandler()]  # kfp logs to the root logger; the watch tells a person instead
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            local.init(
+                local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), enable_caching=True, cache_root=str(cache)
+            )
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _observed(watch) -> Iterator[None]:
+    """Tells `watch` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs, ok)`."""
+    execute, dispatch, put = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation, None
+
+    def observed_execute(*args, **kwargs):
+        task = kwargs["task_name"]
+        if kwargs["fail_stack"]:  # after a failure kfp would still run whatever does not depend on it
+            return {}, kfp_status.Status.FAILURE
+        watch.begin(task)
+        outputs, status = execute(*args, **kwargs)
+        watch.end(task, outputs, status == kfp_status.Status.SUCCESS)
+        return outputs, status
+
+    def observed_dispatch(*args, **kwargs):
+        return watch.dispatch(dispatch, *args, **kwargs)
+
+    task_executor.execute_single_task = observed_execute
+    task_dispatcher.run_single_task_implementation = observed_dispatch
+    if watch.dry:
+        put, kfp_cache.LocalCache.put = kfp_cache.LocalCache.put, lambda self, key, outputs: None
+    try:
+        yield
+    finally:
+        task_executor.execute_single_task = execute
+        task_dispatcher.run_single_task_implementation = dispatch
+        if put is not None:
+            kfp_cache.LocalCache.put = put
+
+
+class _Plan:
+    """Runs nothing: every task that is not cached gets outputs that nobody has, so that what follows is not cached either."""
+
+    dry = True
+
+    def __init__(self):
+        self.steps: list[tuple[str, bool]] = []
+        self.cached = True
+
+    def begin(self, task: str) -> None:
+        self.cached = True
+
+    def dispatch(self, original, *args, component_spec, **kwargs):
+        self.cached = False
+        names = component_spec.output_definitions.artifacts
+        return {n: dsl.Artifact(name=n, uri=f"/nowhere/{uuid.uuid4()}") for n in names}, kfp_status.Status.SUCCESS
+
+    def end(self, task: str, outputs: dict, ok: bool) -> None:
+        self.steps.append((task, self.cached))
+
+
+class _Watch:
+    """Follows a real run: says which step runs, passes the steps' own lines on, keeps the rest in log files."""
+
+    dry = False
+
+    def __init__(self, workdir: Path, pipeline: str, record: RunRecord):
+        self.workdir, self.record, self.logs = workdir, record, workdir / "logs" / pipeline
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.outputs: dict[str, dict[str, str]] = {}
+        self.task, self.cached, self.began, self.counts = "", True, 0.0, {}
+        self.screen = sys.stdout
+        self.live = self.screen.isatty()
+        self.log = None
+        self.error = workdir / "error.json"
+        self.error.unlink(missing_ok=True)
+
+    def begin(self, task: str) -> None:
+        # the same task name comes again in each turn of a loop
+        self.counts[task] = self.counts.get(task, 0) + 1
+        self.task = task if self.counts[task] == 1 else f"{task}-{self.counts[task]}"
+        self.cached, self.began = True, time.time()
+
+    def dispatch(self, original, *args, **kwargs):
+        self.cached = False
+        self.say(f"[{self.task}]")
+        self.record.step(self.task, status="running")
+        with (self.logs / f"{self.task}.log").open("w", encoding="utf-8") as self.log:
+            result = original(*args, **kwargs)
+        self.log = None
+        return result
+
+    def end(self, task: str, outputs: dict, ok: bool) -> None:
+        seconds = time.time() - self.began
+        paths = {key: value.uri for key, value in outputs.items() if isinstance(value, dsl.Artifact)}
+        self.outputs[self.task] = paths
+        if not ok:
+            self.record.step(self.task, status="failed", seconds=round(seconds, 1), error=str(self.failure()))
+        elif self.cached:
+            lineage = [lineage_path(Path(p)) for p in paths.values()]
+            took = next((read_json(p)["seconds"] for p in lineage if p.exists()), 0.0)
+            self.record.step(self.task, status="cached", seconds=took, outputs=paths)
+            self.say(f"[{self.task}] cached")
+        else:
+            self.record.step(self.task, status="done", seconds=round(seconds, 1), outputs=paths)
+            self.say(f"[{self.task}] done in {duration(seconds)}")
+
+    def failure(self) -> StepFailed:
+        """What the step that failed said, in one line."""
+        if self.error.exists():
+            said = read_json(self.error)
+            where = "" if said["expected"] else f" (log: {self.logs / (self.task + '.log')})"
+            return StepFailed(f"{said['message']}{where}", said["exit_code"])
+        path = self.logs / f"{self.task}.log"
+        tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:] if path.exists() else []
+        for line in tail:
+            print(f"    {line}", file=sys.stderr)
+        text = f"step {self.task} ended without saying why; killed, or out of memory? Log: {path}; the same command goes on from here"
+        return StepFailed(text, ExitCode.FAILED)
+
+    def say(self, text: str, live: bool = False) -> None:
+        end = "" if live and self.live else "\n"
+        start = "\r\033[K" if self.live else ""
+        print(f"{start}{text}", end=end, file=self.screen, flush=True)
+
+    @contextlib.contextmanager
+    def output(self) -> Iterator[None]:
+        """Takes what kfp prints (its own log, and every line of a step)."""
+        with contextlib.redirect_stdout(_Lines(self._line)):
+            yield
+
+    def _line(self, line: str) -> None:
+        text = line.strip()
+        if text.startswith(LINE_MARK):
+            self.say("  " + text[len(LINE_MARK) :])
+        elif text.startswith(PROGRESS_MARK):
+            self.say("  " + text[len(PROGRESS_MARK) :], live=True)
+        if self.log is not None:
+            self.log.write(line + "\n")
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that hands on whole lines."""
+
+    def __init__(self, take: Callable[[str], None]):
+        self.take, self.rest = take, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.take(line)
+        return len(text)
+
+    def flush(self) -> None:
+        pass

@@ -1,0 +1,156 @@
+"""Presets: a recipe (what the algorithm is) and a scale (how large), with the command, the time and the result to expect."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from lesiongan import config as options
+from lesiongan.config import Config
+from lesiongan.errors import UsageError
+
+Recipe = Literal["paper", "best"]
+
+
+def demo(recipe: Recipe = "best") -> Config:
+    """First run and tests: both pipelines on phantoms at 32 and 64 px.
+
+    Command: `lesiongan demo`. Time: about 4 minutes on 2 cores. Expect a report a pipeline; the numbers say that the machinery
+    works, nothing of skin.
+    """
+    base = _recipe(recipe)
+    return dataclasses.replace(
+        base,
+        scale="demo",
+        data=dataclasses.replace(base.data, phantoms=1600, phantom_size=64),
+        classifier=dataclasses.replace(base.classifier, size=64, batch=32, images=3200, learning_rate=3e-3, weights="none"),
+        acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=16_000, width=0.5),
+        cyclegan=dataclasses.replace(
+            base.cyclegan, size=64, blocks=2, filters=16, discriminator_filters=16, batch=4, images=1200
+        ),
+        nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.5, 1.0), amounts=(100, 200)),
+        noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "NV"), amounts=(100, 200)),
+        grid=options.GridConfig(seeds=2, warm_start=True, images=640, learning_rate=5e-4),
+        evaluation=options.EvaluationConfig(resamples=1000),
+    )
+
+
+def small(recipe: Recipe = "best") -> Config:
+    """Real results without a GPU, at 64 px.
+
+    Command: `lesiongan run nevus-to-melanoma --preset small --data ISIC_2019`. Time: hours on 2 cores; budgets are options
+    (`--set cyclegan.images=7000`).
+    """
+    base = _recipe(recipe)
+    return dataclasses.replace(
+        base,
+        scale="small",
+        classifier=dataclasses.replace(base.classifier, size=64, batch=32, images=60_000, learning_rate=2e-3, weights="none"),
+        acgan=dataclasses.replace(base.acgan, size=64, batch=64, images=200_000),
+        cyclegan=dataclasses.replace(
+            base.cyclegan, size=64, blocks=6, filters=32, discriminator_filters=32, batch=4, images=30_000
+        ),
+        nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
+        noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
+        grid=options.GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=5e-4),
+    )
+
+
+def paper(recipe: Recipe = "paper") -> Config:
+    """The paper: ALL of it, 128 and 256 px, ImageNet weights, 11 and 32 classifiers.
+
+    Command: `lesiongan run noise-to-lesion --preset paper --data ISIC_2019`. Time: weeks on one GPU.
+    """
+    return dataclasses.replace(_recipe(recipe), scale="full")
+
+
+def best(recipe: Recipe = "best") -> Config:
+    """What a user with a GPU should run today.
+
+    Command: `lesiongan run nevus-to-melanoma --preset best --data FOLDER`. Time: days on one GPU.
+    """
+    base = _recipe(recipe)
+    return dataclasses.replace(base, scale="full", grid=dataclasses.replace(base.grid, seeds=3))
+
+
+PRESETS = {"demo": demo, "small": small, "paper": paper, "best": best}
+
+
+def resolve(
+    preset: str, *, recipe: str | None = None, config_file: str | None = None, assignments: Sequence[str] = ()
+) -> Config:
+    """The whole configuration: preset, then the TOML file, then `key=value` assignments.
+
+    Raises:
+        UsageError: unknown preset, recipe or key, a wrong value, an unreadable file, or values that do not fit together.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
+    if recipe not in (None, "paper", "best"):
+        raise UsageError(f"unknown recipe {recipe!r}; there are paper and best")
+    config = PRESETS[preset](recipe) if recipe else PRESETS[preset]()
+    if config_file:
+        try:
+            data = tomllib.loads(Path(config_file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"--config {config_file}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"--config {config_file}: not TOML: {error}") from None
+        config = options.update(config, data)
+    for assignment in assignments:
+        config = options.assign(config, assignment)
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """Raises `UsageError` where values cannot work or do not fit together."""
+    positive = {
+        "classifier.size": config.classifier.size,
+        "classifier.batch": config.classifier.batch,
+        "acgan.batch": config.acgan.batch,
+        "cyclegan.batch": config.cyclegan.batch,
+        "cyclegan.filters": config.cyclegan.filters,
+        "grid.seeds": config.grid.seeds,
+    }
+    for name, value in positive.items():
+        if value < 1:
+            raise UsageError(f"option {name!r}: {value} is not positive")
+    if config.acgan.size not in (32, 64, 128, 256):
+        raise UsageError(f"option 'acgan.size': {config.acgan.size} is none of 32, 64, 128, 256")
+    if config.cyclegan.size < 32 or config.cyclegan.size % 4:
+        raise UsageError(f"option 'cyclegan.size': {config.cyclegan.size} is not a multiple of 4 from 32 on")
+    for alpha in config.nevus_to_melanoma.alphas:
+        if not 0.0 < alpha <= 1.0:
+            raise UsageError(f"option 'nevus_to_melanoma.alphas': {alpha:g} is not above 0 and at most 1")
+    for name in ("nevus_to_melanoma", "noise_to_lesion"):
+        amounts = getattr(config, name).amounts
+        if not amounts or min(amounts) < 1:
+            raise UsageError(f"option '{name}.amounts': give at least one positive number of images, got {amounts}")
+    if not config.nevus_to_melanoma.alphas:
+        raise UsageError("option 'nevus_to_melanoma.alphas': give at least one alpha")
+    if config.data.validation <= 0 or config.data.test <= 0 or config.data.validation + config.data.test >= 1:
+        raise UsageError("options 'data.validation' and 'data.test': both must be above 0 and together below 1")
+
+
+def _recipe(recipe: Recipe) -> Config:
+    if recipe == "paper":
+        return Config(
+            recipe="paper",
+            scale="full",
+            data=options.DataConfig(split="by_image", exact_resize=True),
+            classifier=options.ClassifierConfig(weights="imagenet", find_learning_rate=True),
+            noise_to_lesion=options.NoiseToLesionConfig(with_validation=True),
+            grid=options.GridConfig(budget="equal_epochs"),
+        )
+    return Config(
+        recipe="best",
+        scale="full",
+        data=options.DataConfig(split="by_lesion", exact_resize=False),
+        classifier=options.ClassifierConfig(weights="imagenet"),
+        acgan=options.ACGANConfig(ema=0.999, balanced=True, augment=True),
+        cyclegan=options.CycleGANConfig(identity=0.5, ema=0.999, upsampling="resize"),
+    )

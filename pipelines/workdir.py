@@ -1,0 +1,145 @@
+"""A run's folder: one writer at a time, a record of each pipeline's run, and what `lesiongan status` tells of them.
+
+    workdir/
+      lock                      the process that runs (flock)
+      runs/<pipeline>.json      the record of the last run of a pipeline: steps, times, outputs, configuration
+      logs/<pipeline>/<step>.log
+      artifacts/                kfp's pipeline root
+      cache/                    kfp's cache of finished steps
+      work/<step>-<identity>/   checkpoints and finished parts of steps, from which an interrupted one goes on
+      report-<pipeline>.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lesiongan.errors import MachineError, UsageError
+from lesiongan.files import disk_used, read_json, write_json
+from lesiongan.progress import duration
+
+FORMAT = 1
+
+
+@contextlib.contextmanager
+def held(workdir: Path) -> Iterator[None]:
+    """Makes the workdir and holds its lock; the lock ends with the process, however that ends.
+
+    Raises:
+        UsageError: the workdir cannot be made or written.
+        MachineError: another run holds it.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(workdir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(f"workdir {workdir}: {error.strerror}; name a folder that can be written with --workdir") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(handle, 200).decode(errors="replace").strip()
+        os.close(handle)
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise UsageError(f"workdir {workdir}: cannot be locked ({error.strerror}); use a local disk") from None
+        raise MachineError(
+            f"workdir {workdir}: another run holds it ({holder or 'unknown'}); wait for it, or give another --workdir"
+        ) from None
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+        os.close(handle)
+
+
+class RunRecord:
+    """`runs/<pipeline>.json`, written anew after each step, so that `status` sees a run while it goes."""
+
+    def __init__(self, workdir: Path, pipeline: str, **facts):
+        self.path = workdir / "runs" / f"{pipeline}.json"
+        self.data = {"format": FORMAT, "pipeline": pipeline, "status": "running", "started": time.time(), "steps": [], **facts}
+        self.write()
+
+    def write(self) -> None:
+        write_json(self.path, self.data)
+
+    def step(self, name: str, **facts) -> None:
+        """Adds a step, or changes what is known of it."""
+        for row in self.data["steps"]:
+            if row["name"] == name:
+                row.update(facts)
+                break
+        else:
+            self.data["steps"].append({"name": name, **facts})
+        self.write()
+
+    def finish(self, status: str, **facts) -> None:
+        self.data |= {"status": status, "seconds": round(time.time() - self.data["started"], 1), **facts}
+        self.write()
+
+
+def is_held(workdir: Path) -> bool:
+    """Whether a run holds the workdir now."""
+    try:
+        handle = os.open(workdir / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+
+
+def status_lines(workdir: Path) -> list[str]:
+    """What ran, what came from the cache, what failed, and the disk used, for a person.
+
+    Raises:
+        UsageError: no such folder, or nothing was run in it.
+    """
+    if not workdir.is_dir():
+        raise UsageError(f"{workdir}: no such folder; give the --workdir of a run")
+    records = sorted((workdir / "runs").glob("*.json"))
+    if not records:
+        raise UsageError(f"{workdir}: nothing was run here; give the --workdir of a run")
+    running, lines = is_held(workdir), []
+    for path in records:
+        record = read_json(path)
+        state = record["status"]
+        if state == "running" and not running:
+            state = "interrupted; the same command goes on from here"
+        lines.append(f"{record['pipeline']}: {state}")
+        for row in record["steps"]:
+            shown = "interrupted" if row["status"] == "running" and not running else row["status"]
+            text = f"  {shown:<12}{row['name']:<24}{duration(row['seconds']) if 'seconds' in row else ''}"
+            lines.append(text.rstrip() + (f"  {row['error']}" if row.get("error") else ""))
+        if record.get("report"):
+            lines.append(f"  report: {record['report']}")
+    parts = ", ".join(f"{p.name} {_size(disk_used(p))}" for p in sorted(workdir.iterdir()) if p.is_dir())
+    lines.append(f"disk used: {_size(disk_used(workdir))} ({parts})")
+    return lines
+
+
+def status_json(workdir: Path) -> str:
+    """The run records as one JSON text, for programs."""
+    return json.dumps([read_json(p) for p in sorted((workdir / "runs").glob("*.json"))], indent=1)
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")

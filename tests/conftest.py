@@ -1,0 +1,20 @@
+"""What the tests share: where real images are, and quiet libraries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real dermoscopy images; tests that need it are skipped where there is none."""
+    folder = os.environ.get("LESIONGAN_TEST_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("real images: set LESIONGAN_TEST_DATA to a folder with isic2019_84px and isic_sample")
+    return Path(folder).resolve()

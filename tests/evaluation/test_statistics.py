@@ -1,0 +1,172 @@
+"""Intervals and tests against the binomial distribution, scipy and statsmodels, and on cases whose effect is known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from grids import write_grid
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from lesiongan.config import EvaluationConfig
+from lesiongan.evaluation import classification, statistics
+from lesiongan.evaluation.evaluate import evaluate
+
+BASE = {"cell": "real only", "kind": "baseline", "amount": 0}
+
+
+def _interval(labels, said, lesions, target, resamples=4000):
+    weights = statistics.lesion_weights(labels, lesions, resamples, seed=1)
+    drawn = statistics.scores(statistics.resampled_confusions(labels, said, lesions, 2, weights), target)
+    point = statistics.scores(classification.confusion_matrix(labels, said, 2), target)
+    return statistics.estimate([point["target_recall"]], drawn["target_recall"][:, None])
+
+
+def test_interval_of_a_proportion_is_near_the_binomial_one():
+    labels = np.repeat([0, 1], [452, 1000])
+    said = labels.copy()
+    said[:126] = 1  # recall 326 / 452
+    got = _interval(labels, said, np.arange(len(labels)), target=0)
+    exact = stats.binomtest(326, 452).proportion_ci(0.95, method="wilson")
+    assert got.value == pytest.approx(326 / 452)
+    assert got.low == pytest.approx(exact.low, abs=0.004)
+    assert got.high == pytest.approx(exact.high, abs=0.004)
+
+
+def test_images_of_a_lesion_are_drawn_together():
+    # Four identical images a lesion carry the information of one: the interval is twice as wide as by images.
+    labels = np.repeat([0, 1], [400, 400])
+    lesions = np.arange(800) // 4
+    said = np.where((lesions % 5 == 0) & (labels == 0), 1, labels)
+    together = _interval(labels, said, lesions, target=0)
+    apart = _interval(labels, said, np.arange(800), target=0)
+    assert (together.high - together.low) / (apart.high - apart.low) == pytest.approx(2, rel=0.1)
+
+
+def test_every_resample_keeps_the_lesions_of_a_class():
+    labels = np.array([0, 0, 0, 1, 1, 1, 1])
+    lesions = np.array([0, 0, 1, 2, 3, 4, 4])
+    weights = statistics.lesion_weights(labels, lesions, 50, seed=0)
+    assert (weights[:, :2].sum(1) == 2).all()
+    assert (weights[:, 2:].sum(1) == 3).all()
+    np.testing.assert_array_equal(weights, statistics.lesion_weights(labels, lesions, 50, seed=0))
+
+
+def test_a_resampled_matrix_is_that_of_the_repeated_images():
+    random = np.random.default_rng(5)
+    labels, said, lesions = random.integers(0, 3, 60), random.integers(0, 3, 60), np.arange(60) // 2
+    weights = random.integers(0, 4, (1, 30)).astype(np.float32)
+    repeated = np.repeat(np.arange(60), weights[0, lesions].astype(int))
+    expected = classification.confusion_matrix(labels[repeated], said[repeated], 3)
+    np.testing.assert_array_equal(statistics.resampled_confusions(labels, said, lesions, 3, weights)[0], expected)
+
+
+def test_with_seeds_that_alone_vary_it_is_student_t():
+    points = np.array([0.01, 0.03, 0.05, 0.02])
+    got = statistics.estimate(points, np.tile(points, (100, 1)))
+    reference = stats.ttest_1samp(points, 0)
+    low, high = reference.confidence_interval(0.95)
+    assert (got.low, got.high) == (pytest.approx(low), pytest.approx(high))
+    assert got.p == pytest.approx(reference.pvalue, rel=1e-6)
+
+
+def test_with_lesions_that_alone_vary_it_is_normal():
+    drawn = np.random.default_rng(0).normal(0.02, 0.01, 5000)
+    got = statistics.estimate([0.02, 0.02, 0.02], np.stack([drawn] * 3, axis=1))
+    assert got.high - 0.02 == pytest.approx(1.959964 * drawn.std())
+    assert got.p == pytest.approx(2 * stats.norm.sf(0.02 / drawn.std()), rel=1e-6)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_p_and_interval_agree(seeds):
+    random = np.random.default_rng(0)
+    for shift in np.linspace(0, 0.04, 9):
+        points = shift + random.normal(0, 0.002, seeds)
+        got = statistics.estimate(points, points + random.normal(0, 0.01, (2000, 1)))
+        if abs(got.p - 0.05) > 0.005:  # one resample more or less at the border
+            assert (got.p < 0.05) == (got.low > 0 or got.high < 0)
+
+
+def test_mcnemar_is_the_binomial_test_of_the_discordant():
+    first = np.repeat([True, True, False, False], [50, 4, 13, 9])
+    second = np.repeat([True, False, True, False], [50, 4, 13, 9])
+    got = statistics.mcnemar(first, second)
+    assert (got["gained"], got["lost"]) == (13, 4)
+    assert got["p"] == pytest.approx(stats.binomtest(4, 17).pvalue)
+    assert statistics.mcnemar(first, first)["p"] == 1
+
+
+def test_holm_by_hand_and_as_statsmodels():
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    p_values = np.random.default_rng(0).random(32) ** 3
+    np.testing.assert_array_equal(statistics.holm(p_values), multipletests(p_values, method="holm")[1])
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_equal_predictions_differ_by_nothing(tmp_path, seeds):
+    same = {
+        "cell": "acgan + 500",
+        "kind": "acgan",
+        "amount": 500,
+        "seeds": seeds,
+        "recall": 0.1,
+        "same_as": "real only",
+    }
+    write_grid(tmp_path, [{**BASE, "seeds": seeds, "recall": 0.8}, same])
+    result = evaluate(tmp_path, tmp_path / "out", EvaluationConfig(resamples=200), 0)
+    for m in result["cells"][1]["metrics"].values():
+        assert (m["difference"], m["difference_low"], m["difference_high"], m["p"]) == (0, 0, 0, 1)
+    assert result["verdict"].startswith("No gain shown")
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_a_large_effect_is_found(tmp_path, seeds):
+    better = {"cell": "acgan + 500", "kind": "acgan", "amount": 500, "seeds": seeds, "recall": 0.9}
+    null = {"cell": "acgan + 100", "kind": "acgan", "amount": 100, "seeds": seeds, "recall": 0.7}
+    write_grid(tmp_path, [{**BASE, "seeds": seeds, "recall": 0.7}, null, better])
+    result = evaluate(tmp_path, tmp_path / "out", EvaluationConfig(), 0)
+    m = result["cells"][2]["metrics"]["balanced_accuracy"]
+    assert 0.05 < m["difference_low"] < 0.2 < m["difference_high"]
+    assert m["p_holm"] < 0.05
+    assert result["verdict"].startswith("Yes, added images help: 'acgan + 500'")
+    assert ("holds" in result["verdict"]) == (len(seeds) == 1)
+
+
+def test_controls_have_a_family_of_their_own(tmp_path):
+    cells = [{"cell": f"acgan + {n}", "kind": "acgan", "amount": n, "seeds": [0], "recall": 0.72} for n in (1, 2)]
+    control = {"cell": "oversampling", "kind": "control", "amount": 0, "seeds": [0], "recall": 0.75}
+    write_grid(tmp_path, [{**BASE, "seeds": [0], "recall": 0.7}, *cells, control])
+    rows = evaluate(tmp_path, tmp_path / "out", EvaluationConfig(resamples=500), 0)["cells"]
+    m = [row["metrics"]["accuracy"] for row in rows]
+    assert m[3]["p_holm"] == m[3]["p"]
+    assert [m[1]["p_holm"], m[2]["p_holm"]] == pytest.approx(multipletests([m[1]["p"], m[2]["p"]], method="holm")[1])
+
+
+def test_false_alarms_where_seeds_shift_recall():
+    """No effect, but seeds shift each recall by SD 0.02: 5 % alarms at most, by lesions alone more."""
+    random = np.random.default_rng(0)
+    images, seeds, tables = 452, 3, 400
+    weights = statistics.lesion_weights(np.zeros(images, np.int64), np.arange(images), 500, seed=0)
+    alarms = by_lesions = 0
+    for _ in range(tables):
+        difficulty = random.beta(1.0, 0.4, images)
+
+        def training(difficulty=difficulty):
+            return random.random((seeds, images)) < difficulty + random.normal(0, 0.02, (seeds, 1))
+
+        change = training().astype(np.float32) - training()
+        drawn = weights @ change.T / images
+        alarms += statistics.estimate(change.mean(1), drawn).p < 0.05
+        by_lesions += statistics.estimate([change.mean()], drawn.mean(1, keepdims=True)).p < 0.05
+    assert alarms <= stats.binom.isf(0.01, tables, 0.05)
+    assert by_lesions > stats.binom.isf(0.01, tables, 0.05)
+
+
+def test_importing_it_leaves_tensorflow_out():
+    code = (
+        "import sys, lesiongan.evaluation.evaluate, lesiongan.reporting.report; sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,147 @@
+"""The command line as a user meets it: real processes, their exit codes and what they say."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lesiongan
+
+CLASSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
+
+
+def call(*arguments, cwd: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def refused(result: subprocess.CompletedProcess, code: int, said: str) -> None:
+    """One clear line on stderr, no traceback, the right exit code."""
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert said in result.stderr
+
+
+def one_hot(path: Path, labels: list[str], header=("image", *CLASSES, "UNK")) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for i, label in enumerate(labels):
+            writer.writerow([f"ISIC_{i:07d}", *[float(c == label) for c in header[1:]]])
+
+
+def pictures(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"ISIC_{i:07d}.jpg")
+
+
+def isic(folder: Path, labels: list[str], count: int | None = None, **more) -> Path:
+    folder.mkdir()
+    one_hot(folder / "ISIC_2019_Training_GroundTruth.csv", labels, **more)
+    pictures(folder / "ISIC_2019_Training_Input", len(labels) if count is None else count)
+    return folder
+
+
+LABELS = [CLASSES[i % 8] for i in range(80)]
+
+
+def test_version_and_help(tmp_path):
+    assert call("--version", cwd=tmp_path).stdout.strip() == f"lesiongan {lesiongan.__version__}"
+    text = call("--help", cwd=tmp_path).stdout
+    for command in ("demo", "run", "compile", "status", "doctor"):
+        assert f"    {command} " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["run", "nevus-to-melanoma", "--workdir", "w"], "--data"),
+        (["run", "nevus-to-melanoma", "--data", "phantoms", "--workdir", "w", "--preset", "huge"], "unknown preset 'huge'"),
+        (["demo", "--set", "cyclegan.foo=1"], "unknown option 'cyclegan.foo'"),
+        (["demo", "--set", "cyclegan.images=x"], "not of type int"),
+        (["demo", "--config", "none.toml"], "none.toml"),
+        (["run", "nevus-to-melanoma", "--data", "nowhere", "--workdir", "w"], "nowhere"),
+        (["status", "nowhere"], "nowhere: no such folder"),
+        (["compile", "noise-to-lesion", "-o", "nowhere/p.yaml"], "no such folder"),
+        (["compile", "noise-to-lesion", "-o", "p.txt"], "name it .yaml"),
+    ],
+)
+def test_wrong_usage(tmp_path, arguments, said):
+    refused(call(*arguments, cwd=tmp_path), 2, said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def run(data: Path, tmp_path: Path, *more) -> subprocess.CompletedProcess:
+    arguments = ("run", "nevus-to-melanoma", "--preset", "demo", "--data", data, "--workdir", tmp_path / "w")
+    return call(*arguments, *more, cwd=tmp_path)
+
+
+def test_a_folder_without_csv(tmp_path):
+    pictures(tmp_path / "data" / "ISIC_2019_Training_Input", 3)
+    refused(run(tmp_path / "data", tmp_path), 2, str(tmp_path / "data"))
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_csv_with_hardly_any_image(tmp_path):
+    data = isic(tmp_path / "data", LABELS, count=10)
+    refused(run(data, tmp_path), 2, "allow_missing")
+    assert not (tmp_path / "w").exists()
+
+
+def test_an_unknown_class_column(tmp_path):
+    data = isic(tmp_path / "data", LABELS, header=("image", *CLASSES, "what?"))
+    with (data / "ISIC_2019_Training_GroundTruth.csv").open("a") as file:
+        file.write("ISIC_9999999,0,0,0,0,0,0,0,0,maybe\n")
+    refused(run(data, tmp_path), 2, "what?")
+
+
+def test_an_unwritable_workdir(tmp_path):
+    (tmp_path / "w").write_text("a file in the way")
+    refused(run(isic(tmp_path / "data", LABELS), tmp_path), 2, "--workdir")
+    assert (tmp_path / "w").read_text() == "a file in the way"
+
+
+def test_a_class_of_the_experiment_that_the_data_has_not(tmp_path):
+    data = isic(tmp_path / "data", LABELS)
+    refused(run(data, tmp_path, "--set", "nevus_to_melanoma.target=XYZ"), 2, "no class 'XYZ' in the data")
+
+
+@pytest.mark.slow
+def test_a_class_with_too_few_images_for_a_split(tmp_path):
+    data = isic(tmp_path / "data", [*LABELS, "DF"][:0] + [c for c in LABELS if c != "DF"] + ["DF", "DF"])
+    result = run(data, tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "DF" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_compile_writes_what_kubeflow_runs(tmp_path):
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    import yaml
+
+    for name in ("nevus-to-melanoma", "noise-to-lesion"):
+        result = call("compile", name, "--preset", "paper", "-o", tmp_path / f"{name}.yaml", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        spec, platform = yaml.safe_load_all((tmp_path / f"{name}.yaml").read_text())
+        parsed = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+        assert parsed.pipeline_info.name == name
+        executors = spec["deploymentSpec"]["executors"]
+        on_gpu = {key for key, value in executors.items() if "accelerator" in value["container"].get("resources", {})}
+        trainers = {key for key in executors if key.startswith("exec-train-")}
+        assert trainers <= on_gpu
+        assert "exec-reporter" in executors and "exec-reporter" not in on_gpu
+        assert platform["platforms"]["kubernetes"]

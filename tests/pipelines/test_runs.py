@@ -1,0 +1,193 @@
+"""Both pipelines for real, at the demo's size: to the report, again from the cache, and after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import lesiongan
+from lesiongan.data import examples
+from lesiongan.taxonomy import ISIC_2019
+
+pytestmark = pytest.mark.slow
+ROOT = Path(lesiongan.__file__).parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+
+
+def call(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    workdir = tmp_path_factory.mktemp("demo") / "run"
+    result = call("demo", "--workdir", workdir)
+    assert result.returncode == 0, result.stderr + result.stdout
+    return workdir, result
+
+
+def outputs(workdir: Path, pipeline: str) -> dict[str, dict[str, Path]]:
+    record = json.loads((workdir / "runs" / f"{pipeline}.json").read_text())
+    return {step["name"]: {k: Path(v) for k, v in step["outputs"].items()} for step in record["steps"]}
+
+
+def test_there_is_one_report_a_pipeline_and_the_run_says_where(demo):
+    workdir, result = demo
+    for pipeline in ("nevus-to-melanoma", "noise-to-lesion"):
+        assert f"report: {workdir / f'report-{pipeline}.html'}" in result.stdout
+        html = (workdir / f"report-{pipeline}.html").read_text()
+        assert "Phantoms" in html
+        assert not re.search(r'(?:src|href)="https?:', html.replace('href="https://doi.org', ""))
+        assert html.count("data:image/") >= 3  # grids: real, generated, pairs
+
+
+def test_every_cell_of_the_grids_is_in_the_table(demo):
+    workdir, _ = demo
+    for pipeline, cells in (("nevus-to-melanoma", 1 + 2 * 2), ("noise-to-lesion", 1 + 2 * 2)):
+        made = outputs(workdir, pipeline)
+        table = pd.read_csv(made["train-grid"]["predictions"] / "cells.csv")
+        assert table.groupby("seed").size().tolist() == [cells, cells]
+        predictions = pd.read_csv(made["train-grid"]["predictions"] / table["file"][0])
+        truth = pd.read_csv(made["train-grid"]["predictions"] / "truth.csv")
+        assert list(predictions["image"]) == list(truth["image"])
+        assert predictions[list(ISIC_2019.classes)].sum(axis=1).sub(1).abs().max() < 1e-4
+
+
+def test_test_images_took_no_part_in_training(demo):
+    workdir, _ = demo
+    made = outputs(workdir, "nevus-to-melanoma")
+    table = examples.read_table(made["example-gen"]["examples"])
+    train = set(table["image_id"][table["split"] == "train"])
+    ranked = pd.read_csv(made["path-rank-filter"]["selection"] / "ranked.csv")
+    assert set(ranked["image_id"]) <= train
+    generated = examples.read_table(made["translate-images"]["generated"] / "alpha-1")
+    assert set(generated["source_id"]) <= train
+    assert (generated["label"] == "MEL").all()
+
+
+def test_images_of_the_acgans_cells_were_not_the_cyclegans_sources(demo):
+    workdir, _ = demo
+    made = outputs(workdir, "noise-to-lesion")["sample-images"]
+    x, fresh = (examples.read_table(made[key] / "acgan") for key in ("references", "generated"))
+    assert not set(x["seed"]) & set(fresh["seed"])
+
+
+def test_pushed_models_serve_the_images_that_the_artifacts_hold(demo):
+    workdir, _ = demo
+    made = outputs(workdir, "noise-to-lesion")
+    pushed = json.loads((made["pusher"]["pushed"] / "pushed.json").read_text())
+    acgan = tf.saved_model.load(pushed["acgan"]["path"]).signatures["serving_default"]
+    table = examples.read_table(made["sample-images"]["generated"] / "acgan")
+    row = table.iloc[0]
+    label, size = ISIC_2019.index(row["label"]), json.loads((Path(pushed["acgan"]["path"]) / "model.json").read_text())["size"]
+    answer = acgan(label=tf.constant(label), seed=tf.constant(row["seed"], tf.int64), count=tf.constant(1))
+    stored = examples.load(made["sample-images"]["generated"] / "acgan", size, "train").images[0]
+    assert abs(answer["image"].numpy()[0].astype(int) - stored).max() <= 1
+
+
+def test_lineage_stands_beside_each_artifact(demo):
+    workdir, _ = demo
+    for pipeline in ("nevus-to-melanoma", "noise-to-lesion"):
+        for step, artifacts in outputs(workdir, pipeline).items():
+            for key, path in artifacts.items():
+                if key == "metrics":
+                    continue
+                record = json.loads(path.with_name(path.name + ".lineage.json").read_text())
+                assert record["artifact"] == key, step
+                assert len(record["digest"]) == 64
+                assert {"inputs", "options", "seed", "code", "version", "seconds", "machine"} <= set(record)
+
+
+def test_a_second_run_does_nothing_and_takes_seconds(demo):
+    workdir, _ = demo
+    begin = time.monotonic()
+    result = call("demo", "--workdir", workdir)
+    assert result.returncode == 0
+    assert "done in" in result.stdout
+    assert not re.search(r"^\[.*\] done in", result.stdout, re.MULTILINE)
+    assert time.monotonic() - begin < 60  # of work there would be minutes
+
+
+def plan(workdir: Path, *more) -> dict[str, set[str]]:
+    """The steps that are not cached, by pipeline."""
+    result = call("demo", "--workdir", workdir, "--dry-run", *more)
+    assert result.returncode == 0, result.stderr
+    steps: dict[str, set[str]] = {}
+    for line in result.stdout.splitlines():
+        if not line.startswith(" "):
+            steps[line] = set()
+        elif line.strip().startswith("to run"):
+            steps[next(reversed(steps))].add(line.split()[-1])
+    return steps
+
+
+AFTER_CYCLEGAN = {"train-cyclegan", "translate-images", "train-grid", "evaluator", "reporter", "infra-validator", "pusher"}
+
+
+def test_a_changed_option_runs_again_just_what_depends_on_it(demo):
+    workdir, _ = demo
+    assert plan(workdir) == {"nevus-to-melanoma": set(), "noise-to-lesion": set()}
+    changed = plan(workdir, "--set", "cyclegan.cycle=5")
+    assert changed == {"nevus-to-melanoma": AFTER_CYCLEGAN, "noise-to-lesion": AFTER_CYCLEGAN}
+    changed = plan(workdir, "--set", "acgan.beta_1=0.4")
+    everything = AFTER_CYCLEGAN | {"train-acgan", "sample-images"}
+    assert changed == {"nevus-to-melanoma": {"reporter"}, "noise-to-lesion": everything}
+    changed = plan(workdir, "--set", "evaluation.resamples=999")
+    assert changed["nevus-to-melanoma"] == {"evaluator", "reporter", "pusher"}
+    assert plan(workdir, "--seed", "1")["nevus-to-melanoma"] >= AFTER_CYCLEGAN | {"example-gen"}
+
+
+TINY = ["--set", "data.phantoms=400", "--set", "classifier.images=64", "--set", "cyclegan.images=40000", "--set", "cyclegan.filters=8"]
+
+
+def test_a_killed_launcher_takes_its_children_along_and_training_goes_on(tmp_path):
+    arguments = ["run", "nevus-to-melanoma", "--preset", "demo", "--data", "phantoms", "--workdir", tmp_path, *TINY]
+    environment = {**ENVIRONMENT, "LESIONGAN_CHECKPOINT_SECONDS": "2"}
+    first = subprocess.Popen(command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline, checkpoints = time.monotonic() + 240, []
+    while not checkpoints and time.monotonic() < deadline:
+        time.sleep(0.5)
+        checkpoints = list(tmp_path.glob("work/train_cyclegan-*/runs/*/checkpoints/ckpt-*.index"))
+    assert checkpoints, "no checkpoint of the CycleGAN within 4 minutes"
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    time.sleep(2)
+    left = [p for p in Path("/proc").glob("[0-9]*") if _uses(p, str(tmp_path))]
+    assert left == []
+    status = call("status", tmp_path).stdout
+    assert "interrupted" in status
+    again = subprocess.Popen(command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    for line in again.stdout:
+        said.append(line.rstrip())
+        if "goes on from step" in line:
+            break
+    again.kill()
+    again.wait()
+    text = "\n".join(said)
+    for step in ("example-gen", "train-classifier", "path-rank-filter"):
+        assert f"[{step}] cached" in text
+    assert re.search(r"goes on from step [1-9]", text), text
+
+
+def _uses(process: Path, text: str) -> bool:
+    """Whether a running process has the text on its command line."""
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" and int(process.name) != os.getpid() and text.encode() in (process / "cmdline").read_bytes()
+    except OSError:
+        return False

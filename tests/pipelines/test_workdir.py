@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lesiongan.errors import MachineError, UsageError
+from pipelines.workdir import RunRecord, held, is_held, status_lines
+
+HOLD = "import sys, pathlib, time\nfrom pipelines.workdir import held\nwith held(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+
+
+def test_a_workdir_has_one_writer_and_a_killed_one_lets_go(tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    assert is_held(tmp_path)
+    with pytest.raises(MachineError, match=f"process {other.pid} on "), held(tmp_path):
+        pass
+    other.kill()
+    other.wait()
+    with held(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+
+
+def test_a_workdir_that_cannot_be_made_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="--workdir"), held(tmp_path / "file" / "workdir"):
+        pass
+
+
+def test_status_tells_what_ran_and_what_a_kill_left(tmp_path):
+    with pytest.raises(UsageError, match="nothing was run"):
+        status_lines(tmp_path)
+    record = RunRecord(tmp_path, "noise-to-lesion")
+    record.step("example-gen", status="cached", seconds=3.2)
+    record.step("train-acgan", status="running")
+    text = "\n".join(status_lines(tmp_path))
+    assert "noise-to-lesion: interrupted" in text
+    assert "cached      example-gen" in text
+    assert "interrupted train-acgan" in text
+    record.step("train-acgan", status="done", seconds=61)
+    record.finish("done", report="r.html")
+    text = "\n".join(status_lines(tmp_path))
+    assert "noise-to-lesion: done" in text
+    assert "1 min 01 s" in text
+    assert "report: r.html" in text
+    assert "disk used: " in text

@@ -1,0 +1,117 @@
+"""The artifacts of a made-up run, for tests of the report and for looking at one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from grids import write_grid
+from PIL import Image
+
+from lesiongan.config import Config, EvaluationConfig
+from lesiongan.evaluation.evaluate import evaluate
+from lesiongan.taxonomy import ISIC_2019, Taxonomy
+
+
+def make_run(
+    root: Path, *, pipeline="nevus_to_melanoma", phantom=True, classes=ISIC_2019.classes, seeds=(0, 1), resamples=200
+) -> dict:
+    """Writes a run's artifacts below `root` and returns the `data` of `write_report`."""
+    taxonomy = Taxonomy.of(classes)
+    random = np.random.default_rng(0)
+    weights = np.array([3618, 10300, 2658, 694, 2099, 191, 202, 502])[: len(classes)] / 16
+    counts = {
+        s: dict(zip(classes, (weights * f).astype(int).tolist(), strict=True))
+        for s, f in (("train", 0.8), ("validation", 0.1), ("test", 0.1))
+    }
+    examples = root / "examples"
+    examples.mkdir(parents=True)
+    record = {
+        "format": 1,
+        "sizes": [64],
+        "taxonomy": taxonomy.to_dict(),
+        "source": "phantoms" if phantom else "a folder",
+        "counts": counts,
+    }
+    (examples / "examples.json").write_text(
+        json.dumps({**record, "phantom": phantom, "leak_audit": {"lesions in two splits": 0}})
+    )
+    _csv(
+        examples / "examples.csv",
+        ["image_id", "label", "origin"],
+        [["P_1" if phantom else "ISIC_0000001", classes[0], "real"]],
+    )
+    _csv(
+        examples / "anomalies.csv",
+        ["what", "where", "why"],
+        [[f"ISIC_00{i}.jpg", "images", "truncated <file>"] for i in range(11)],
+    )
+
+    base = np.linspace(0.85, 0.6, len(classes))
+    cells = [{"cell": "real only", "kind": "baseline", "amount": 0, "seeds": seeds, "recall": base}]
+    for alpha, text in ((0.125, "1/8"), (1.0, "1")):
+        for amount in (500, 1000, 6000):
+            gain = np.zeros(len(classes))
+            gain[0] = 0.1 * (amount == 6000)
+            cell = {"cell": f"alpha {text} + {amount}", "kind": "cyclegan", "alpha": alpha, "amount": amount}
+            cells.append({**cell, "seeds": seeds, "recall": base + gain})
+    write_grid(
+        root / "predictions", cells, counts=[max(8, int(w)) for w in weights], classes=classes, images_per_lesion=2
+    )
+    evaluate(root / "predictions", root / "evaluation", EvaluationConfig(resamples=resamples), 0)
+
+    for number, name in enumerate(("classifier", "cyclegan alpha 1/8", "acgan")):
+        keys = (
+            ("loss", "accuracy"),
+            ("generator", "cycle", "discriminator_x", "discriminator_y"),
+            ("generator", "discriminator"),
+        )[number]
+        (root / name.replace("/", "-")).mkdir()
+        with open(root / name.replace("/", "-") / "stats.jsonl", "w") as file:
+            for step in range(10, 2001, 10):
+                losses = {k: math.exp(-step / 500 / (j + 1)) + 0.05 * random.normal() + 0.2 for j, k in enumerate(keys)}
+                file.write(json.dumps({"step": step, "images": step * 16, "seconds": step * 0.21, **losses}) + "\n")
+    for name, rows in (("real", 3), ("generated", 3), ("ranking", 1)):
+        y, x = np.mgrid[0 : rows * 99, 0 : 8 * 99]
+        lesion = (
+            np.hypot(y % 99 - 49, x % 99 - 49)[..., None]
+            < 18 + 14 * random.random((rows, 8)).repeat(99, 0).repeat(99, 1)[..., None]
+        )
+        picture = np.where(lesion, (110, 70, 55), (225, 180, 160)) + random.normal(0, 5, (rows * 99, 8 * 99, 1))
+        Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(root / f"{name}.png")
+    return {
+        "config": json.loads(json.dumps(Config(), default=lambda c: c.__dict__)),
+        "command": f"lesiongan run {pipeline} --preset demo --seed 7",
+        "date": "2026-11-24 17:20 UTC",
+        "versions": {"lesiongan": "0.1.0", "tensorflow": "2.21.0", "keras": "3.15.0"},
+        "machine": {"system": "Linux", "processor": "x86_64", "cores": 2},
+        "seed": 7,
+        "examples": str(examples),
+        "leak": {"near-duplicate pairs across splits": 3},
+        "grids": [
+            {"path": str(root / "real.png"), "caption": "Training images, a row a class"},
+            {"path": str(root / "generated.png"), "caption": "Nevus and its melanomas, a column an alpha"},
+        ],
+        "trainings": {
+            n: str(root / n.replace("/", "-") / "stats.jsonl") for n in ("classifier", "cyclegan alpha 1/8", "acgan")
+        },
+        "evaluation": str(root / "evaluation"),
+        "rankings": [{"path": str(root / "ranking.png"), "caption": "Melanomas by P(MEL), the highest first"}],
+        "image_quality": {
+            "cyclegan alpha 1/8": {"KID": {"value": 0.0213, "low": 0.019, "high": 0.0241}, "agreement": 0.87}
+        },
+        "timings": [
+            ("ExampleGen", 14.2, True),
+            ("Classifier", 312.0, False),
+            ("CycleGAN", 845.0, False),
+            ("Evaluator", 8.1, False),
+        ],
+    }
+
+
+def _csv(path: Path, head: list[str], rows: list[list]) -> None:
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
