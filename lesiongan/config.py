@@ -27,7 +27,9 @@ class DataConfig:
     validation: float = 0.1  # share of the images
     test: float = 0.1  # share of the images
     resize: Literal["squash", "crop", "pad"] = "squash"  # how a picture becomes a square
-    exact_resize: bool = True  # from the fully decoded image; False lets the JPEG decoder scale first (DCT), much faster
+    exact_resize: bool = (
+        True  # from the fully decoded image; False lets the JPEG decoder scale first (DCT), much faster
+    )
     max_unusable: float = 0.01  # share of the files there that may be unusable before the run fails
     allow_missing: bool = False  # allow more than half of the rows to have no image
     phantoms: int = 1600  # how many phantoms to draw, where the source is `phantoms`
@@ -40,7 +42,9 @@ class ClassifierConfig:
 
     backbone: Literal["resnet50"] = "resnet50"
     weights: str = "none"  # `imagenet`, `none`, or the path of a weights file
-    stem: Literal["imagenet", "small"] = "imagenet"  # `small`: 3 x 3 stride 1 without pooling, for pictures of 64 px or less
+    stem: Literal["imagenet", "small"] = (
+        "imagenet"  # `small`: 3 x 3 stride 1 without pooling, for pictures of 64 px or less
+    )
     size: int = 224  # pixels
     batch: int = 64
     epochs: float = 10.0
@@ -70,6 +74,7 @@ class ACGANConfig:
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     balanced: bool = False  # draw real images with equal probability for every class
     flip: bool = False  # mirror real images left-right at random
+    dropout: float = 0.5  # rate in the discriminator, after each of its layers
     augment: bool = False  # differentiable augmentation of real and generated images alike
     width: float = 1.0  # factor on the networks' filters
 

@@ -60,8 +60,8 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
         generated.images,
         generated.labels,
         ids,
-        origin=name,
-        taxonomy=Taxonomy.from_dict(model["taxonomy"]),
-        columns=provenance,
+        [name] * len(ids),
+        Taxonomy.from_dict(model["taxonomy"]),
+        provenance,
         sizes=sizes,
     )

@@ -12,13 +12,12 @@ import time
 
 from absl import logging
 
-#: Set to 1 by the launcher for its steps.
+#: Set by the launcher for its steps: `live` where it stands on a terminal, `lines` elsewhere.
 STEP_VARIABLE = "LESIONGAN_STEP"
 #: What a step's own lines start with, so that the launcher can tell them from the noise of libraries.
 LINE_MARK = "lesiongan| "
 PROGRESS_MARK = "lesiongan~ "
-_LINES_EVERY = 10.0  # seconds between two progress lines
-_STEP_EVERY = 2.0
+_EVERY = {"": 10.0, "lines": 10.0, "live": 1.0}  # seconds between two progress lines
 
 
 def say(text: str) -> None:
@@ -56,7 +55,7 @@ class Progress:
         self.scale, self.rate_unit = scale, rate_unit or unit
         self.begin = time.monotonic()
         self.shown = self.begin
-        self._step = bool(os.environ.get(STEP_VARIABLE))
+        self._step = os.environ.get(STEP_VARIABLE, "")
         self._bar = None
         if not self._step and sys.stderr.isatty():
             from tqdm import tqdm
@@ -74,7 +73,7 @@ class Progress:
             self._bar.update(done - self._bar.n)
             return
         now = time.monotonic()
-        if now - self.shown < (_STEP_EVERY if self._step else _LINES_EVERY) or done >= self.total:
+        if now - self.shown < _EVERY[self._step] or done >= self.total:
             return
         self.shown = now
         self._line(done, note)

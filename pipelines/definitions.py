@@ -2,7 +2,7 @@
 volumes; on one machine nothing.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: kfp reads the pipelines' annotations as types
 
 import dataclasses
 import json
@@ -78,9 +78,8 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
             models_dir,
             examples=examples,
             classifier=classifier,
-            models=dsl.Collected(trained.outputs["model"]),
-            runs=dsl.Collected(trained.outputs["model_run"]),
-            generated=dsl.Collected(made.outputs["generated"]),
+            trained=trained,
+            made=made,
             selection=selected.outputs["selection"],
         )
 
@@ -109,7 +108,9 @@ def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = an
         common = {"seed": seed, "work_dir": work_dir}
         examples, classifier = _real(config, sizes, place, data, fingerprint, common)
         acgan = train_acgan(
-            options=_options(acgan=config.acgan, with_validation=experiment.with_validation), examples=examples, **common
+            options=_options(acgan=config.acgan, with_validation=experiment.with_validation),
+            examples=examples,
+            **common,
         )
         place(acgan, "train")
         sampled = sample_images(
@@ -140,9 +141,8 @@ def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = an
             models_dir,
             examples=examples,
             classifier=classifier,
-            models=dsl.Collected(trained.outputs["model"]),
-            runs=dsl.Collected(trained.outputs["model_run"]),
-            generated=dsl.Collected(made.outputs["generated"]),
+            trained=trained,
+            made=made,
             acgan=acgan,
             sampled=sampled.outputs["generated"],
         )
@@ -171,14 +171,16 @@ def _results(
     *,
     examples,
     classifier,
-    models,
-    runs,
-    generated,
+    trained,
+    made,
     selection=None,
     acgan=None,
     sampled=None,
 ):
-    """What both pipelines end with: classifiers, Evaluator, report, InfraValidator, Pusher."""
+    """What both pipelines end with: classifiers, Evaluator, report, InfraValidator, Pusher.
+
+    kfp changes a `Collected` where it is used, so each use has its own.
+    """
     more = {} if sampled is None else {"sampled": sampled}
     acgan_model = {} if acgan is None else {"acgan": acgan.outputs["model"]}
     grid = train_grid(
@@ -190,7 +192,7 @@ def _results(
         ),
         examples=examples,
         classifier=classifier.outputs["model"],
-        generated=generated,
+        generated=dsl.Collected(made.outputs["generated"]),
         **more,
         **common,
     )
@@ -201,7 +203,7 @@ def _results(
         examples=examples,
         predictions=grid.outputs["predictions"],
         classifier=classifier.outputs["model"],
-        generated=generated,
+        generated=dsl.Collected(made.outputs["generated"]),
         **more,
         **common,
     )
@@ -210,8 +212,8 @@ def _results(
         options=_options(experiment=experiment, config=config),
         examples=examples,
         classifier_run=classifier.outputs["model_run"],
-        gan_runs=runs,
-        generated=generated,
+        gan_runs=dsl.Collected(trained.outputs["model_run"]),
+        generated=dsl.Collected(made.outputs["generated"]),
         grid_run=grid.outputs["model_run"],
         predictions=grid.outputs["predictions"],
         evaluation=evaluated.outputs["evaluation"],
@@ -223,14 +225,18 @@ def _results(
     )
     place(report, "light")
     served = infra_validator(
-        options="{}", classifier=classifier.outputs["model"], models=models, **acgan_model, **common
+        options="{}",
+        classifier=classifier.outputs["model"],
+        models=dsl.Collected(trained.outputs["model"]),
+        **acgan_model,
+        **common,
     )
     place(served, "evaluate")
     pushed = pusher(
         options=_options(prefix=f"{experiment.replace('_', '-')}-"),
         models_dir=models_dir,
         classifier=classifier.outputs["model"],
-        models=models,
+        models=dsl.Collected(trained.outputs["model"]),
         blessing=evaluated.outputs["blessing"],
         infra_blessing=served.outputs["blessing"],
         **acgan_model,

@@ -90,7 +90,7 @@ def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
 def _environment(workdir: Path) -> Iterator[None]:
     """What steps inherit: they end with this process, say why they fail, and keep their libraries quiet."""
     changed = {
-        STEP_VARIABLE: "1",
+        STEP_VARIABLE: "live" if sys.stdout.isatty() else "lines",
         LAUNCHER_VARIABLE: str(os.getpid()),
         ERROR_VARIABLE: str(workdir / "error.json"),
         "PYTHONUNBUFFERED": "1",

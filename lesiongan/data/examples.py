@@ -1,15 +1,17 @@
 """The Examples artifact: pictures already resized, with their split and where they come from, on disk as TFDS.
 
-A directory with `examples.json` (what it is), `examples.csv` (one row an image), `anomalies.csv` (every file and row that
-was not used) and for each size in pixels a TFDS data set that `tfds.builder_from_directory` reads without this package:
-features image (PNG), label, image_id, lesion_id, origin; splits train, validation and test, those that have images. The
-images of a split stand in the order of `examples.csv`, which is the same for all sizes.
+A directory with `examples.json` (what it is), `examples.csv` (one row an image), `anomalies.csv` (every file and row
+that was not used) and for each size in pixels a TFDS data set that `tfds.builder_from_directory` reads without this
+package: features image (PNG), label, image_id, lesion_id, origin; splits train, validation and test, those that have
+images. The images of a split stand in the order of `examples.csv`, which is the same for all sizes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,9 @@ import pandas as pd
 
 from lesiongan import files
 from lesiongan.data.image_set import ImageSet
-from lesiongan.data.pictures import encode_png
+from lesiongan.data.pictures import encode_png, from_array
 from lesiongan.data.splits import SPLITS
-from lesiongan.errors import UsageError
+from lesiongan.errors import LesionganError, MachineError, UsageError
 from lesiongan.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -94,6 +96,7 @@ def writing(
 
     Raises:
         UsageError: `output` is a file, or a folder that holds something other than an Examples artifact.
+        MachineError: the disk is full.
     """
     output = Path(output)
     if output.exists():
@@ -101,12 +104,21 @@ def writing(
             raise UsageError(f"{output}: a file is in the way; give a folder for the examples")
         if any(output.iterdir()) and not (output / INFO).exists():
             raise UsageError(f"{output}: the folder holds something else; give an empty or a new one for the examples")
-    with files.whole_directory(output) as directory:
-        writer = Writer(directory, sizes, taxonomy, extra_columns)
-        try:
-            yield writer
-        finally:
-            writer.release()
+    try:
+        with files.whole_directory(output) as directory:
+            writer = Writer(directory, sizes, taxonomy, extra_columns)
+            try:
+                yield writer
+            finally:
+                writer.release()
+    except Exception as error:
+        # TensorFlow's writers have errors of their own for it, with the system's words in their text.
+        full = [
+            os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if os.strerror(code) in str(error)
+        ]
+        if full and not isinstance(error, LesionganError):
+            raise MachineError(f"{output}: the disk is full ({full[0]}); make room and start again") from error
+        raise
 
 
 def write_generated(
@@ -118,6 +130,7 @@ def write_generated(
     taxonomy: Taxonomy,
     extra: pd.DataFrame | None = None,
     *,
+    sizes: Sequence[int] = (),
     phantom: bool = False,
 ) -> dict:
     """Writes generated images as Examples, all of them in the split `train`.
@@ -129,6 +142,7 @@ def write_generated(
         origins: the generators' names, n strings.
         extra: further columns of examples.csv, n rows: source_id, seed, alpha, generator, and any of `COLUMNS` that are
             known (a lesion_id that is inherited from the source image, say).
+        sizes: pixels at which they are stored; by default their own alone.
         phantom: whether the generators learned from phantoms.
 
     Returns:
@@ -140,18 +154,19 @@ def write_generated(
     extra = pd.DataFrame(index=range(len(images))) if extra is None else extra.reset_index(drop=True)
     if not len(images) == len(labels) == len(ids) == len(origins) == len(extra):
         raise ValueError(
-            f"images, labels, ids, origins and extra must be equally many, got {len(images)}, {len(labels)}, {len(ids)}, "
-            f"{len(origins)} and {len(extra)}"
+            f"images, labels, ids, origins and extra must be equally many, "
+            f"got {len(images)}, {len(labels)}, {len(ids)}, {len(origins)} and {len(extra)}"
         )
     if len(set(ids)) != len(ids):
         raise ValueError("the ids of generated images must differ")
-    size = images.shape[1]
+    sizes = sorted(set(sizes)) or [images.shape[1]]
     # astype(object): a row keeps the type of each column, so that a 64-bit seed does not pass through a float.
     columns = extra.astype(object).to_dict("records") if len(extra.columns) else [{}] * len(images)
-    with writing(output, [size], taxonomy, list(extra.columns)) as writer:
+    with writing(output, sizes, taxonomy, list(extra.columns)) as writer:
         for image, label, image_id, origin, row in zip(images, labels, ids, origins, columns, strict=True):
             row = {**row, "image_id": str(image_id), "split": "train", "origin": str(origin)}
-            writer.add(row, int(label), {size: encode_png(image)})
+            squares = {size: encode_png(square) for size, square in from_array(image, sizes).items()}
+            writer.add(row, int(label), squares)
         return writer.close({"source": "generated", "kind": "generated", "phantom": phantom}, ())
 
 

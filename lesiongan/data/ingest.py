@@ -5,15 +5,16 @@ from __future__ import annotations
 import collections
 import concurrent.futures.process
 import contextlib
-import errno
 import itertools
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 from lesiongan import progress
 from lesiongan.config import DataConfig
@@ -51,11 +52,12 @@ def ingest(
 
     Returns:
         The content of examples.json: format, sizes, taxonomy, source, kind, phantom, counts (split -> class -> images
-        written), table1 (class -> [train, validation, test] rows, images there or not), rows, images, missing, unusable,
-        anomalies (why -> how many) and split (how, shares, seed).
+        written), table1 (class -> [train, validation, test] rows, images there or not), rows, images, missing,
+        unusable, anomalies (why -> how many) and split (how, shares, seed).
 
     Raises:
-        UsageError: the source cannot be used (see `open_source`), too many of its files cannot, or a class is too small.
+        UsageError: the source cannot be used (see `open_source`), too many of its files cannot, or a class is too
+            small.
         MachineError: the disk is full, or a worker was killed.
     """
     if not sizes or min(sizes) < pictures.MIN_SIDE:
@@ -65,7 +67,8 @@ def ingest(
     there = source.rows[source.rows["location"] != ""]
     counts = splits.counts(source.rows["label"].to_numpy(), sides)
     log(
-        f"{source.kind}: {len(source.rows):,} rows, {len(there):,} images, {len(source.taxonomy)} classes: {_shares(source)}"
+        f"{source.kind}: {len(source.rows):,} rows, {len(there):,} images, "
+        f"{len(source.taxonomy)} classes: {_shares(source)}"
     )
     if len(there) < len(source.rows):
         log(f"{len(source.rows) - len(there):,} rows have no image; {examples.ANOMALIES} names them")
@@ -103,10 +106,6 @@ def ingest(
                 "exact_resize": config.exact_resize,
             }
             summary = writer.close(info, anomalies)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise MachineError(f"{output}: the disk is full ({error.strerror}); make room and start again") from None
-        raise
     except concurrent.futures.process.BrokenProcessPool:
         raise MachineError("a worker that decodes pictures was killed (out of memory?); start again") from None
     if unusable:
@@ -134,8 +133,8 @@ def _check_unusable(data: str, unusable: Sequence[Anomaly], total: int, config: 
         return
     first = "; ".join(f"{anomaly.what}: {anomaly.why}" for anomaly in unusable[:3])
     raise UsageError(
-        f"{data}: {len(unusable)} of {total} files cannot be used, more than {config.max_unusable:.2%} ({first}); repair "
-        f"or remove them, or raise the limit with --set data.max_unusable=SHARE"
+        f"{data}: {len(unusable)} of {total} files cannot be used, more than {config.max_unusable:.2%} ({first}); "
+        f"repair or remove them, or raise the limit with --set data.max_unusable=SHARE"
     )
 
 
@@ -150,8 +149,7 @@ def _decoding(
     pool = concurrent.futures.ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),  # not fork: TensorFlow's threads do not survive it
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),  # the parent ends the workers
+        initializer=_start_worker,
     )
     futures = (pool.submit(_decode_chunk, reader, chunk, config, tuple(sizes)) for chunk in chunks)
     waiting = collections.deque(itertools.islice(futures, workers * _AHEAD))
@@ -167,6 +165,21 @@ def _decoding(
             yield results()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # One thread each: BLAS threads of several workers spin against each other (drawing phantoms took 8 times as long).
+    threadpoolctl.threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    """A worker of a killed parent would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _cores() -> int:

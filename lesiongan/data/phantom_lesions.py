@@ -52,7 +52,7 @@ def _flakes(rng, plane: Plane, length: float, share: float) -> np.ndarray:
 def nevus(rng, plane: Plane, tissue: Tissue) -> None:
     """Round, even brown, one pattern throughout: network, globules, or none."""
     radius = rng.uniform(0.25, 0.62)
-    atypical = rng.random() < 0.18
+    atypical = rng.random() < 0.27
     d = outline(
         rng,
         plane,
@@ -76,6 +76,8 @@ def nevus(rng, plane: Plane, tissue: Tissue) -> None:
     elif pattern == "dermal":
         tone *= 0.5
         tissue.blood += body * rng.uniform(0.2, 0.5)
+    if atypical:
+        density = density + rng.uniform(0.2, 0.8) * ramp(fractal(rng, plane, 0.7), -0.8, 1.8)
     tissue.melanin += body * tone * density
     tissue.blood += body * rng.uniform(0.0, 0.3)
     if rng.random() < 0.08:  # a blue nevus's hue, or the veil of a harmless one
@@ -85,7 +87,7 @@ def nevus(rng, plane: Plane, tissue: Tissue) -> None:
 def melanoma(rng, plane: Plane, tissue: Tissue) -> None:
     """Asymmetric, ragged, several colours: browns, black, blue-grey veil, white regression; streaks at the edge."""
     radius = rng.uniform(0.32, 0.72)
-    early = rng.random() < 0.2
+    early = rng.random() < 0.32  # hard to tell from a nevus
     irregular, rough = (rng.uniform(0.04, 0.1), 0.03) if early else (rng.uniform(0.1, 0.22), rng.uniform(0.025, 0.055))
     d = outline(rng, plane, radius, elongation=rng.uniform(1, 1.6), irregular=irregular, rough=rough)
     side = rng.uniform(0, 2 * np.pi)
@@ -103,21 +105,21 @@ def melanoma(rng, plane: Plane, tissue: Tissue) -> None:
     if rng.random() < 0.55:
         where = ramp(fractal(rng, plane, 0.7), -0.9, 0.9)
         density = density * (1 + where * (rng.uniform(0.4, 0.9) * _network(rng, plane, rng.uniform(0.08, 0.14)) - 0.4))
-    if rng.random() < 0.45:
+    if rng.random() < (0.12 if early else 0.45):
         ink = Ink(plane)
         for angle in rng.uniform(0, rng.uniform(1.5, 6.3), int(rng.integers(8, 26))) + side - 1.0:
             start = radius * rng.uniform(0.7, 0.95) * np.array([math.cos(angle), math.sin(angle)])
             ink.line(curve(rng, start, angle, rng.uniform(0.1, 0.3), points=5), rng.uniform(0.025, 0.05), taper=0.6)
         tissue.melanin += rng.uniform(0.5, 1.0) * ink.coverage(plane.size, 0.025)
-    if rng.random() < 0.5:
+    if rng.random() < (0.2 if early else 0.5):
         spots = scatter(rng, int(rng.integers(5, 22)), 0.5 * radius) + rng.uniform(0.2, 0.6) * away
         tissue.melanin += rng.uniform(0.6, 1.4) * _dots(rng, plane, spots, (0.015, 0.04))
-    if rng.random() < 0.35:
+    if rng.random() < (0.15 if early else 0.35):
         tissue.blood += body * rng.uniform(0.2, 0.6) * ramp(-patches, -0.4, 1.8)
     tissue.blood += body * rng.uniform(0.0, 0.25)
     veil = ramp(fractal(rng, plane, 0.8) + 0.6 * gradient, rng.uniform(-0.8, 0.0), 2.2) * ramp(depth, 0.05, 0.35)
     scar = ramp(fractal(rng, plane, 0.6) - 0.8 * gradient, -0.1, 2.0) * ramp(depth, 0.02, 0.2)
-    regression = rng.random() < 0.4
+    regression = rng.random() < (0.1 if early else 0.4)
     if regression:
         density = density * (1 - 0.75 * scar)
     tissue.melanin += body * density
@@ -137,8 +139,9 @@ def basal_cell_carcinoma(rng, plane: Plane, tissue: Tissue) -> None:
     tissue.cover(body * rng.uniform(0.0, 0.3) * ramp(fractal(rng, plane, 0.6), -0.5, 1.5), _WHITE)
     if rng.random() < 0.4:
         tissue.melanin += body * rng.uniform(0.1, 0.5) * ramp(fractal(rng, plane, 0.5), -0.3, 1.2)
-    vessels = rng.random() < 0.75
-    nests = rng.random() < 0.65 or not vessels
+    superficial = rng.random() < 0.22  # little but a pink patch
+    vessels = superficial or rng.random() < 0.75
+    nests = not superficial and (rng.random() < 0.65 or not vessels)
     if nests:
         heavy = rng.random() < 0.3
         count = int(rng.integers(9, 24)) if heavy else int(rng.integers(3, 11))
@@ -151,8 +154,10 @@ def basal_cell_carcinoma(rng, plane: Plane, tissue: Tissue) -> None:
             start = radius * rng.uniform(0.5, 1.15) * np.array([math.cos(angle), math.sin(angle)])
             heading = angle + math.pi + rng.normal(0, 0.5)
             tree(rng, ink, start, heading, radius * rng.uniform(0.6, 1.3), rng.uniform(0.012, 0.026))
-        tissue.blood += rng.uniform(0.4, 1.0) * ink.coverage(plane.size, 0.012)
-    if rng.random() < 0.3:
+        tissue.blood += rng.uniform(0.4, 1.0) * (0.5 if superficial else 1) * ink.coverage(plane.size, 0.012)
+    if superficial:
+        tissue.cover(body * _flakes(rng, plane, 0.25, rng.uniform(0.05, 0.25)) * rng.uniform(0.2, 0.5), _WHITE)
+    if rng.random() < (0.1 if superficial else 0.3):
         place = scatter(rng, 1, 0.4 * radius)[0]
         ulcer = outline(rng, plane, radius * rng.uniform(0.15, 0.4), irregular=0.2, rough=0.03, centre=tuple(place))
         tissue.cover(
@@ -181,7 +186,8 @@ def actinic_keratosis(rng, plane: Plane, tissue: Tissue) -> None:
     if rng.random() < 0.4:
         brown = body * ramp(fractal(rng, plane, 0.8), -0.8, 0.8) * rng.uniform(0.3, 0.9)
         tissue.melanin += brown * (0.35 + 0.65 * np.exp(-((wall / 0.4) ** 2)))
-    tissue.cover(body * follicles * rng.uniform(0.15, 0.6), (0.93, 0.81, 0.70))
+    clear = rng.uniform(0.15, 0.6) if rng.random() < 0.7 else rng.uniform(0.0, 0.12)
+    tissue.cover(body * follicles * clear, (0.93, 0.81, 0.70))
     if rng.random() < 0.65:
         scale = _flakes(rng, plane, rng.uniform(0.15, 0.35), rng.uniform(0.15, 0.42))
         tissue.cover(step(plane, d + 0.2 * radius, 0.3) * scale * rng.uniform(0.3, 0.75), (0.93, 0.88, 0.80))
@@ -205,28 +211,30 @@ def benign_keratosis(rng, plane: Plane, tissue: Tissue) -> None:
     )
     if rng.random() < 0.3:  # a moth-eaten border
         d = np.maximum(d, 0.06 * (bumps(rng, plane, 0.25) - 1.3) * ramp(d, -0.3 * radius, -0.05 * radius))
-    body = step(plane, d, rng.uniform(0.03, 0.1))
+    body = step(plane, d, rng.uniform(0.03, 0.1) if rng.random() < 0.72 else rng.uniform(0.1, 0.24))
     depth = np.clip(-d / radius, 0, 1)
     tone = rng.uniform(0.22, 1.0)
     density = 1 + 0.2 * fractal(rng, plane, 0.5) + 0.3 * (step(plane, depth - 0.12, 0.1) - 0.5)
-    pattern = rng.choice(["gyri", "fingerprint", "waxy", "lichenoid"], p=[0.35, 0.2, 0.33, 0.12])
+    pattern = rng.choice(["gyri", "fingerprint", "waxy", "lentigo", "lichenoid"], p=[0.28, 0.17, 0.27, 0.18, 0.1])
     if pattern == "gyri":
         field = bumps(rng, plane, rng.uniform(0.13, 0.24)) + 0.3 * fractal(rng, plane, 0.3)
         density = density * (1 + rng.uniform(0.5, 0.9) * (np.exp(-((field / 0.6) ** 2)) - 0.4))
     elif pattern == "fingerprint":
         lines = bumps(rng, plane, rng.uniform(0.075, 0.11), along=rng.uniform(0, np.pi), spread=0.25)
         density = density * (1 + rng.uniform(0.15, 0.3) * lines)
+    elif pattern == "lentigo":
+        density = density * (1 + rng.uniform(0.4, 1.0) * (_network(rng, plane, rng.uniform(0.07, 0.11)) - 0.45))
     elif pattern == "lichenoid":
         grains = _globules(rng, plane, 0.08, 0.6)
         tissue.cover(body * grains * rng.uniform(0.3, 0.6), (0.42, 0.40, 0.42))
     tissue.melanin += body * tone * density
     tissue.blood += body * rng.uniform(0.0, 0.22)
-    tissue.cover(body * rng.uniform(0.05, 0.28), (0.74, 0.60, 0.40))  # keratin's waxy yellow
-    if rng.random() < 0.6:
+    tissue.cover(body * rng.uniform(0.0, 0.25), (0.74, 0.60, 0.40))  # keratin's waxy yellow
+    if rng.random() < 0.5:
         places = scatter(rng, int(rng.integers(3, 16)), 0.8 * radius)
         milia = _dots(rng, plane, places, (0.02, 0.045), 0.025)
         tissue.cover(body * milia * rng.uniform(0.5, 0.85), (0.96, 0.89, 0.76))
-    if rng.random() < 0.6:
+    if rng.random() < 0.45:
         places = scatter(rng, int(rng.integers(3, 14)), 0.8 * radius)
         comedones = _dots(rng, plane, places, (0.02, 0.05), 0.02, stretch=1.6)
         tissue.cover(body * comedones * rng.uniform(0.5, 0.9), (0.25, 0.14, 0.08))
@@ -241,7 +249,7 @@ def dermatofibroma(rng, plane: Plane, tissue: Tissue) -> None:
     core = outline(rng, plane, radius * rng.uniform(0.3, 0.6), irregular=0.16, rough=0.05, centre=tuple(centre))
     scar = step(plane, core, rng.uniform(0.1, 0.25))
     lines = _network(rng, plane, rng.uniform(0.065, 0.095))
-    plain = rng.random() < 0.15
+    plain = rng.random() < 0.25
     strength = 0.15 if plain else 1.0
     tone = rng.uniform(0.25, 0.75)
     pattern = 0.75 + rng.uniform(0.3, 0.7) * lines + 0.18 * fractal(rng, plane, 0.5)
@@ -289,8 +297,9 @@ def squamous_cell_carcinoma(rng, plane: Plane, tissue: Tissue) -> None:
     tissue.blood += body * rng.uniform(0.2, 0.65) * (1 + 0.35 * fractal(rng, plane, 0.5))
     if rng.random() < 0.35:
         tissue.melanin += body * rng.uniform(0.25, 0.8) * ramp(fractal(rng, plane, 0.6), -0.4, 1.0)
-    keratin = rng.random() < 0.65
-    vessels = rng.random() < 0.7 or not keratin
+    flat = rng.random() < 0.22  # in situ: a scaly pink patch, like an actinic keratosis
+    keratin = not flat and rng.random() < 0.65
+    vessels = rng.random() < (0.3 if flat else 0.75)
     if vessels:
         ink = Ink(plane)
         middles = scatter(rng, int(rng.integers(2, 7)), 0.75 * radius)
@@ -309,7 +318,7 @@ def squamous_cell_carcinoma(rng, plane: Plane, tissue: Tissue) -> None:
         tissue.cover(step(plane, mass, 0.14) * lumps * rng.uniform(0.5, 0.9), colour)
     else:
         tissue.cover(body * _flakes(rng, plane, 0.25, rng.uniform(0.1, 0.35)) * rng.uniform(0.3, 0.7), _WHITE)
-    if rng.random() < 0.45:
+    if rng.random() < (0.15 if flat else 0.45):
         places = scatter(rng, int(rng.integers(2, 9)), 0.6 * radius)
         tissue.cover(0.85 * _dots(rng, plane, places, (0.015, 0.05), 0.02, stretch=1.8), (0.33, 0.06, 0.07))
 

@@ -23,7 +23,7 @@ MIN_SIDE = 8
 #: A header that claims more pixels is refused before anything is decoded.
 MAX_PIXELS = 100_000_000
 #: Pillow's other formats (EPS, PDF, ...) start interpreters or are never photographs.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 
 
 class Unusable(LesionganError):
@@ -38,8 +38,8 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
         sizes: sides in pixels.
         resize: `squash` (the shape is lost, as in the paper), `crop` (the largest square in the centre) or `pad` (black
             bars).
-        exact: resize from the fully decoded image. False lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size (still at
-            least twice the largest of `sizes`), which is much faster and nearly the same.
+        exact: resize from the fully decoded image. False lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size (still
+            at least twice the largest of `sizes`), which is much faster and nearly the same.
 
     Returns:
         For each size uint8 `[size, size, 3]`, RGB, 0 to 255, turned upright where EXIF says so. Transparency is put on
@@ -67,7 +67,7 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
     except Image.DecompressionBombError:
         raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
-        raise Unusable(f"damaged: {error or type(error).__name__}") from None
+        raise Unusable(f"damaged: {error or type(error).__name__}") from error
     return {size: np.asarray(square(upright, size, resize)) for size in sizes}
 
 

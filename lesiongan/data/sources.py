@@ -1,6 +1,5 @@
 """Where images come from: finds out what a folder is, reads its tables and hands out its files' bytes.
 
-A source never unpacks an archive and never builds a path from an id: ids are looked up among the files that are there.
 Another kind of data set is a class with `name`, `matches` and `open`, put into `KINDS`.
 """
 
@@ -8,12 +7,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import hashlib
 import os
-import unicodedata
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,16 +17,14 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.config import DataConfig
-from lesiongan.data import tables
-from lesiongan.data.pictures import Unusable
+from lesiongan.data import locations, tables
 from lesiongan.data.tables import METADATA, Anomaly
 from lesiongan.errors import UsageError
 from lesiongan.taxonomy import Taxonomy
 
 #: The word given in place of a path for drawn lesions.
 PHANTOMS = "phantoms"
-_INSIDE = "::"  # archive::entry
-_MAX_BYTES = 1 << 30  # of one picture's file
+_SPLIT_FOLDERS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
 class Reader(Protocol):
@@ -89,8 +83,8 @@ def open_source(data: str, config: DataConfig, seed: int) -> Source:
         if kind.matches(data):
             return kind.open(data, config, seed)
     raise UsageError(
-        f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1) and no two folders of pictures named by "
-        f"class; give a folder with one of the two"
+        f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1) and no two folders of pictures named "
+        f"by class; give a folder with one of the two"
     )
 
 
@@ -115,51 +109,15 @@ def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
         raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
     root = path if path.is_dir() else path.parent
     add(path.name if path.is_file() else "")
-    for table in _files(root, ".csv"):
+    for table in locations.files_in(root, ".csv"):
         add(table.name, hashlib.sha256(table.read_bytes()).hexdigest())
-    for archive in _files(root, ".zip"):
-        for entry in _open_zip(archive).infolist():
+    for archive in locations.files_in(root, ".zip"):
+        for entry in locations.open_zip(archive).infolist():
             add(archive.name, entry.filename, entry.file_size, entry.CRC)
-    for name in _walk(root, []):
+    for name in locations.walk(root, []):
         status = os.stat(root / name)
         add(name, status.st_size, status.st_mtime_ns)
     return digest.hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class FileReader:
-    """Reads files below a folder and entries of the zip files in it (location `archive.zip::entry`)."""
-
-    root: str
-
-    def read(self, location: str) -> bytes:
-        name, _, entry = location.rpartition(_INSIDE)
-        try:
-            status = os.stat(os.path.join(self.root, name or location))
-            if not name:
-                _check_size(status.st_size)
-                return Path(self.root, location).read_bytes()
-            archive = _archive(os.path.join(self.root, name), status.st_mtime_ns, status.st_size)
-            info = archive.getinfo(entry)
-            _check_size(info.file_size)
-            return archive.read(info)
-        except (Unusable, MemoryError):
-            raise
-        except OSError as error:
-            raise Unusable(f"cannot be read: {error.strerror or error}") from None
-        except Exception as error:  # BadZipFile, zlib.error, and whatever the other decompressors raise
-            raise Unusable(f"damaged in the archive: {error}") from None
-
-
-@functools.lru_cache(maxsize=4)
-def _archive(path: str, mtime_ns: int, size: int) -> zipfile.ZipFile:
-    """An archive kept open; its time and size are part of the key, so that a new file is opened anew."""
-    return zipfile.ZipFile(path)
-
-
-def _check_size(size: int) -> None:
-    if size > _MAX_BYTES:
-        raise Unusable(f"the file is larger than {_MAX_BYTES >> 30} GB")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,9 +147,9 @@ class Phantoms:
         rows = phantoms.table(config.phantoms, seed)
         taxonomy = tables.taxonomy_of(list(dict.fromkeys(rows["label"])))
         seeds = zip(rows["label"], rows["lesion_seed"], rows["view_seed"], strict=True)
-        locations = [f"{label}/{lesion}/{view}" for label, lesion, view in seeds]
+        places = [f"{label}/{lesion}/{view}" for label, lesion, view in seeds]
         labels = [taxonomy.index(label) for label in rows["label"]]
-        rows = rows.assign(label=np.array(labels, np.int64), location=locations)
+        rows = rows.assign(label=np.array(labels, np.int64), location=places)
         return Source(self.name, taxonomy, "phantom", _complete(rows), (), PhantomReader(config.phantom_size))
 
 
@@ -205,7 +163,8 @@ class OneHotTable:
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         """The locations of the pictures that may belong to the table."""
-        return _walk(root, anomalies) + _in_archives(root, _files(root, ".zip"), anomalies)
+        archives = locations.files_in(root, ".zip")
+        return locations.walk(root, anomalies) + locations.in_archives(root, archives, anomalies)
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
         table = tables.find_ground_truth(Path(data))
@@ -213,13 +172,13 @@ class OneHotTable:
         anomalies: list[Anomaly] = []
         taxonomy, rows = tables.read_ground_truth(table, anomalies)
         rows = tables.add_metadata(rows, tables.find_metadata(table), anomalies)
-        index = _Index(self.pictures(root, table, anomalies), anomalies)
-        rows["location"] = [index.find(path) for path in rows.pop("path")]
-        _check_missing(table, rows, index, anomalies, config)
+        pictures = self.pictures(root, table, anomalies)
+        rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
+        _check_missing(table, rows, len(pictures), anomalies, config)
         missing = rows.loc[rows["location"] == "", "image_id"]
         anomalies += [Anomaly(image_id, table.name, "the row has no image") for image_id in missing]
-        anomalies += [Anomaly(name, table.name, "the image has no row") for name in index.unused()]
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), FileReader(str(root)))
+        anomalies += [Anomaly(name, table.name, why) for name, why in unused]
+        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), locations.FileReader(str(root)))
 
 
 class ISIC2019(OneHotTable):
@@ -239,11 +198,12 @@ class ISIC2019(OneHotTable):
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         folder = self._input(table)
-        found = _walk(root, anomalies, below=folder.name) if folder.is_dir() else []
+        found = locations.walk(root, anomalies, below=folder.name) if folder.is_dir() else []
         archive = folder.with_suffix(".zip")
         if archive.is_file():
-            unpacked = {_stem(name) for name in found}
-            found += [name for name in _in_archives(root, [archive], anomalies) if _stem(name) not in unpacked]
+            unpacked = {locations.stem(name) for name in found}
+            entries = locations.in_archives(root, [archive], anomalies)
+            found += [name for name in entries if locations.stem(name) not in unpacked]
         return found
 
 
@@ -253,12 +213,14 @@ class ClassFolders:
     name = "class_folders"
 
     def matches(self, data: str) -> bool:
-        return Path(data).is_dir() and len({name.split("/")[0] for name in _walk(Path(data), []) if "/" in name}) > 1
+        if not Path(data).is_dir():
+            return False
+        return len({name.split("/")[0] for name in locations.walk(Path(data), []) if "/" in name}) > 1
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
         root, anomalies = Path(data), []
         members: dict[str, list[str]] = collections.defaultdict(list)
-        for name in _walk(root, anomalies):
+        for name in locations.walk(root, anomalies):
             folder, separator, _ = name.partition("/")
             if separator:
                 members[folder].append(name)
@@ -278,58 +240,32 @@ class ClassFolders:
             if folder not in members:
                 anomalies.append(Anomaly(folder, ".", "the folder has no pictures"))
         taxonomy = tables.taxonomy_of(list(dict.fromkeys(map(tables.class_of, members))))
-        once = collections.Counter(_stem(name) for names in members.values() for name in names)
+        once = collections.Counter(locations.stem(name) for names in members.values() for name in names)
         records = []
         for folder, names in members.items():
             label = taxonomy.index(tables.class_of(folder))
             for name in names:
-                stem = _stem(name) if once[_stem(name)] == 1 else name.replace("/", "_")  # 1.jpg in each folder
-                records.append({"image_id": stem, "label": label, "location": name})
+                image_id = locations.stem(name)
+                if once[image_id] > 1:  # 1.jpg in each folder, or x.jpg beside x.png
+                    image_id = name.replace("/", "_")
+                records.append({"image_id": image_id, "label": label, "location": name})
         rows = pd.DataFrame(records)
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), FileReader(str(root)))
+        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), locations.FileReader(str(root)))
 
 
 #: Asked in this order.
 KINDS: tuple[SourceKind, ...] = (Phantoms(), ISIC2019(), OneHotTable(), ClassFolders())
 
 
-class _Index:
-    """Looks pictures up by an id or path of a table."""
-
-    def __init__(self, locations: Sequence[str], anomalies: list[Anomaly]):
-        self._by_stem: dict[str, str] = {}
-        self._by_path: dict[str, str] = {}
-        self._used: set[str] = set()
-        for location in locations:
-            self._by_path[_without_suffix(location.rpartition(_INSIDE)[2])] = location
-            first = self._by_stem.setdefault(_stem(location), location)
-            if first != location:
-                anomalies.append(Anomaly(location, ".", f"a file of the same name is used: {first}"))
-
-    def __len__(self) -> int:
-        return len(self._by_stem)
-
-    def find(self, path: str) -> str:
-        """The location for an id with or without folders and `_downsampled`; "" where there is none."""
-        stem = path.rpartition("/")[2]
-        other = stem.removesuffix("_downsampled") if stem.endswith("_downsampled") else f"{stem}_downsampled"
-        location = self._by_path.get(path) or self._by_stem.get(stem) or self._by_stem.get(other, "")
-        self._used.add(location)
-        return location
-
-    def unused(self) -> list[str]:
-        return [location for location in self._by_stem.values() if location not in self._used]
-
-
 def _check_missing(
-    table: Path, rows: pd.DataFrame, index: _Index, anomalies: Sequence[Anomaly], config: DataConfig
+    table: Path, rows: pd.DataFrame, pictures: int, anomalies: Sequence[Anomaly], config: DataConfig
 ) -> None:
     missing = int((rows["location"] == "").sum())
     links = sum("link" in anomaly.why for anomaly in anomalies)
     hint = f" ({links} symbolic links were not followed)" if links else ""
     if missing == len(rows):
         raise UsageError(
-            f"{table}: not one of its {len(rows)} rows has its image among the {len(index)} pictures in "
+            f"{table}: not one of its {len(rows)} rows has its image among the {pictures} pictures in "
             f"{table.parent}{hint}; put the images beside the CSV, named by its ids"
         )
     if missing > len(rows) / 2 and not config.allow_missing:
@@ -349,71 +285,3 @@ def _complete(rows: pd.DataFrame) -> pd.DataFrame:
             rows[column] = rows[column].fillna("").astype(str)
     rows["age_approx"] = pd.to_numeric(rows["age_approx"], errors="coerce").astype(float)
     return rows[["image_id", "label", *METADATA, "location"]].reset_index(drop=True)
-
-
-def _files(root: Path, suffix: str) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.suffix.lower() == suffix and path.is_file())
-
-
-def _walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
-    """The pictures below a folder as sorted relative POSIX paths; links out of the folder and to folders are refused."""
-    real_root = os.path.realpath(root)
-    found, folders = [], [below]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(os.path.join(root, folder)))
-        except OSError as error:
-            anomalies.append(Anomaly(folder or ".", ".", f"the folder cannot be read: {error.strerror}"))
-            continue
-        for entry in entries:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                continue
-            if not tables.is_text(entry.name):
-                anomalies.append(Anomaly(ascii(name), ascii(folder or "."), "the file's name is not valid text"))
-                continue
-            if entry.is_symlink():
-                inside = os.path.realpath(entry.path).startswith(real_root + os.sep)
-                if entry.is_dir() or (_is_picture(name) and not inside):
-                    anomalies.append(Anomaly(name, folder or ".", "a symbolic link to a folder or out of the data"))
-                    continue
-            if entry.is_dir():
-                folders.append(name)
-            elif _is_picture(name) and entry.is_file():
-                found.append(name)
-    return sorted(found)
-
-
-def _in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) -> list[str]:
-    found = []
-    for archive in archives:
-        with _open_zip(archive) as opened:
-            for name in opened.namelist():
-                parts = name.split("/")
-                if not _is_picture(name) or parts[-1].startswith(".") or "__MACOSX" in parts:
-                    continue
-                if ".." in parts or name.startswith("/") or "\\" in name or _INSIDE in name:
-                    anomalies.append(Anomaly(name, archive.name, "the entry's path leads out of the archive"))
-                    continue
-                found.append(f"{archive.relative_to(root).as_posix()}{_INSIDE}{name}")
-    return found
-
-
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UsageError(f"{path}: the zip file cannot be read ({error}); download it again") from None
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(tables.PICTURE_SUFFIXES)
-
-
-def _without_suffix(name: str) -> str:
-    return unicodedata.normalize("NFC", name.rpartition(".")[0])  # as ids are; macOS writes names decomposed
-
-
-def _stem(location: str) -> str:
-    return _without_suffix(location.rpartition("/")[2].rpartition(_INSIDE)[2])

@@ -90,8 +90,8 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
     """Reads a one-hot CSV.
 
     Returns:
-        The classes that have rows, and the rows with exactly one class: image_id, label, path (the id as a relative path
-        without suffix, to look the picture up by) and whatever columns of `METADATA` the CSV has.
+        The classes that have rows, and the rows with exactly one class: image_id, label, path (the id as a relative
+        path without suffix, to look the picture up by) and whatever columns of `METADATA` the CSV has.
 
     Raises:
         UsageError: no image column, an unknown column, no classes or no rows.
@@ -106,7 +106,8 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
             continue
         if not _is_one_hot(frame[name]):
             raise UsageError(
-                f"{path}: column {name!r} is neither a class (0 and 1, one column a class) nor known metadata; remove it"
+                f"{path}: column {name!r} is neither a class (0 and 1, one column a class) nor known metadata; "
+                f"remove it"
             )
         if name.upper() == UNKNOWN:
             unknown = name
@@ -149,7 +150,7 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
 
 
 def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]) -> pd.DataFrame:
-    """Joins the columns of `METADATA` that a metadata CSV has to the rows, by image id; the first of several rows counts."""
+    """Joins the columns of `METADATA` in a metadata CSV to the rows, by image id; the first of several rows counts."""
     if path is None:
         return rows
     frame = read_csv(path, anomalies)

@@ -114,7 +114,7 @@ class Generator(keras.Model):
         return keras.ops.tanh(keras.ops.cast(self.convolutions[-1](x), "float32"))
 
     def get_config(self):
-        return {"size": self.size, "latent": self.latent, "width": self.width, "seed": self.seed}
+        return {key: getattr(self, key) for key in ("size", "latent", "width", "seed")}
 
 
 @keras.saving.register_keras_serializable("lesiongan")
@@ -122,19 +122,20 @@ class Discriminator(keras.Model):
     """Images `[batch, size, size, 3]` in [-1, 1] -> (source logits `[batch, 1]`, class logits `[batch, classes]`).
 
     3 x 3 convolutions without bias, strides 2 1 2 1 2 1, padding 1 where the stride is 2 and none where it is 1;
-    batch norm on all but the first, LeakyReLU 0.2 and dropout 0.5 after each; two dense heads on the flattened map
+    batch norm on all but the first, LeakyReLU 0.2 and dropout after each; two dense heads on the flattened map
     (13 x 13 x 512 at 128 px).
 
     Args:
         size: pixels of the images, at least 32.
         num_classes: k.
         width: factor on the number of filters.
+        dropout: its rate; the paper's is 0.5.
         seed: of the initial weights.
     """
 
-    def __init__(self, size: int, num_classes: int, width: float = 1.0, seed: int = 0, **kwargs):
+    def __init__(self, size: int, num_classes: int, width: float = 1.0, dropout: float = 0.5, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
-        self.size, self.num_classes, self.width, self.seed = size, num_classes, width, seed
+        self.size, self.num_classes, self.width, self.dropout, self.seed = size, num_classes, width, dropout, seed
         weights = _weights(seed)
         self.pad = layers.ZeroPadding2D(1)
         filters = _scaled(DISCRIMINATOR_WIDTHS, width)
@@ -157,14 +158,14 @@ class Discriminator(keras.Model):
             if norm is not None:
                 x = norm(x, training=training)
             x = keras.ops.leaky_relu(x, 0.2)
-            if seed is not None:
-                x = dropout(x, 0.5, seed)
+            if seed is not None and self.dropout:
+                x = dropout(x, self.dropout, seed)
         x = self.flatten(x)
         source, classes = self.source(x), self.classes(x)
         return keras.ops.cast(source, "float32"), keras.ops.cast(classes, "float32")
 
     def get_config(self):
-        return {"size": self.size, "num_classes": self.num_classes, "width": self.width, "seed": self.seed}
+        return {key: getattr(self, key) for key in ("size", "num_classes", "width", "dropout", "seed")}
 
 
 def dropout(x, rate: float, seed):
@@ -209,7 +210,9 @@ class ACGAN(keras.Model):
         network = (config.size, config.latent, config.width)
         seeds = tf.random.stateless_uniform([2], [seed, 1], 0, 2**31 - 1, tf.int32).numpy().tolist()
         self.generator = Generator(*network, seed=seeds[0], name="generator")
-        self.discriminator = Discriminator(config.size, num_classes, config.width, seed=seeds[1], name="discriminator")
+        self.discriminator = Discriminator(
+            config.size, num_classes, config.width, config.dropout, seed=seeds[1], name="discriminator"
+        )
         self.averaged = None
         if config.ema:
             self.averaged = Generator(*network, seed=seeds[0], name="averaged_generator", trainable=False)

@@ -47,8 +47,10 @@ class CycleGAN(keras.Model):
         self.pool_x = ImagePool(config.pool, (size, size, 3))
         self.pool_y = ImagePool(config.pool, (size, size, 3))
 
-        self.generator_variables = self.generator_xy.trainable_variables + self.generator_yx.trainable_variables
-        self.discriminator_variables = self.discriminator_x.trainable_variables + self.discriminator_y.trainable_variables
+        generators = (self.generator_xy, self.generator_yx)
+        discriminators = (self.discriminator_x, self.discriminator_y)
+        self.generator_variables = [v for network in generators for v in network.trainable_variables]
+        self.discriminator_variables = [v for network in discriminators for v in network.trainable_variables]
         self.schedule = LinearDecay(config.learning_rate, steps)
         adam = {"learning_rate": self.schedule, "beta_1": config.beta_1, "beta_2": 0.999, "epsilon": 1e-8}
         self.generator_optimizer, self.discriminator_optimizer = Adam(**adam), Adam(**adam)
@@ -67,16 +69,17 @@ class CycleGAN(keras.Model):
             data: `(x, y)`, each float `[batch, size, size, 3]` in [-1, 1].
 
         Returns:
-            Each loss term under its own name, before its weight: `adversarial_xy` and `adversarial_yx` (of the generators),
-            `cycle_x`, `cycle_y`, `identity_x`, `identity_y` (where it is on), `discriminator_x`, `discriminator_y`.
+            Each loss term under its own name, before its weight: `adversarial_xy` and `adversarial_yx` (of the
+            generators), `cycle_x`, `cycle_y`, `identity_x`, `identity_y` (where it is on), `discriminator_x`,
+            `discriminator_y`.
         """
         x, y = data
         config, losses = self.config, {}
         seeds = tf.random.split(tf.stack([self.seed, self.generator_optimizer.iterations.value]), 2)
 
         with tf.GradientTape() as tape:
-            # Norms are per image, so passes of one generator may share a batch: a generator is fed its own target
-            # domain too where the identity loss is on.
+            # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
+            # generator is fed its target domain too.
             if config.identity:
                 fake_y, same_y = tf.split(self.generator_xy(tf.concat([x, y], 0)), 2)
                 fake_x, same_x = tf.split(self.generator_yx(tf.concat([y, x], 0)), 2)
@@ -96,8 +99,10 @@ class CycleGAN(keras.Model):
 
         shown_x, shown_y = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
         with tf.GradientTape() as tape:
-            losses["discriminator_x"] = discriminator_loss(self.discriminator_x(x), self.discriminator_x(shown_x))
-            losses["discriminator_y"] = discriminator_loss(self.discriminator_y(y), self.discriminator_y(shown_y))
+            real_x, pooled_x = tf.split(self.discriminator_x(tf.concat([x, shown_x], 0)), 2)
+            real_y, pooled_y = tf.split(self.discriminator_y(tf.concat([y, shown_y], 0)), 2)
+            losses["discriminator_x"] = discriminator_loss(real_x, pooled_x)
+            losses["discriminator_y"] = discriminator_loss(real_y, pooled_y)
             total = losses["discriminator_x"] + losses["discriminator_y"]
         gradients = tape.gradient(total, self.discriminator_variables)
         self.discriminator_optimizer.apply(gradients, self.discriminator_variables)
@@ -140,7 +145,8 @@ class CycleGAN(keras.Model):
         self.seed.assign(seed)
         trained = self.generator_variables + self.discriminator_variables
         for index, variable in enumerate(trained):
-            normal = tf.random.stateless_normal(variable.shape, [seed, index], stddev=0.02, dtype=variable.dtype)
+            stream = tf.constant([seed, index], tf.int64)
+            normal = tf.random.stateless_normal(variable.shape, stream, stddev=0.02)
             variable.value.assign(normal if len(variable.shape) == 4 else tf.zeros_like(normal))
         if self.averaged_xy is not None:
             for average, weight in zip(self.averaged_xy.variables, self.generator_xy.variables, strict=True):
@@ -164,6 +170,9 @@ class CycleGAN(keras.Model):
 
     def get_config(self) -> dict:
         return {"config": dataclasses.asdict(self.config), "seed": int(self.seed), "form": self.form}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Nothing: the constructor has compiled the model with its own optimizers."""
 
     @classmethod
     def from_config(cls, config: dict) -> CycleGAN:

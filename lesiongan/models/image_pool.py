@@ -1,4 +1,4 @@
-"""The history of generated images that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
+"""The history of generated images for a discriminator (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ImagePool(tf.Module):
             variable.assign(tf.zeros_like(variable))
 
     def draw(self, count: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `query` draws for `count` images from a seed, int64 `[2]`: whether to swap, bool, and the slots, int64."""
+        """What `query` draws for `count` images by a seed, int64 `[2]`: whether to swap, bool, and slots, int64."""
         coins, slots = tf.unstack(tf.random.split(seed, 2))
         swap = tf.random.stateless_uniform([count], coins) < 0.5
         return swap, tf.random.stateless_uniform([count], slots, maxval=self.capacity, dtype=tf.int64)

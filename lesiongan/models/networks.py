@@ -1,4 +1,4 @@
-"""CycleGAN's two kinds of network: the residual generator and the PatchGAN discriminator (Zhu et al. 2017, section 7.2)."""
+"""CycleGAN's networks: the residual generator and the PatchGAN discriminator (Zhu et al. 2017, section 7.2)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ResNetGenerator(_Chain):
 
 @keras.saving.register_keras_serializable("lesiongan")
 class PatchGAN(_Chain):
-    """The 70 x 70 PatchGAN: a score for each patch, `[batch, size, size, 3]` to `[batch, m, m, 1]` (m = 30 at 256 pixels).
+    """The 70 x 70 PatchGAN, a score for each patch: `[batch, size, size, 3]` to `[batch, m, m, 1]` (m = 30 at 256).
 
     4 x 4 convolutions n, 2n, 4n (stride 2), 8n, 1 (stride 1), padding 1; no norm on the first and none on the last,
     LeakyReLU 0.2; no sigmoid, because the loss is least squares.

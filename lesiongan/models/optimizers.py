@@ -23,9 +23,9 @@ class FastaiAdam(keras.optimizers.Optimizer):
         v <- beta_2 * v + (1 - beta_2) * g^2
         p <- p - rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)
 
-    It differs from `keras.optimizers.AdamW` in three ways: `epsilon` is added after the bias correction, `beta_1` may be a
-    schedule (Keras bakes a number into the compiled step), and biases and batch norm's scales and offsets (all variables
-    of rank 0 and 1) do not decay.
+    It differs from `keras.optimizers.AdamW` in three ways: `epsilon` is added after the bias correction, `beta_1` may
+    be a schedule (Keras bakes a number into the compiled step), and biases and batch norm's scales and offsets (all
+    variables of rank 0 and 1) do not decay.
 
     Args:
         learning_rate: a float, or a function of `iterations` (0 in the first step) such as a `LearningRateSchedule`.
@@ -48,6 +48,7 @@ class FastaiAdam(keras.optimizers.Optimizer):
         # Keras's own decay would reach every variable, so it is told of none.
         kwargs.pop("weight_decay", None)
         super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
+        self.schedule = learning_rate if callable(learning_rate) else None
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -76,8 +77,8 @@ class FastaiAdam(keras.optimizers.Optimizer):
             beta_1_power=beta_1**step,
             beta_2=tf.constant(self.beta_2),
             beta_2_power=beta_2_power,
-            # The kernel adds its epsilon to the root before the bias correction: rate * c / (sqrt(v) + c * epsilon) with
-            # c = sqrt(1 - beta_2^t) is rate / (sqrt(v / c^2) + epsilon).
+            # The kernel adds its epsilon to the root before the bias correction: rate * c / (sqrt(v) + c * epsilon)
+            # with c = sqrt(1 - beta_2^t) is rate / (sqrt(v / c^2) + epsilon).
             epsilon=self.epsilon * tf.sqrt(1.0 - beta_2_power),
         )
         super().apply(grads, trainable_variables)

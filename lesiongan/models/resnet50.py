@@ -1,14 +1,15 @@
 """ResNet50 as a lesion classifier, with fastai's head.
 
-The network is He et al. 2016 (arXiv 1512.03385), table 1, in Keras's form (`keras.applications.ResNet50`, v1: stride on the
-first 1 x 1 convolution of a stage, biases in the convolutions, batch norm epsilon 1.001e-5), so that Keras's weight files
-fit. It is written in few, large operations, since building and optimising a graph of Keras's 190 layers takes as long as
-hundreds of training steps on small pictures: a stage is one layer, and its batch norms share their variables.
+The network is He et al. 2016 (arXiv 1512.03385), table 1, in Keras's form (`keras.applications.ResNet50`, v1: stride
+on the first 1 x 1 convolution of a stage, biases in the convolutions, batch norm epsilon 1.001e-5), so that Keras's
+weight files fit. It is written in few, large operations, since building and optimising a graph of Keras's 190 layers
+takes as long as dozens of training steps on small pictures: a stage is one layer, and its batch norms share variables.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +34,9 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet: blue, green, red
 class NormVectors(keras.layers.Layer):
     """The variables of several batch norms, each kind in one vector (one variable in place of one a norm).
 
-    A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0), so it
-    is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it again.
+    A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
+    so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
+    again. It is there for the sake of ImageNet's weights.
 
     Args:
         widths: name -> channels of each norm, in order.
@@ -267,8 +269,8 @@ class Head(keras.layers.Layer):
 class LesionClassifier(keras.Model):
     """A backbone and fastai's head; called on images, it gives logits.
 
-    Weights start at zero: call `reset` (or load some) before use. All that is random follows from the seed of `reset` and
-    the optimizer's step, so that a resumed training equals an uninterrupted one.
+    Weights start at zero: call `reset` (or load some) before use. All that is random follows from the seed of `reset`
+    and the optimizer's step, so that a resumed training equals an uninterrupted one.
 
     Args:
         classes: number of classes, k.
@@ -292,12 +294,12 @@ class LesionClassifier(keras.Model):
         return self._forward(images, training)[0]
 
     def classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images float32 `[n, s, s, 3]` in [-1, 1] -> `probabilities` `[n, k]`, `features` `[n, 2048]` (average pool)."""
+        """Images float32 `[n, s, s, 3]` in [-1, 1] -> `probabilities` `[n, k]`, `features` (pooled) `[n, 2048]`."""
         logits, features = self._forward(images, training=False)
         return {"probabilities": tf.nn.softmax(logits), "features": features}
 
     def train_step(self, data):
-        """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss`, `accuracy` and the schedule's values."""
+        """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss`, `accuracy`, rate and momentum."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             logits = self(images, training=True)
@@ -336,7 +338,7 @@ class LesionClassifier(keras.Model):
 
     def reset_optimizer(self) -> None:
         """Moments and step count to zero; a learning rate that is a variable keeps its value."""
-        if self.optimizer is None:
+        if not self.compiled:
             return
         self.build_optimizer()
         rate = self.optimizer.learning_rate
@@ -354,24 +356,24 @@ class LesionClassifier(keras.Model):
 
     def state(self) -> list[tf.Variable]:
         """What a resumed training needs: weights, moving averages, and the optimizer's variables, in a fixed order."""
-        variables = list(self.variables)
-        if self.optimizer is not None:
+        variables = list(self.weights)
+        if self.compiled:
             self.build_optimizer()
             variables += self.optimizer.variables
         return [v.value for v in variables]
 
     def get_state(self) -> list[np.ndarray]:
         """Weights and moving averages (without the optimizer), copied; `set_state` of an equal model takes them."""
-        return [np.array(v) for v in self.variables]
+        return [np.array(v) for v in self.weights]
 
     def set_state(self, values: Sequence[np.ndarray]) -> None:
         """Weights and moving averages of `get_state`; the optimizer starts anew."""
-        if [tuple(v.shape) for v in self.variables] != [np.shape(value) for value in values]:
+        if [tuple(v.shape) for v in self.weights] != [np.shape(value) for value in values]:
             raise UsageError(
                 f"the saved weights do not fit this classifier ({self.classes} classes, stem {self.stem}); "
                 "train it anew, or use the settings that they were trained with"
             )
-        for variable, value in zip(self.variables, values, strict=True):
+        for variable, value in zip(self.weights, values, strict=True):
             variable.assign(value)
         self.reset_optimizer()
 
@@ -386,8 +388,8 @@ class LesionClassifier(keras.Model):
         """
         if self.stem != "imagenet":
             raise UsageError(
-                f"classifier.weights={weights} is for stem `imagenet`, not `{self.stem}`: use --set classifier.stem=imagenet"
-                " or --set classifier.weights=none"
+                f"classifier.weights={weights} is for stem `imagenet`, not `{self.stem}`: "
+                "use --set classifier.stem=imagenet or --set classifier.weights=none"
             )
         self.backbone.load(_keras_resnet50(str(weights)))
 
@@ -400,7 +402,10 @@ class LesionClassifier(keras.Model):
         }
 
     def _forward(self, images, training):
-        seed = tf.stack([self._seed, tf.cast(self.optimizer.iterations, tf.int64) * 2]) if training else None
+        seed = None
+        if training:
+            step = tf.cast(self.optimizer.iterations, tf.int64) if self.compiled else tf.zeros([], tf.int64)
+            seed = tf.stack([self._seed, 2 * step])  # the head has two dropouts
         return self.head(self.backbone(images, training=training), seed=seed, training=training)
 
 
@@ -421,8 +426,8 @@ def _keras_resnet50(weights: str) -> keras.Model:
             return build(include_top=False, weights="imagenet")
         except Exception as error:  # Keras raises a plain Exception when a download fails
             raise UsageError(
-                f"the ImageNet weights could not be downloaded ({error}): give a file with --set classifier.weights=PATH, "
-                "or start from random weights with --set classifier.weights=none"
+                f"the ImageNet weights could not be downloaded ({error}): give a file with "
+                "--set classifier.weights=PATH, or start from random weights with --set classifier.weights=none"
             ) from error
     if not os.path.isfile(weights):
         raise UsageError(f"classifier.weights={weights}: no such file; give `imagenet`, `none` or a Keras weights file")
@@ -430,7 +435,9 @@ def _keras_resnet50(weights: str) -> keras.Model:
     for include_top in (False, True):
         model = build(include_top=include_top, weights=None)
         try:
-            model.load_weights(weights)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Keras warns of its own lists of layers, which the file need not hold
+                model.load_weights(weights)
             return model
         except (ValueError, OSError, KeyError) as error:
             errors.append(str(error))

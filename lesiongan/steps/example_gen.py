@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from lesiongan import sheets
 from lesiongan.config import DataConfig
+from lesiongan.data import examples
 from lesiongan.data.ingest import ingest
 from lesiongan.steps.step import Task
+
+_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +20,11 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Parameters: `data`, the path or `phantoms`. Outputs: `examples`."""
-    return ingest(
-        task.parameters["data"], task.outputs["examples"], task.options.data, sorted(set(task.options.sizes)), task.seed
-    )
+    """Parameters: `data`, the path or `phantoms`. Outputs: `examples`, with `preview.png`."""
+    output, sizes = task.outputs["examples"], sorted(set(task.options.sizes))
+    info = ingest(task.parameters["data"], output, task.options.data, sizes, task.seed)
+    images = examples.load(output, sizes[-1], "train")
+    classes = info["taxonomy"]["classes"]
+    rows = [images.images[images.labels == label][:_SHOWN] for label in range(len(classes))]
+    sheets.save(sheets.contact_sheet(rows, classes, cell=72), output / "preview.png")
+    return {key: info[key] for key in ("rows", "images", "missing", "unusable")}

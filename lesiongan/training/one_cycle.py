@@ -23,8 +23,8 @@ class OneCycle:
     each by `start + (end - start) * (1 - cos(pi * q)) / 2`, q the position within the phase.
 
     `maximum`, `steps`, and a held rate live in variables: a compiled training step that uses the schedule follows
-    them without being traced anew. Give `schedule.rate` to an optimizer as its learning rate, and `schedule.momentum` to
-    `FastaiAdam` as `beta_1`.
+    them without being traced anew. Give `schedule.rate` to an optimizer as its learning rate, and `schedule.momentum`
+    to `FastaiAdam` as `beta_1`.
 
     Args:
         maximum: the highest rate.

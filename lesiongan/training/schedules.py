@@ -12,8 +12,8 @@ EPOCHS = 200  # of the reference, 100 at a constant rate and 100 towards 0; a st
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """A constant rate for the first half of a training, then a staircase towards 0 in the second.
 
-    The training is cut into 200 equal parts e = 0, 1, ..., 199, the reference's epochs, whatever its length: the factor is
-    `1 - max(0, e + 1 - 100) / 101`. After the last step the rate stays at its last value, 1/101.
+    The training is cut into 200 equal parts e = 0, 1, ..., 199, the reference's epochs, whatever its length: the factor
+    is `1 - max(0, e + 1 - 100) / 101`. After the last step the rate stays at its last value, 1/101.
 
     Args:
         learning_rate: of the first half, 2e-4 in the paper.

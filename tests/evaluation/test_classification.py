@@ -46,6 +46,14 @@ def test_metrics_equal_scikit_learn(case):
         assert own["auc"] == pytest.approx(sk.roc_auc_score(labels == k, probabilities[:, k]))
 
 
+def test_auc_counts_ties_half_and_lacks_absent_classes():
+    labels = np.array([0, 0, 1, 1, 1])
+    tied = np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0]])
+    got = classification.auc(labels, tied)
+    assert got[:2] == pytest.approx([sk.roc_auc_score(labels == k, tied[:, k]) for k in range(2)])
+    assert np.isnan(got[2])
+
+
 def test_absent_and_never_predicted_classes():
     # Class 2 has no image; class 1 is never said. Truth 0 0 1, said 0 2 0.
     confusion = classification.confusion_matrix(np.array([0, 0, 1]), np.array([0, 2, 0]), 3)

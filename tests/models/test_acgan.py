@@ -27,9 +27,8 @@ def batch(seed: int, size: int = 32, count: int = 4, classes: int = 8):
 def trained(config: ACGANConfig = SMALL, steps: int = 1) -> ACGAN:
     model = ACGAN(config, 8, seed=5)
     model.compile()
-    step = tf.function(model.train_step)
-    for index in range(steps):
-        step(batch(index))
+    for index in range(steps):  # eager: a step of these small networks takes less time than its tracing
+        model.train_step(batch(index))
     return model
 
 
@@ -162,31 +161,31 @@ def test_the_class_head_learns_from_generated_images_only_where_asked():
 @pytest.mark.parametrize("options", [{}, {"augment": True, "ema": 0.9, "aux_on_fake": True}], ids=["paper", "all"])
 def test_resumed_training_equals_the_uninterrupted_one(options):
     config = dataclasses.replace(SMALL, **options)
-    whole = trained(config, steps=4)
-    half = trained(config, steps=2)
-    values = [variable.numpy() for variable in half.state()]
+    whole = trained(config, steps=2)
+    values = [variable.numpy() for variable in whole.state()]
     resumed = ACGAN(config, 8, seed=5)
     resumed.compile()
     for variable, value in zip(resumed.state(), values, strict=True):
         variable.assign(value)
-    step = tf.function(resumed.train_step)
     for index in (2, 3):
-        step(batch(index))
+        whole.train_step(batch(index))
+        resumed.train_step(batch(index))
     for a, b in zip(whole.state(), resumed.state(), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert all(isinstance(variable, tf.Variable) for variable in whole.state())
-    assert any((a.numpy() != b).any() for a, b in zip(whole.state(), values, strict=True))
+    assert all((a.numpy() != b).any() for a, b in zip(whole.state(), values, strict=True) if a.shape.rank > 0)
 
 
 def test_fit_trains_through_keras():
     model = ACGAN(SMALL, 8, seed=5)
     model.compile()
-    history = model.fit(tf.data.Dataset.from_tensors(batch(0)).repeat(3), epochs=1, verbose=0)
+    history = model.fit(tf.data.Dataset.from_tensors(batch(0)).repeat(3), epochs=1, verbose=0, shuffle=False)
     assert {"d_loss", "g_loss", "d_real", "d_fake", "d_class", "g_adversarial", "g_class"} <= set(history.history)
     stepped = ACGAN(SMALL, 8, seed=5)
     stepped.compile()
+    step = tf.function(stepped.train_step)
     for _ in range(3):
-        stepped.train_step(batch(0))
+        step(batch(0))
     for a, b in zip(model.generator.variables, stepped.generator.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
@@ -195,15 +194,14 @@ def test_fit_trains_through_keras():
 
 
 def test_the_average_follows_its_formula():
-    model = ACGAN(dataclasses.replace(SMALL, ema=0.5), 8, seed=5)
+    model = ACGAN(dataclasses.replace(SMALL, ema=0.3), 8, seed=5)
     model.compile()
     expected = [v.numpy() for v in model.generator.variables]
-    for index in range(10):
+    for index in range(5):
         model.train_step(batch(index))
-        decay = min(0.5, (index + 1) / (index + 10))
-        expected = [
-            decay * a + (1 - decay) * v.numpy() for a, v in zip(expected, model.generator.variables, strict=True)
-        ]
+        decay = min(0.3, (index + 1) / (index + 10))
+        current = [v.numpy() for v in model.generator.variables]
+        expected = [decay * a + (1 - decay) * v for a, v in zip(expected, current, strict=True)]
     for a, b in zip(model.averaged.variables, expected, strict=True):
         np.testing.assert_allclose(a.numpy(), b, atol=1e-6)
     images = model.sample(tf.constant([1]), tf.constant([3], tf.int64)).numpy()

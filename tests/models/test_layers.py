@@ -84,7 +84,8 @@ def test_reflect_padding_does_not_repeat_the_border():
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "padding", "mode"), [(7, 1, 3, "reflect"), (3, 2, 1, "zero"), (4, 2, 1, "zero"), (4, 1, 1, "zero")]
+    ("size", "stride", "padding", "mode"),
+    [(7, 1, 3, "reflect"), (3, 2, 1, "zero"), (4, 2, 1, "zero"), (4, 1, 1, "zero")],
 )
 def test_convolution_equals_its_definition(size, stride, padding, mode):
     x, kernel = _random(2, 8, 8, 3), _random(size, size, 3, 4, seed=1)

@@ -1,0 +1,1 @@
+"""The networks: ACGAN, CycleGAN and the lesion classifier, `keras.Model` subclasses with their own `train_step`."""

@@ -1,0 +1,185 @@
+"""Training of the lesion classifier: fastai's recipe (Adam, learning-rate finder, 1cycle) on an `ImageSet`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lesiongan.config import ClassifierConfig
+from lesiongan.data.image_set import ImageSet
+from lesiongan.data.inputs import classifier_batches
+from lesiongan.errors import UsageError
+from lesiongan.files import read_json, write_json
+from lesiongan.models.optimizers import FastaiAdam
+from lesiongan.models.resnet50 import LesionClassifier
+from lesiongan.training.loop import fit
+from lesiongan.training.lr_finder import find_learning_rate
+from lesiongan.training.one_cycle import OneCycle
+
+#: Which of the finder's suggestions becomes the peak of 1cycle.
+SUGGESTION = "steep"
+
+
+def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassifier:
+    """A compiled classifier, its weights not yet set (`reset`); `model.cycle` is the schedule of its optimizer."""
+    model = LesionClassifier(num_classes, stem=config.stem, label_smoothing=config.label_smoothing)
+    model.cycle = OneCycle(config.learning_rate, 1)
+    optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay)
+    # Without XLA: on a CPU it makes this step four times slower.
+    model.compile(optimizer=optimizer, jit_compile=False)
+    return model
+
+
+def train_classifier(
+    config: ClassifierConfig,
+    train: ImageSet,
+    validation: ImageSet,
+    *,
+    num_classes: int,
+    run_dir: Path,
+    seed: int,
+    name: str = "classifier",
+    model: LesionClassifier | None = None,
+    initial: Path | Sequence[np.ndarray] | None = None,
+    steps: int | None = None,
+    class_weights: Sequence[float] | None = None,
+) -> tuple[LesionClassifier, dict]:
+    """Trains a classifier and measures it on the validation images.
+
+    Args:
+        config: the recipe; `config.size` must be the images' size.
+        train, validation: images with labels below `num_classes`; the validation set may be empty.
+        run_dir: for checkpoints, statistics and logs; a training found there goes on.
+        seed: decides weights, order, augmentation and dropout.
+        name: what progress calls this training.
+        model: a model of `build_classifier` (or of an earlier call) with the same configuration, used again in place of
+            a new one, so that nothing is traced anew. Its weights are set anew.
+        initial: weights to start from: a .npz file of `model.get_state()`, or the list itself. Else `config.weights`.
+        steps: length of the training; else `config.images` or `config.epochs` decide.
+        class_weights: weights in the loss, `[num_classes]`; else `config.class_balance` decides.
+
+    Returns:
+        The model and a summary: what `fit` returns (`steps`, `seconds`, `images_per_second`, the last losses), the peak
+        `learning_rate`, `finder` (the curve with its suggestions, where it ran), and `validation`: what `evaluate` says
+        of the validation set.
+
+    Raises:
+        UsageError: images of another size than configured, no images, or weights that are not to be had.
+    """
+    for part, images in (("training", train), ("validation", validation)):
+        if len(images) and images.size != config.size:
+            raise UsageError(f"{part} images have {images.size} px, classifier.size is {config.size}: use the same")
+    if not len(train):
+        raise UsageError("there are no images to train the classifier on; check the split and the classes")
+    model = build_classifier(config, num_classes) if model is None else model
+    steps = steps or training_steps(config, len(train))
+    _start(model, config, seed, initial)
+    if class_weights is None and config.class_balance == "loss":
+        class_weights = balanced_weights(train.labels, num_classes)
+    model.set_class_weights(class_weights)
+
+    def batches(start: int, end: int = steps) -> tf.data.Dataset:
+        return classifier_batches(
+            train,
+            batch=config.batch,
+            start=start,
+            steps=end,
+            seed=seed,
+            flips=config.flips,
+            rotations=config.rotations,
+            colour=config.colour,
+            balanced=config.class_balance == "sampling",
+        )
+
+    rate, summary = config.learning_rate, {}
+    if config.find_learning_rate:
+        summary["finder"] = _found(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
+        rate = summary["finder"]["suggestions"][SUGGESTION]
+    model.cycle.set(rate, steps)
+    summary |= fit(model, batches, steps=steps, images_per_step=config.batch, run_dir=run_dir, name=name)
+    summary |= {"learning_rate": rate, "validation": evaluate(model, validation, config.batch)}
+    return model, summary
+
+
+def training_steps(config: ClassifierConfig, images: int) -> int:
+    """The length of a training in steps, from the budget of images seen, or from epochs over `images`."""
+    budget = config.images or config.epochs * images
+    return max(1, math.ceil(budget / config.batch))
+
+
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """n / (classes present * count) of each class, so that all weigh the same; 0 for classes without images."""
+    counts = np.bincount(labels, minlength=classes)
+    return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0).astype(
+        np.float32
+    )
+
+
+def predict(model: LesionClassifier, images: np.ndarray, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities `[n, k]` and features `[n, f]` of uint8 images `[n, s, s, 3]`.
+
+    The last batch is padded, so that one trace (kept on the model) serves all calls with this size and batch.
+    """
+    if not hasattr(model, "classify_pixels"):
+
+        def classify_pixels(pixels):
+            result = model.classify(tf.cast(pixels, tf.float32) / 127.5 - 1.0)
+            return result["probabilities"], result["features"]
+
+        model.classify_pixels = tf.function(classify_pixels, autograph=False)
+    probabilities = np.zeros((len(images), model.classes), np.float32)
+    features = np.zeros((len(images), model.backbone.features), np.float32)
+    for begin in range(0, len(images), batch):
+        part = images[begin : begin + batch]
+        n = len(part)
+        padded = np.concatenate([part, np.zeros((batch - n, *part.shape[1:]), np.uint8)]) if n < batch else part
+        p, f = model.classify_pixels(tf.constant(padded))
+        probabilities[begin : begin + n], features[begin : begin + n] = p[:n], f[:n]
+    return probabilities, features
+
+
+def evaluate(model: LesionClassifier, images: ImageSet, batch: int = 64) -> dict:
+    """How well a classifier does on labelled images.
+
+    Returns:
+        `images` (how many), `accuracy`, `balanced_accuracy` (mean recall of the classes that the set has), `recall`
+        (by label, None where there are no images). The numbers are None for an empty set.
+    """
+    if not len(images):
+        return {"images": 0, "accuracy": None, "balanced_accuracy": None, "recall": [None] * model.classes}
+    hits = predict(model, images.images, batch)[0].argmax(1) == images.labels
+    recall = [
+        float(hits[images.labels == k].mean()) if (images.labels == k).any() else None for k in range(model.classes)
+    ]
+    balanced = np.mean([r for r in recall if r is not None])
+    return {
+        "images": len(images),
+        "accuracy": float(hits.mean()),
+        "balanced_accuracy": float(balanced),
+        "recall": recall,
+    }
+
+
+def _found(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dict:
+    """What the finder found; kept in a file, so that a resumed training goes on with the same rate."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {**find_learning_rate(model, batches).to_dict(), "used": SUGGESTION})
+    return read_json(path)
+
+
+def _start(model: LesionClassifier, config: ClassifierConfig, seed: int, initial) -> None:
+    """Weights and optimizer as a training begins."""
+    model.reset(seed)
+    if initial is None:
+        if config.weights != "none":
+            model.load_backbone_weights(config.weights)
+        return
+    if isinstance(initial, (str, Path)):
+        with np.load(initial) as data:
+            initial = [data[f"arr_{i}"] for i in range(len(data.files))]
+    model.set_state(initial)

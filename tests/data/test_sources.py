@@ -1,0 +1,369 @@
+"""Sources: the layouts, and tables and folders as they really come."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lesiongan.config import DataConfig
+from lesiongan.data.pictures import Unusable
+from lesiongan.data.sources import open_source, source_fingerprint
+from lesiongan.errors import UsageError
+from lesiongan.taxonomy import ISIC_2019
+
+CONFIG = DataConfig()
+CLASSES = ISIC_2019.classes
+
+
+def jpeg(seed: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def one_hot(ids, labels, columns=(*CLASSES, "UNK")) -> str:
+    lines = [",".join(["image", *columns])]
+    for image_id, label in zip(ids, labels, strict=True):
+        lines.append(",".join([image_id, *("1.0" if column == label else "0.0" for column in columns)]))
+    return "\n".join(lines) + "\n"
+
+
+def folder(root: Path, table: str, names, *, name: str = "ground_truth.csv", images: str = "images") -> str:
+    root.mkdir(exist_ok=True)
+    (root / name).write_bytes(table.encode() if isinstance(table, str) else table)
+    for position, file in enumerate(names):
+        path = root / images / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(position))
+    return str(root)
+
+
+def whys(source) -> dict[str, str]:
+    return {anomaly.what: anomaly.why for anomaly in source.anomalies}
+
+
+def official(root: Path, *, packed: bool, unpacked: bool = False) -> str:
+    ids = [f"ISIC_{i:07d}" + ("_downsampled" if i % 3 == 0 else "") for i in range(16)]
+    data = folder(root, one_hot(ids, CLASSES * 2), [], name="ISIC_2019_Training_GroundTruth.csv")
+    metadata = ["image,age_approx,anatom_site_general,lesion_id,sex"]
+    metadata += [f"{image_id},{40 + 5 * (i % 3)},anterior torso,BCN_{i // 2},male" for i, image_id in enumerate(ids)]
+    metadata[2] = f"{ids[1]},,,,"
+    (root / "ISIC_2019_Training_Metadata.csv").write_text("\n".join(metadata))
+    (root / "LICENSE.txt").write_text("...")
+    if packed:
+        with zipfile.ZipFile(root / "ISIC_2019_Training_Input.zip", "w") as archive:
+            for i, image_id in enumerate(ids):
+                archive.writestr(f"ISIC_2019_Training_Input/{image_id}.jpg", jpeg(i))
+            archive.writestr("ISIC_2019_Training_Input/ATTRIBUTION.txt", "...")
+    if unpacked:
+        (root / "ISIC_2019_Training_Input").mkdir()
+        for i, image_id in enumerate(ids):
+            (root / f"ISIC_2019_Training_Input/{image_id}.jpg").write_bytes(jpeg(i))
+    return data
+
+
+@pytest.mark.parametrize(("packed", "unpacked"), [(True, False), (False, True), (True, True)])
+def test_the_official_layout(tmp_path, packed, unpacked):
+    source = open_source(official(tmp_path, packed=packed, unpacked=unpacked), CONFIG, 0)
+    assert source.kind == "isic_2019"
+    assert source.origin == "real"
+    assert source.taxonomy == ISIC_2019
+    assert source.rows["label"].tolist() == list(range(8)) * 2
+    assert source.rows["image_id"][3] == "ISIC_0000003_downsampled"
+    assert source.rows.loc[2, ["lesion_id", "age_approx", "sex"]].tolist() == ["BCN_1", 50.0, "male"]
+    assert source.rows["lesion_id"][1] == ""
+    assert np.isnan(source.rows["age_approx"][1])
+    assert not source.anomalies
+    reader = pickle.loads(pickle.dumps(source.reader))
+    for position, location in enumerate(source.rows["location"]):
+        assert reader.read(location) == jpeg(position)
+
+
+def test_a_table_beside_pictures_of_any_name(tmp_path):
+    table = one_hot(["a", "b.jpg", "c.PNG", "sub/d"], ["bad", "good", "bad", "good"], ["good", "bad"])
+    data = folder(tmp_path / "x", table, ["a.jpg", "b.jpeg", "c.JPG", "sub/d.png"], name="labels.csv", images="pics")
+    source = open_source(data, CONFIG, 0)
+    assert source.kind == "one_hot_csv"
+    assert source.taxonomy.classes == ("good", "bad")
+    assert source.rows["label"].tolist() == [1, 0, 1, 0]
+    assert source.rows["image_id"].tolist() == ["a", "b", "c", "sub_d"]
+    assert source.rows["location"].tolist() == ["pics/a.jpg", "pics/b.jpeg", "pics/c.JPG", "pics/sub/d.png"]
+
+
+def test_the_tables_path_can_be_given(tmp_path):
+    data = folder(tmp_path, one_hot(["a", "b"], ["MEL", "NV"]), ["a.jpg", "b.jpg"], name="ground_truth.csv")
+    (tmp_path / "ground_truth_2.csv").write_text(one_hot(["a"], ["DF"]))
+    with pytest.raises(UsageError, match=r"ground_truth\.csv, ground_truth_2\.csv"):
+        open_source(data, CONFIG, 0)
+    assert len(open_source(f"{data}/ground_truth.csv", CONFIG, 0).rows) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace(",", ";").replace("1.0", "1,0").replace("0.0", "0,0").encode(),
+        lambda text: text.replace(",", "\t").encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.replace("\n", ",,\n").encode(),
+        lambda text: text.replace("\n", "\n\n").encode(),
+    ],
+    ids=["BOM", "CRLF", "semicolons", "tabs", "UTF-16", "commas at the end", "empty lines"],
+)
+def test_csv_as_spreadsheets_write_it(tmp_path, change):
+    table = change(one_hot(["a", "b", "c"], ["MEL", "NV", "DF"]))
+    source = open_source(folder(tmp_path / "x", table, ["a.jpg", "b.jpg", "c.jpg"]), CONFIG, 0)
+    assert source.taxonomy.classes == ("MEL", "NV", "DF")
+    assert source.rows["label"].tolist() == [0, 1, 2]
+    assert set(whys(source).values()) == {"the class has no rows"}
+
+
+def test_rows_that_are_not_used_are_named(tmp_path):
+    ids = [
+        "good",
+        "twice",
+        "twice",
+        "torn",
+        "torn",
+        "two",
+        "none",
+        "nan",
+        "unk",
+        "../up",
+        "/abs",
+        "C:\\win",
+        "",
+        "other",
+    ]
+    labels = ["MEL", "NV", "NV", "MEL", "NV", *["MEL"] * 8, "NV"]
+    lines = one_hot(ids, labels).splitlines()
+    lines[6] = "two,1,1,0,0,0,0,0,0,0"
+    lines[7] = "none,0,0,0,0,0,0,0,0,0"
+    lines[8] = "nan,NaN,0,0,0,0,0,0,0,0"
+    lines[9] = "unk,0,0,0,0,0,0,0,0,1"
+    lines.append("short,1,0")
+    names = ["good.jpg", "twice.jpg", "torn.jpg", "two.jpg", "other.jpg", "stray.jpg", "a/good.jpg"]
+    source = open_source(folder(tmp_path / "x", "\n".join(lines), names), CONFIG, 0)
+    assert source.rows["image_id"].tolist() == ["good", "twice", "other"]
+    why = whys(source)
+    assert why["twice"] == "the same id again"
+    assert why["torn"] == "the same id with different classes"
+    assert why["two"] == "2 classes are 1"
+    assert why["none"] == "0 classes are 1"
+    assert why["nan"] == "a class value is neither 0 nor 1"
+    assert why["unk"] == "class UNK"
+    assert why["short"] == "the line has 3 fields, the header 10"
+    for bad in ("../up", "/abs", "C:\\win", ""):
+        assert why[bad] == "the id is empty or leads out of the folder"
+    assert why["images/stray.jpg"] == "the image has no row"
+    assert [a.where for a in source.anomalies if a.what == "two"] == ["ground_truth.csv line 7"]
+    assert sum(a.what == "torn" for a in source.anomalies) == 2
+    used = source.rows["location"][0]
+    other = ({"images/good.jpg", "images/a/good.jpg"} - {used}).pop()
+    assert why[other] == f"a file of the same name is used: {used}"
+
+
+def test_downsampled_ids_find_their_picture_but_never_anothers(tmp_path):
+    ids = ["one", "two_downsampled", "three", "three_downsampled"]
+    names = ["one_downsampled.jpg", "two.jpg", "three_downsampled.jpg"]
+    source = open_source(folder(tmp_path / "x", one_hot(ids, ["MEL", "NV", "MEL", "NV"]), names), CONFIG, 0)
+    locations = ["images/one_downsampled.jpg", "images/two.jpg", "", "images/three_downsampled.jpg"]
+    assert source.rows["location"].tolist() == locations
+    assert whys(source)["three"] == "the row has no image"
+
+
+def test_missing_images_are_allowed_up_to_half(tmp_path):
+    ids = list("abcdefgh")
+    data = folder(tmp_path / "x", one_hot(ids, ["MEL", "NV"] * 4), [f"{i}.jpg" for i in "abcd"])
+    source = open_source(data, CONFIG, 0)
+    assert (source.rows["location"] == "").sum() == 4
+    assert sum(a.why == "the row has no image" for a in source.anomalies) == 4
+    Path(data, "images/d.jpg").unlink()
+    with pytest.raises(UsageError, match=r"5 of its 8 rows.*data\.allow_missing=true"):
+        open_source(data, CONFIG, 0)
+    assert len(open_source(data, DataConfig(allow_missing=True), 0).rows) == 8
+    for path in Path(data, "images").iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match="not one of its 8 rows"):
+        open_source(data, DataConfig(allow_missing=True), 0)
+
+
+def test_class_folders(tmp_path):
+    for position, name in enumerate(["Melanoma/1.jpg", "Melanoma/2.jpg", "nevus/1.jpg", "nevus/\u00fcber 3.png"]):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg(position))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loose.jpg").write_bytes(jpeg())
+    source = open_source(str(tmp_path), CONFIG, 0)
+    assert source.kind == "class_folders"
+    assert source.taxonomy.classes == ("MEL", "NV")
+    assert source.rows["label"].tolist() == [0, 0, 1, 1]
+    assert source.rows["image_id"].tolist() == ["Melanoma_1.jpg", "2", "nevus_1.jpg", "\u00fcber 3"]
+    assert source.read(source.rows["location"][3]) == jpeg(3)
+    assert whys(source) == {
+        "empty": "the folder has no pictures",
+        "loose.jpg": "the picture is in no class's folder",
+    }
+
+
+def test_all_eight_folders_have_isic_order(tmp_path):
+    for name in CLASSES:
+        (tmp_path / name.lower()).mkdir()
+        (tmp_path / name.lower() / f"{name}.jpg").write_bytes(jpeg())
+    assert open_source(str(tmp_path), CONFIG, 0).taxonomy == ISIC_2019
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(jpeg())
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/c.jpg").write_bytes(jpeg())
+    data = folder(tmp_path / "x", one_hot(["a", "b", "c"], ["MEL", "NV", "MEL"]), ["a.jpg", "real.jpg"])
+    Path(data, "images/b.jpg").symlink_to(tmp_path / "secret.jpg")
+    Path(data, "more").symlink_to(tmp_path / "outside")
+    source = open_source(data, DataConfig(allow_missing=True), 0)
+    assert source.rows["location"].tolist() == ["images/a.jpg", "", ""]
+    assert "symbolic link" in whys(source)["images/b.jpg"]
+    assert "symbolic link" in whys(source)["more"]
+
+
+def test_archives_with_entries_that_climb_out(tmp_path):
+    data = folder(tmp_path / "x", one_hot(["a", "b"], ["MEL", "NV"]), [])
+    with zipfile.ZipFile(Path(data, "pictures.zip"), "w") as archive:
+        archive.writestr("a.jpg", jpeg(1))
+        archive.writestr("../../b.jpg", jpeg(2))
+        archive.writestr("__MACOSX/._a.jpg", b"resource fork")
+    source = open_source(data, CONFIG, 0)
+    assert source.rows["location"].tolist() == ["pictures.zip::a.jpg", ""]
+    assert source.read("pictures.zip::a.jpg") == jpeg(1)
+    assert whys(source)["../../b.jpg"] == "the entry's path leads out of the archive"
+
+
+def test_a_damaged_archive(tmp_path):
+    data = Path(folder(tmp_path / "x", one_hot(["a", "b"], ["MEL", "NV"]), []))
+    with zipfile.ZipFile(data / "p.zip", "w") as archive:
+        archive.writestr("a.jpg", jpeg(1))
+    source = open_source(str(data), CONFIG, 0)
+    content = bytearray((data / "p.zip").read_bytes())
+    content[60] ^= 255  # in the entry's bytes: the CRC does not fit any more
+    (data / "p.zip").write_bytes(content)
+    with pytest.raises(Unusable, match="damaged in the archive"):
+        source.read("p.zip::a.jpg")
+    with pytest.raises(Unusable, match="cannot be read"):
+        source.read("images/gone.jpg")
+    (data / "p.zip").write_bytes(content[:100])
+    with pytest.raises(UsageError, match=r"p\.zip: the zip file cannot be read"):
+        open_source(str(data), CONFIG, 0)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("picture,MEL,NV\na,1,0\n", "no image column"),
+        ("image,MEL,NV,thickness\na,1,0,3.7\nb,0,1,2.5\n", "column 'thickness'"),
+        ("image,MEL,NV,hospital\na,1,0,Oslo\nb,0,1,Bergen\n", "column 'hospital'"),
+        ("image,lesion_id\na,x\n", "fewer than two class columns"),
+        ("image,MEL,NV\na,1,1\nb,0,0\n", "no usable row"),
+        ("image,MEL,MEL\na,1,0\n", "stands twice"),
+        ("image,AK,AKIEC\na,1,0\n", "are one class"),
+        ("", "no image column"),
+    ],
+)
+def test_tables_that_cannot_be_understood(tmp_path, table, message):
+    data = folder(tmp_path / "x", table, ["a.jpg", "b.jpg"])
+    with pytest.raises(UsageError, match=message) as error:
+        open_source(data, CONFIG, 0)
+    assert "ground_truth.csv" in str(error.value)
+
+
+def test_paths_that_are_no_source(tmp_path):
+    with pytest.raises(UsageError, match="no such file or folder"):
+        open_source(str(tmp_path / "gone"), CONFIG, 0)
+    with pytest.raises(UsageError, match="no ground-truth CSV"):
+        open_source(str(tmp_path), CONFIG, 0)
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    with pytest.raises(UsageError, match="give the folder of the data"):
+        open_source(str(tmp_path / "a.jpg"), CONFIG, 0)
+    for name in ("train/MEL", "test/MEL"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "b.jpg").write_bytes(jpeg())
+    with pytest.raises(UsageError, match="test, train are a split"):
+        open_source(str(tmp_path), CONFIG, 0)
+
+
+def test_phantoms():
+    source = open_source("phantoms", DataConfig(phantoms=40, phantom_size=24), 3)
+    assert (source.kind, source.origin, source.taxonomy) == ("phantoms", "phantom", ISIC_2019)
+    assert len(source.rows) == 40
+    picture = source.read(source.rows["location"][0])
+    assert picture.shape == (24, 24, 3)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture, pickle.loads(pickle.dumps(source.reader)).read(source.rows["location"][0]))
+
+
+def test_the_fingerprint_follows_the_data(tmp_path):
+    data = official(tmp_path, packed=True)
+    folder(tmp_path, one_hot(["x"], ["MEL"]), ["x.jpg"], name="other.csv")
+    seen = [source_fingerprint(data, CONFIG, 0)]
+
+    def changed() -> bool:
+        seen.append(source_fingerprint(data, CONFIG, 0))
+        return seen[-1] not in seen[:-1]
+
+    assert not changed()
+    table = tmp_path / "ISIC_2019_Training_GroundTruth.csv"
+    table.write_text(table.read_text().replace("1.0", "1"))
+    assert changed()
+    os.utime(tmp_path / "images/x.jpg", ns=(1, 1))
+    assert changed()
+    (tmp_path / "images/y.jpg").write_bytes(jpeg())
+    assert changed()
+    with zipfile.ZipFile(tmp_path / "ISIC_2019_Training_Input.zip", "a") as archive:
+        archive.writestr("ISIC_2019_Training_Input/more.jpg", jpeg())
+    assert changed()
+
+
+def test_the_fingerprint_of_phantoms_follows_its_options():
+    base = DataConfig(phantoms=40, phantom_size=24)
+    fingerprints = {
+        source_fingerprint("phantoms", config, seed)
+        for config, seed in [
+            (base, 0),
+            (base, 1),
+            (DataConfig(phantoms=41, phantom_size=24), 0),
+            (DataConfig(phantoms=40, phantom_size=25), 0),
+        ]
+    }
+    assert len(fingerprints) == 4
+    assert source_fingerprint("phantoms", base, 0) in fingerprints
+
+
+def test_sources_need_no_tensorflow():
+    code = "import sys, lesiongan.data.sources, lesiongan.data.ingest; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_isic_2019(real_data):
+    source = open_source(str(real_data / "isic2019_84px"), CONFIG, 0)
+    assert source.kind == "isic_2019"
+    assert len(source.rows) == 25_331
+    assert (source.rows["location"] == "").sum() == 2_345
+    assert [anomaly.why for anomaly in source.anomalies] == ["the row has no image"] * 2_345
+    assert (source.rows["lesion_id"] == "").sum() == 2_084
+
+
+def test_isic_sample(real_data):
+    source = open_source(str(real_data / "isic_sample"), CONFIG, 0)
+    assert source.kind == "one_hot_csv"
+    assert source.taxonomy == ISIC_2019
+    assert np.bincount(source.rows["label"]).tolist() == [468, 936, 401, 101, 351, 90, 111, 154]  # its README
+    assert not source.anomalies
