@@ -17,7 +17,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["lesiongan", "lesiongan.*", "components", "components.*", "pipelines", "pipelines.*"]),
+    packages=find_packages(
+        include=["lesiongan", "lesiongan.*", "components", "components.*", "pipelines", "pipelines.*"]
+    ),
     package_data={"lesiongan.reporting": ["*.j2", "*.css", "paper/*.csv"]},
     install_requires=[
         "absl-py>=2.1",

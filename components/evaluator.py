@@ -26,7 +26,12 @@ def evaluator(
     from lesiongan.steps.step import execute
 
     sets = [artifact.path for artifact in generated] + ([sampled.path] if sampled else [])
-    inputs = {"examples": examples.path, "predictions": predictions.path, "classifier": classifier.path, "generated": sets}
+    inputs = {
+        "examples": examples.path,
+        "predictions": predictions.path,
+        "classifier": classifier.path,
+        "generated": sets,
+    }
     numbers = execute(
         step.run,
         step.Options,

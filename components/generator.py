@@ -1,6 +1,6 @@
 """Generator: images from noise, and images from images."""
 
-from typing import Optional  # noqa: UP035 - kfp reads it
+from typing import Optional
 
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 

@@ -54,7 +54,13 @@ def noise_to_lesion_cells(config: NoiseToLesionConfig, classes: tuple[str, ...])
     """Experiment 1: every amount from the ACGAN alone and from ACGAN + CycleGAN, after the baseline (Table 2)."""
     refined = config.classes or classes
     return [BASELINE] + [
-        Cell(f"{kind} + {amount}", kind, ("acgan",) if kind == "acgan" else tuple(f"refined-{c}" for c in refined), 0.0, amount)
+        Cell(
+            f"{kind} + {amount}",
+            kind,
+            ("acgan",) if kind == "acgan" else tuple(f"refined-{c}" for c in refined),
+            0.0,
+            amount,
+        )
         for amount in config.amounts
         for kind in ("acgan", "cyclegan")
     ]

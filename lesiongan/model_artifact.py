@@ -29,5 +29,7 @@ def describe(directory: Path) -> dict:
         raise UsageError(f"{directory}: no model here (model.json is missing)")
     record = read_json(path)
     if record["format"] > FORMAT:
-        raise UsageError(f"{path}: format {record['format']} is newer than this lesiongan knows ({FORMAT}); update lesiongan")
+        raise UsageError(
+            f"{path}: format {record['format']} is newer than this lesiongan knows ({FORMAT}); update lesiongan"
+        )
     return record

@@ -50,7 +50,9 @@ class Progress:
         rate_unit: what the rate counts; `unit` by default.
     """
 
-    def __init__(self, label: str, total: int, unit: str = "steps", start: int = 0, scale: float = 1.0, rate_unit: str = ""):
+    def __init__(
+        self, label: str, total: int, unit: str = "steps", start: int = 0, scale: float = 1.0, rate_unit: str = ""
+    ):
         self.label, self.total, self.unit, self.start = label, total, unit, start
         self.scale, self.rate_unit = scale, rate_unit or unit
         self.begin = time.monotonic()

@@ -21,7 +21,9 @@ from lesiongan.model_artifact import FORMAT, describe
 from lesiongan.taxonomy import Taxonomy
 
 
-def export(model: Any, directory: Path, *, kind: str, size: int, taxonomy: Taxonomy, details: Mapping[str, Any]) -> dict:
+def export(
+    model: Any, directory: Path, *, kind: str, size: int, taxonomy: Taxonomy, details: Mapping[str, Any]
+) -> dict:
     """Writes one model.
 
     Args:
@@ -145,7 +147,8 @@ class _ClassifierModule(tf.Module):
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         self.predict = tf.function(lambda images: model.classify(images), input_signature=[images])
         self.predict_encoded = tf.function(
-            lambda encoded: self.predict(_decoded(encoded, size)), input_signature=[tf.TensorSpec([None], tf.string, name="encoded")]
+            lambda encoded: self.predict(_decoded(encoded, size)),
+            input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
         )
 
     def signatures(self):
@@ -160,7 +163,9 @@ class _CycleGANModule(tf.Module):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.translate = tf.function(lambda images, seeds: model.translate(images, seeds), input_signature=[images, seeds])
+        self.translate = tf.function(
+            lambda images, seeds: model.translate(images, seeds), input_signature=[images, seeds]
+        )
         self.translate_encoded = tf.function(
             lambda encoded: _encoded(self.translate(_decoded(encoded, size), tf.zeros(tf.shape(encoded), tf.int64))),
             input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
@@ -181,7 +186,9 @@ class _ACGANModule(tf.Module):
             lambda label, seed, count: _encoded(
                 self.sample(tf.fill([count], label), seed + tf.range(tf.cast(count, tf.int64), dtype=tf.int64))
             ),
-            input_signature=[tf.TensorSpec([], t, name=n) for n, t in (("label", tf.int32), ("seed", tf.int64), ("count", tf.int32))],
+            input_signature=[
+                tf.TensorSpec([], t, name=n) for n, t in (("label", tf.int32), ("seed", tf.int64), ("count", tf.int32))
+            ],
         )
 
     def signatures(self):

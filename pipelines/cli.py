@@ -67,7 +67,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_SubParser)
 
     demo = commands.add_parser("demo", help="run both experiments on phantoms, a few minutes on 2 cores")
-    demo.add_argument("--workdir", type=Path, default=Path("runs/demo"), help="where everything goes (default: %(default)s)")
+    demo.add_argument(
+        "--workdir", type=Path, default=Path("runs/demo"), help="where everything goes (default: %(default)s)"
+    )
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     _configuration(demo, preset=False)
     demo.add_argument("--dry-run", action="store_true", help="print the steps and which are cached; run nothing")
@@ -75,11 +77,20 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
     run = commands.add_parser("run", help="run one experiment on real images or phantoms")
     run.add_argument("pipeline", choices=PIPELINES, help="which experiment")
-    run.add_argument("--data", required=True, help="a folder with ISIC 2019 as downloaded, or with one folder a class; or `phantoms`")
-    run.add_argument("--workdir", type=Path, required=True, help="where everything goes; the same command goes on from there")
+    run.add_argument(
+        "--data", required=True, help="a folder with ISIC 2019 as downloaded, or with one folder a class; or `phantoms`"
+    )
+    run.add_argument(
+        "--workdir", type=Path, required=True, help="where everything goes; the same command goes on from there"
+    )
     run.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     _configuration(run)
-    run.add_argument("--models-dir", type=Path, default=Path("saved_models"), help="where blessed models are pushed (default: %(default)s)")
+    run.add_argument(
+        "--models-dir",
+        type=Path,
+        default=Path("saved_models"),
+        help="where blessed models are pushed (default: %(default)s)",
+    )
     run.add_argument("--dry-run", action="store_true", help="print the steps and which are cached; run nothing")
     run.set_defaults(run=_run)
 
@@ -107,9 +118,17 @@ class _SubParser(_Parser):
 
 def _configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
     if preset:
-        parser.add_argument("--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)")
+        parser.add_argument(
+            "--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)"
+        )
         parser.add_argument("--recipe", help="paper or best: what the algorithm is, at the preset's scale")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one option, e.g. cyclegan.images=2000; repeatable")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one option, e.g. cyclegan.images=2000; repeatable",
+    )
     parser.add_argument("--config", metavar="FILE.toml", help="options in groups, e.g. [cyclegan] images = 2000")
 
 
@@ -161,7 +180,12 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     from lesiongan.progress import duration
 
     command = shlex.join(["lesiongan", *sys.argv[1:]])
-    facts = {"command": command, "version": __version__, "config": json.loads(options.to_json(config)), "seed": arguments.seed}
+    facts = {
+        "command": command,
+        "version": __version__,
+        "config": json.loads(options.to_json(config)),
+        "seed": arguments.seed,
+    }
     with workdir.held(where):
         reports = []
         for name, pipeline in pipelines.items():
@@ -186,7 +210,10 @@ def _check_classes(config, classes: tuple[str, ...], names: tuple[str, ...]) -> 
     """The classes that an experiment names must be in the data."""
     asked = {}
     if "nevus-to-melanoma" in names:
-        asked |= {"nevus_to_melanoma.source": config.nevus_to_melanoma.source, "nevus_to_melanoma.target": config.nevus_to_melanoma.target}
+        asked |= {
+            "nevus_to_melanoma.source": config.nevus_to_melanoma.source,
+            "nevus_to_melanoma.target": config.nevus_to_melanoma.target,
+        }
     if "noise-to-lesion" in names:
         asked |= {f"noise_to_lesion.classes ({c})": c for c in config.noise_to_lesion.classes}
     for option, value in asked.items():
@@ -199,9 +226,18 @@ def _compile(arguments: argparse.Namespace) -> int:
     from pipelines import kubeflow
 
     config = _resolved(arguments)
-    defaults = {"data": f"{kubeflow.MOUNT}/data", "work_dir": f"{kubeflow.MOUNT}/work", "models_dir": f"{kubeflow.MOUNT}/saved_models"}
+    defaults = {
+        "data": f"{kubeflow.MOUNT}/data",
+        "work_dir": f"{kubeflow.MOUNT}/work",
+        "models_dir": f"{kubeflow.MOUNT}/saved_models",
+    }
     pipeline = _build(
-        arguments.pipeline, config, ISIC_2019.classes, {**defaults, "seed": arguments.seed}, place=kubeflow.place, group=1
+        arguments.pipeline,
+        config,
+        ISIC_2019.classes,
+        {**defaults, "seed": arguments.seed},
+        place=kubeflow.place,
+        group=1,
     )
     kubeflow.compile_pipeline(pipeline, arguments.output)
     print(f"written: {arguments.output}")
@@ -230,7 +266,9 @@ def _quick_device_check() -> None:
     from importlib.util import find_spec
 
     if find_spec("tensorflow") is None:
-        raise MachineError("TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU")
+        raise MachineError(
+            "TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU"
+        )
 
 
 if __name__ == "__main__":

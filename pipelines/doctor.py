@@ -10,7 +10,18 @@ import sys
 
 from lesiongan import __version__
 
-_PACKAGES = ("keras", "tensorflow-datasets", "kfp", "kfp-kubernetes", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "absl-py")
+_PACKAGES = (
+    "keras",
+    "tensorflow-datasets",
+    "kfp",
+    "kfp-kubernetes",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "pillow",
+    "absl-py",
+)
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 _MEMORY_NEEDED = 4e9  # bytes, for the demo
 _DISK_NEEDED = 2e9
@@ -28,13 +39,17 @@ def examine() -> tuple[list[str], bool]:
     if missing:
         problems.append(f"missing: {', '.join(missing)}; pip install lesiongan again")
     if not any(versions[name] for name in _TENSORFLOW):
-        problems.append("TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU")
+        problems.append(
+            "TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU"
+        )
     elif all(versions[name] for name in _TENSORFLOW):
         problems.append("tensorflow and tensorflow-cpu overwrite each other: uninstall both, then install one of them")
     else:
         lines.append(f"devices: {_devices()}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    lines.append(f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, free disk here: {shutil.disk_usage('.').free / 1e9:.1f} GB")
+    lines.append(
+        f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, free disk here: {shutil.disk_usage('.').free / 1e9:.1f} GB"
+    )
     if memory < _MEMORY_NEEDED:
         problems.append(f"the demo takes up to {_MEMORY_NEEDED / 1e9:.0f} GB of memory")
     if shutil.disk_usage(".").free < _DISK_NEEDED:

@@ -114,7 +114,10 @@ def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             local.init(
-                local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), enable_caching=True, cache_root=str(cache)
+                local.SubprocessRunner(use_venv=False),
+                pipeline_root=str(artifacts),
+                enable_caching=True,
+                cache_root=str(cache),
             )
             yield
     finally:

@@ -26,7 +26,9 @@ def demo(recipe: Recipe = "best") -> Config:
         base,
         scale="demo",
         data=dataclasses.replace(base.data, phantoms=1600, phantom_size=64),
-        classifier=dataclasses.replace(base.classifier, size=64, batch=32, images=3200, learning_rate=3e-3, weights="none"),
+        classifier=dataclasses.replace(
+            base.classifier, size=64, batch=32, images=3200, learning_rate=3e-3, weights="none"
+        ),
         acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=16_000, width=0.5),
         cyclegan=dataclasses.replace(
             base.cyclegan, size=64, blocks=2, filters=16, discriminator_filters=16, batch=4, images=1200
@@ -48,7 +50,9 @@ def small(recipe: Recipe = "best") -> Config:
     return dataclasses.replace(
         base,
         scale="small",
-        classifier=dataclasses.replace(base.classifier, size=64, batch=32, images=60_000, learning_rate=2e-3, weights="none"),
+        classifier=dataclasses.replace(
+            base.classifier, size=64, batch=32, images=60_000, learning_rate=2e-3, weights="none"
+        ),
         acgan=dataclasses.replace(base.acgan, size=64, batch=64, images=200_000),
         cyclegan=dataclasses.replace(
             base.cyclegan, size=64, blocks=6, filters=32, discriminator_filters=32, batch=4, images=30_000
@@ -151,6 +155,6 @@ def _recipe(recipe: Recipe) -> Config:
         scale="full",
         data=options.DataConfig(split="by_lesion", exact_resize=False),
         classifier=options.ClassifierConfig(weights="imagenet"),
-        acgan=options.ACGANConfig(ema=0.999, balanced=True, augment=True),
+        acgan=options.ACGANConfig(ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0),
         cyclegan=options.CycleGANConfig(identity=0.5, ema=0.999, upsampling="resize"),
     )

@@ -1,13 +1,13 @@
 """A run's folder: one writer at a time, a record of each pipeline's run, and what `lesiongan status` tells of them.
 
-    workdir/
-      lock                      the process that runs (flock)
-      runs/<pipeline>.json      the record of the last run of a pipeline: steps, times, outputs, configuration
-      logs/<pipeline>/<step>.log
-      artifacts/                kfp's pipeline root
-      cache/                    kfp's cache of finished steps
-      work/<step>-<identity>/   checkpoints and finished parts of steps, from which an interrupted one goes on
-      report-<pipeline>.html
+workdir/
+  lock                      the process that runs (flock)
+  runs/<pipeline>.json      the record of the last run of a pipeline: steps, times, outputs, configuration
+  logs/<pipeline>/<step>.log
+  artifacts/                kfp's pipeline root
+  cache/                    kfp's cache of finished steps
+  work/<step>-<identity>/   checkpoints and finished parts of steps, from which an interrupted one goes on
+  report-<pipeline>.html
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def held(workdir: Path) -> Iterator[None]:
         workdir.mkdir(parents=True, exist_ok=True)
         handle = os.open(workdir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise UsageError(f"workdir {workdir}: {error.strerror}; name a folder that can be written with --workdir") from None
+        raise UsageError(
+            f"workdir {workdir}: {error.strerror}; name a folder that can be written with --workdir"
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -67,7 +69,14 @@ class RunRecord:
 
     def __init__(self, workdir: Path, pipeline: str, **facts):
         self.path = workdir / "runs" / f"{pipeline}.json"
-        self.data = {"format": FORMAT, "pipeline": pipeline, "status": "running", "started": time.time(), "steps": [], **facts}
+        self.data = {
+            "format": FORMAT,
+            "pipeline": pipeline,
+            "status": "running",
+            "started": time.time(),
+            "steps": [],
+            **facts,
+        }
         self.write()
 
     def write(self) -> None:

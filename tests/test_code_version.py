@@ -28,7 +28,9 @@ def _versions(root: Path) -> dict[str, str]:
         "from lesiongan.code_version import code_version\n"
         f"[print(n, code_version(['lesiongan.steps.' + n])) for n in {names}]"
     )
-    lines = subprocess.run([sys.executable, "-I", "-c", code, str(root)], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(root)], capture_output=True, text=True, check=True
+    ).stdout
     return dict(line.split() for line in lines.splitlines())
 
 

@@ -73,7 +73,14 @@ def test_the_paper_preset_is_the_paper():
 
 @pytest.mark.parametrize(
     "assignment",
-    ["acgan.size=48", "nevus_to_melanoma.alphas=1.5", "nevus_to_melanoma.amounts=0", "grid.seeds=0", "data.test=0.95", "cyclegan.size=30"],
+    [
+        "acgan.size=48",
+        "nevus_to_melanoma.alphas=1.5",
+        "nevus_to_melanoma.amounts=0",
+        "grid.seeds=0",
+        "data.test=0.95",
+        "cyclegan.size=30",
+    ],
 )
 def test_values_that_cannot_work_are_refused(assignment):
     with pytest.raises(UsageError):

@@ -11,7 +11,10 @@ def test_the_papers_tables_have_11_and_32_classifiers():
 
 
 def test_cells_have_different_file_names():
-    cells = nevus_to_melanoma_cells(NevusToMelanomaConfig()) + noise_to_lesion_cells(NoiseToLesionConfig(), ISIC_2019.classes)[1:]
+    cells = (
+        nevus_to_melanoma_cells(NevusToMelanomaConfig())
+        + noise_to_lesion_cells(NoiseToLesionConfig(), ISIC_2019.classes)[1:]
+    )
     assert len({cell.slug for cell in cells}) == len(cells)
 
 

@@ -30,7 +30,11 @@ def run(task: Task) -> dict:
     """Inputs: `examples`, `predictions`, `classifier`, `generated` (a list). Outputs: `evaluation`, `blessing`."""
     options = task.options
     summary = evaluate(
-        task.inputs["predictions"], task.outputs["evaluation"], options.evaluation, task.seed, target=options.target or None
+        task.inputs["predictions"],
+        task.outputs["evaluation"],
+        options.evaluation,
+        task.seed,
+        target=options.target or None,
     )
     say(summary["verdict"])
     classifier = serving.load(task.inputs["classifier"] / "classifier")
@@ -57,7 +61,10 @@ def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: n
             probabilities, made = classifier.predict(part.images)
             real = features[test.labels == label]
             row = {"generator": path.name, "class": classes[label], "images": len(part)}
-            row |= {"agreement": float((probabilities.argmax(1) == label).mean()), "probability": float(probabilities[:, label].mean())}
+            row |= {
+                "agreement": float((probabilities.argmax(1) == label).mean()),
+                "probability": float(probabilities[:, label].mean()),
+            }
             if label not in floors:
                 train = examples.load(task.inputs["examples"], classifier.size, "train", classes=[classes[label]])
                 train = train.take(np.random.default_rng(task.seed).permutation(len(train))[:_JUDGED])
@@ -75,7 +82,10 @@ def _kid(x: np.ndarray, y: np.ndarray, seed: int) -> tuple:
 def _classifier_verdict(labels: np.ndarray, probabilities: np.ndarray) -> dict:
     if not np.isfinite(probabilities).all():
         return {"blessed": False, "reason": "a probability is not finite"}
-    accuracy, majority = float((probabilities.argmax(1) == labels).mean()), float(np.bincount(labels).max() / len(labels))
+    accuracy, majority = (
+        float((probabilities.argmax(1) == labels).mean()),
+        float(np.bincount(labels).max() / len(labels)),
+    )
     text = f"test accuracy {accuracy:.3f}, always the commonest class {majority:.3f}"
     return {"blessed": accuracy > majority, "reason": text}
 
@@ -87,6 +97,8 @@ def _generator_verdicts(quality: list[dict], config: EvaluationConfig) -> dict[s
         agreement = float(np.mean([row["agreement"] for row in rows]))
         kids = [row["kid"] for row in rows if row["kid"] is not None]
         reason = f"agreement {agreement:.2f}" + (f", KID {np.mean(kids):.3g}" if kids else "")
-        blessed = agreement >= config.min_agreement and (not config.max_kid or not kids or np.mean(kids) <= config.max_kid)
+        blessed = agreement >= config.min_agreement and (
+            not config.max_kid or not kids or np.mean(kids) <= config.max_kid
+        )
         verdicts[name] = {"blessed": bool(blessed), "reason": reason}
     return verdicts

@@ -44,7 +44,9 @@ def _fault(directory: Path) -> str:
             return f"{key}: two equal requests gave different answers"
     if record["kind"] == "classifier":
         probabilities = first["probabilities"]
-        if probabilities.shape != (2, len(record["taxonomy"]["classes"])) or not np.allclose(probabilities.sum(1), 1.0, atol=1e-4):
+        if probabilities.shape != (2, len(record["taxonomy"]["classes"])) or not np.allclose(
+            probabilities.sum(1), 1.0, atol=1e-4
+        ):
             return f"probabilities of shape {probabilities.shape} that sum to {probabilities.sum(1)}"
         return ""
     size = record["size"]

@@ -29,7 +29,9 @@ def run(task: Task) -> dict:
                 say(f"{name} is not pushed: {'; '.join(refusals)}")
                 pushed[name] = {"pushed": False, "reason": "; ".join(refusals)}
                 continue
-            target = Path(task.parameters["models_dir"]) / (name if name == "classifier" else task.options.prefix + name)
+            target = Path(task.parameters["models_dir"]) / (
+                name if name == "classifier" else task.options.prefix + name
+            )
             version = push(Path(artifact) / name, target)
             say(f"{name} is pushed: {target / str(version)}")
             pushed[name] = {"pushed": True, "path": str(target / str(version)), "version": version}

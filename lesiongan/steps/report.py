@@ -93,7 +93,9 @@ def _trainings(folders: list[Path]) -> dict[str, str]:
 def _rankings(task: Task) -> list[Picture]:
     if "selection" not in task.inputs:
         return []
-    text = "Path-Rank-Filter: training images of the target class with the highest and with the lowest probability of it."
+    text = (
+        "Path-Rank-Filter: training images of the target class with the highest and with the lowest probability of it."
+    )
     return [Picture(str(task.inputs["selection"] / "gallery.png"), text)]
 
 

@@ -32,7 +32,7 @@ def run(task: Task) -> dict:
     counts = examples.read_info(task.inputs["examples"])["counts"]["train"]
     each = math.ceil(task.options.largest / len(classes))
     references = _sample(acgan, {c: counts[c] for c in classes}, task.seed, 0)
-    fresh = _sample(acgan, {c: each for c in classes}, task.seed, _FRESH)
+    fresh = _sample(acgan, dict.fromkeys(classes, each), task.seed, _FRESH)
     write(task.outputs["references"] / "acgan", references, acgan.record, sizes, alpha="")
     write(task.outputs["generated"] / "acgan", fresh, acgan.record, sizes, alpha="")
     rows = [fresh.images[fresh.labels == taxonomy.index(c)][:_SHOWN] for c in classes]

@@ -77,7 +77,9 @@ def execute(
         digests = {k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in given.items()}
         code = code_version([run.__module__])
         parameters = dict(parameters or {})
-        identity = digest_text(name, options, str(sorted(parameters.items())), str(seed), code, str(sorted(digests.items())))
+        identity = digest_text(
+            name, options, str(sorted(parameters.items())), str(seed), code, str(sorted(digests.items()))
+        )
         run_dir = Path(work_dir or outputs[next(iter(outputs))] + ".work") / f"{name}-{identity[:16]}"
         run_dir.mkdir(parents=True, exist_ok=True)
         task = Task(given, {k: Path(v) for k, v in outputs.items()}, parameters, typed, seed, run_dir)
@@ -109,7 +111,9 @@ def execute(
         _fail(name, error, error.exit_code)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM):
-            _fail(name, MachineError(f"{error.strerror}: free some space or memory, then give the same command again"), 3)
+            _fail(
+                name, MachineError(f"{error.strerror}: free some space or memory, then give the same command again"), 3
+            )
         traceback.print_exc()
         _fail(name, error, ExitCode.FAILED)
     except MemoryError:
@@ -134,7 +138,12 @@ def digest(artifact: Path) -> str:
 
 def machine() -> dict[str, Any]:
     """What a record says of the machine; no host name, since records are shared."""
-    return {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
 
 
 def follow_launcher() -> None:
@@ -174,6 +183,9 @@ def _fail(name: str, error: BaseException, code: int) -> None:
         message = f"{type(error).__name__}: {message}"
     path = os.environ.get(ERROR_VARIABLE)
     if path:
-        write_json(path, {"step": name, "message": message, "exit_code": int(code), "expected": isinstance(error, LesionganError)})
+        write_json(
+            path,
+            {"step": name, "message": message, "exit_code": int(code), "expected": isinstance(error, LesionganError)},
+        )
     print(f"error in {name}: {message}", file=sys.stderr, flush=True)
     sys.exit(int(code))

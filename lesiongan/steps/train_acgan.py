@@ -25,6 +25,8 @@ def run(task: Task) -> dict:
     images = examples.load_splits(task.inputs["examples"], config.size, gan_splits(task.options.with_validation))
     model = train_acgan(config, images, num_classes=len(taxonomy), run_dir=task.run_dir / "run", seed=task.seed)
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
-    serving.export(model, task.outputs["model"] / "acgan", kind="acgan", size=config.size, taxonomy=taxonomy, details=details)
+    serving.export(
+        model, task.outputs["model"] / "acgan", kind="acgan", size=config.size, taxonomy=taxonomy, details=details
+    )
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "acgan")
     return {"images": len(images)}

@@ -71,7 +71,9 @@ def run(task: Task) -> dict:
             row = {"cell": cell.name, "kind": cell.kind, "alpha": alpha, "amount": cell.amount, "seed": index}
             rows.append(row | read_json(done) | {"file": f"predictions/{slug}.csv"})
     if failed:
-        raise LesionganError(f"{len(failed)} of {len(cells) * options.grid.seeds} cells failed, the others are kept: {failed[0]}")
+        raise LesionganError(
+            f"{len(failed)} of {len(cells) * options.grid.seeds} cells failed, the others are kept: {failed[0]}"
+        )
     _write_output(task, rows, test, taxonomy.classes)
     return {"classifiers": len(rows), "test_images": len(test)}
 
@@ -116,7 +118,14 @@ def _start(task: Task, model, real: ImageSet, validation: ImageSet, num_classes:
         return load_state(task.inputs["classifier"] / "classifier" / STATE), model
     config, run_dir = task.options.classifier, task.run_dir / "runs" / f"start-seed{index}"
     model, _ = train_classifier(
-        config, real, validation, num_classes=num_classes, run_dir=run_dir, seed=task.seed + index, name=f"start, seed {index}", model=model
+        config,
+        real,
+        validation,
+        num_classes=num_classes,
+        run_dir=run_dir,
+        seed=task.seed + index,
+        name=f"start, seed {index}",
+        model=model,
     )
     return model.get_state(), model
 
@@ -169,5 +178,9 @@ def _write_output(task: Task, rows: list[dict], test: ImageSet, classes: tuple[s
             keep_run(run_dir, task.outputs["model_run"] / Path(name).stem)
     pd.DataFrame(rows).to_csv(output / "cells.csv", index=False)
     lesions = examples.read_table(task.inputs["examples"]).set_index("image_id")["lesion_id"]
-    truth = {"image": list(test.ids), "label": [classes[i] for i in test.labels], "lesion_id": [lesions.get(i, "") for i in test.ids]}
+    truth = {
+        "image": list(test.ids),
+        "label": [classes[i] for i in test.labels],
+        "lesion_id": [lesions.get(i, "") for i in test.ids],
+    }
     pd.DataFrame(truth).to_csv(output / "truth.csv", index=False)

@@ -64,8 +64,9 @@ def train_classifier(
 
     Returns:
         The model and a summary: what `fit` returns (`steps`, `seconds`, `images_per_second`, the last losses), the peak
-        `learning_rate`, `finder` (the curve with its suggestions, where it ran), and `validation`: what `evaluate` says
-        of the validation set.
+        `learning_rate`, `finder` (the curve with its suggestions, where it ran), and what `evaluate` says of the
+        validation set as `validation_images`, `validation_accuracy`, `validation_balanced_accuracy`,
+        `validation_recall`.
 
     Raises:
         UsageError: images of another size than configured, no images, or weights that are not to be had.
@@ -101,7 +102,8 @@ def train_classifier(
         rate = summary["finder"]["suggestions"][SUGGESTION]
     model.cycle.set(rate, steps)
     summary |= fit(model, batches, steps=steps, images_per_step=config.batch, run_dir=run_dir, name=name)
-    summary |= {"learning_rate": rate, "validation": evaluate(model, validation, config.batch)}
+    summary["learning_rate"] = rate
+    summary |= {f"validation_{key}": value for key, value in evaluate(model, validation, config.batch).items()}
     return model, summary
 
 

@@ -71,7 +71,9 @@ def fit(
     start = int(step)
     if checkpoint_every is None:
         checkpoint_every = float(os.environ.get("LESIONGAN_CHECKPOINT_SECONDS", "60"))
-    recorder = _Recorder(run_dir, name, start, steps, images_per_step, step, manager, checkpoint_every, samples, samples_every)
+    recorder = _Recorder(
+        run_dir, name, start, steps, images_per_step, step, manager, checkpoint_every, samples, samples_every
+    )
     if start < steps:
         model.fit(
             batches(start).prefetch(2),
@@ -127,7 +129,12 @@ class _Recorder(keras.callbacks.Callback):
         now = time.monotonic()
         if now - self.saved > self.every:
             self._save()
-        if self.samples is not None and self.samples_every and self.done % self.samples_every == 0 and self.done < self.steps:
+        if (
+            self.samples is not None
+            and self.samples_every
+            and self.done % self.samples_every == 0
+            and self.done < self.steps
+        ):
             self._sample()
         self.progress.update(self.done)
 
@@ -144,7 +151,9 @@ class _Recorder(keras.callbacks.Callback):
 
     def summary(self) -> dict[str, float]:
         seconds = self.lines[-1]["seconds"] if self.lines else 0.0
-        last = {k: v for k, v in (self.lines[-1] if self.lines else {}).items() if k not in ("step", "images", "seconds")}
+        last = {
+            k: v for k, v in (self.lines[-1] if self.lines else {}).items() if k not in ("step", "images", "seconds")
+        }
         rate = self.done * self.images_per_step / seconds if seconds else 0.0
         return {"steps": self.done, "seconds": round(seconds, 2), "images_per_second": round(rate, 2), **last}
 

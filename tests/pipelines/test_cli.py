@@ -68,7 +68,10 @@ def test_version_and_help(tmp_path):
     [
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["run", "nevus-to-melanoma", "--workdir", "w"], "--data"),
-        (["run", "nevus-to-melanoma", "--data", "phantoms", "--workdir", "w", "--preset", "huge"], "unknown preset 'huge'"),
+        (
+            ["run", "nevus-to-melanoma", "--data", "phantoms", "--workdir", "w", "--preset", "huge"],
+            "unknown preset 'huge'",
+        ),
         (["demo", "--set", "cyclegan.foo=1"], "unknown option 'cyclegan.foo'"),
         (["demo", "--set", "cyclegan.images=x"], "not of type int"),
         (["demo", "--config", "none.toml"], "none.toml"),
@@ -129,9 +132,9 @@ def test_a_class_with_too_few_images_for_a_split(tmp_path):
 
 
 def test_compile_writes_what_kubeflow_runs(tmp_path):
+    import yaml
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
-    import yaml
 
     for name in ("nevus-to-melanoma", "noise-to-lesion"):
         result = call("compile", name, "--preset", "paper", "-o", tmp_path / f"{name}.yaml", cwd=tmp_path)

@@ -93,7 +93,10 @@ def test_pushed_models_serve_the_images_that_the_artifacts_hold(demo):
     acgan = tf.saved_model.load(pushed["acgan"]["path"]).signatures["serving_default"]
     table = examples.read_table(made["sample-images"]["generated"] / "acgan")
     row = table.iloc[0]
-    label, size = ISIC_2019.index(row["label"]), json.loads((Path(pushed["acgan"]["path"]) / "model.json").read_text())["size"]
+    label, size = (
+        ISIC_2019.index(row["label"]),
+        json.loads((Path(pushed["acgan"]["path"]) / "model.json").read_text())["size"],
+    )
     answer = acgan(label=tf.constant(label), seed=tf.constant(row["seed"], tf.int64), count=tf.constant(1))
     stored = examples.load(made["sample-images"]["generated"] / "acgan", size, "train").images[0]
     assert abs(answer["image"].numpy()[0].astype(int) - stored).max() <= 1
@@ -135,7 +138,15 @@ def plan(workdir: Path, *more) -> dict[str, set[str]]:
     return steps
 
 
-AFTER_CYCLEGAN = {"train-cyclegan", "translate-images", "train-grid", "evaluator", "reporter", "infra-validator", "pusher"}
+AFTER_CYCLEGAN = {
+    "train-cyclegan",
+    "translate-images",
+    "train-grid",
+    "evaluator",
+    "reporter",
+    "infra-validator",
+    "pusher",
+}
 
 
 def test_a_changed_option_runs_again_just_what_depends_on_it(demo):
@@ -151,13 +162,24 @@ def test_a_changed_option_runs_again_just_what_depends_on_it(demo):
     assert plan(workdir, "--seed", "1")["nevus-to-melanoma"] >= AFTER_CYCLEGAN | {"example-gen"}
 
 
-TINY = ["--set", "data.phantoms=400", "--set", "classifier.images=64", "--set", "cyclegan.images=40000", "--set", "cyclegan.filters=8"]
+TINY = [
+    "--set",
+    "data.phantoms=400",
+    "--set",
+    "classifier.images=64",
+    "--set",
+    "cyclegan.images=40000",
+    "--set",
+    "cyclegan.filters=8",
+]
 
 
 def test_a_killed_launcher_takes_its_children_along_and_training_goes_on(tmp_path):
     arguments = ["run", "nevus-to-melanoma", "--preset", "demo", "--data", "phantoms", "--workdir", tmp_path, *TINY]
     environment = {**ENVIRONMENT, "LESIONGAN_CHECKPOINT_SECONDS": "2"}
-    first = subprocess.Popen(command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen(
+        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     deadline, checkpoints = time.monotonic() + 240, []
     while not checkpoints and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -170,7 +192,9 @@ def test_a_killed_launcher_takes_its_children_along_and_training_goes_on(tmp_pat
     assert left == []
     status = call("status", tmp_path).stdout
     assert "interrupted" in status
-    again = subprocess.Popen(command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    again = subprocess.Popen(
+        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     said = []
     for line in again.stdout:
         said.append(line.rstrip())
