@@ -1,4 +1,5 @@
-"""The package: the library, the components and the pipelines; extras for a device, for developers and for benchmarks."""
+"""The package: the library, the components and the pipelines; extras for a device, for developers and for
+benchmarks."""
 
 import re
 from pathlib import Path

@@ -11,8 +11,8 @@ from kfp import dsl
 
 from lesiongan.code_version import code_version, imports_of
 
-#: One image holds everything; a tag alias for each component's code keeps caches right (the tag is part of the cache key).
-#: kfp's local engine warns of images without `python` in their names.
+#: One image holds everything; a tag alias for each component's code keeps caches right (the tag is part of the cache
+#: key). kfp's local engine warns of images without `python` in their names.
 IMAGE = os.environ.get("LESIONGAN_IMAGE", "lesiongan-python")
 
 

@@ -15,7 +15,8 @@ def example_gen(
     examples: Output[Dataset],
     metrics: Output[Metrics],
 ):
-    """Reads a source, splits it and writes it as TFDS datasets. `fingerprint` is of the files, so that the cache sees a change."""
+    """Reads a source, splits it and writes it as TFDS datasets. `fingerprint` is of the files, so that the cache
+    sees a change."""
     from lesiongan.steps import example_gen as step
     from lesiongan.steps.step import execute
 

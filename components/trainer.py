@@ -1,4 +1,5 @@
-"""Trainer: four of them, one a kind of model; `model` is what is served, `model_run` what a training leaves for people."""
+"""Trainer: four of them, one a kind of model; `model` is what is served, `model_run` what a training leaves for
+people."""
 
 from typing import List, Optional  # noqa: UP035 - kfp reads these
 
@@ -104,7 +105,8 @@ def train_grid(
     metrics: Output[Metrics],
     sampled: Optional[Input[Dataset]] = None,  # noqa: UP045
 ):
-    """The classifiers of an experiment's table, on real + synthetic images, and their predictions on the real test images."""
+    """The classifiers of an experiment's table, on real + synthetic images, and their predictions on the real test
+    images."""
     from lesiongan.steps import train_grid as step
     from lesiongan.steps.step import execute
 

@@ -18,7 +18,8 @@ _PACKAGE = "lesiongan"
 def code_version(modules: Iterable[str]) -> str:
     """A hash (16 hex digits) of the source of modules of `lesiongan` and of all that they import inside it.
 
-    Functions' local imports count too. The files that are not Python in a module's own folder (templates, tables) count with it.
+    Functions' local imports count too. The files that are not Python in a module's own folder (templates, tables)
+    count with it.
 
     Raises:
         ModuleNotFoundError: there is no such module in the package.

@@ -39,7 +39,8 @@ def read_json(path: str | os.PathLike) -> Any:
 
 @contextlib.contextmanager
 def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary sibling folder that takes the place of `path` when the block ends well, and is removed when it does not."""
+    """A temporary sibling folder that takes the place of `path` when the block ends well, and is removed when it
+    does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

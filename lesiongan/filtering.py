@@ -1,4 +1,5 @@
-"""Path-Rank-Filter (Wei et al. 2019, "Generative Image Translation for Data Augmentation in Colorectal Histopathology Images";
+"""Path-Rank-Filter (Wei et al. 2019, "Generative Image Translation for Data Augmentation in Colorectal
+Histopathology Images";
 the paper, Fig. 6): train the CycleGAN on the images of the target class that the classifier is surest of.
 """
 
@@ -31,11 +32,12 @@ def path_rank_filter(ids: Sequence[str], scores: Sequence[float], alphas: Sequen
         alphas: the shares to keep.
 
     Returns:
-        A row an image, best first: `image_id`, `score`, `rank` (from 1), and for each alpha a boolean column `kept_<alpha>`.
-        Ties are broken by image id, so that the ranking does not depend on the order of the input.
+        A row an image, best first: `image_id`, `score`, `rank` (from 1), and for each alpha a boolean column
+            `kept_<alpha>`. Ties are broken by image id, so that the ranking does not depend on the order of the input.
 
     Raises:
-        ValueError: ids and scores differ in number, an id comes twice, a score is not finite, or an alpha is out of range.
+        ValueError: ids and scores differ in number, an id comes twice, a score is not finite, or an alpha is out of
+            range.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(ids) != len(scores):

@@ -72,5 +72,6 @@ def shares(amount: int, parts: int) -> list[int]:
 
 
 def nested_order(count: int, seed: int) -> np.ndarray:
-    """One shuffled order of `count` images for a seed; the first n of it are the n that are used, so amounts are nested."""
+    """One shuffled order of `count` images for a seed; the first n of it are the n that are used, so amounts are
+    nested."""
     return np.random.default_rng([seed, count]).permutation(count)

@@ -1,7 +1,7 @@
 """What long work tells a person: plain lines, and progress with rate and time left.
 
-On a terminal progress is a live bar; in a pipe it is lines; in a pipeline step it is marked lines, which the launcher shows (as a
-live line where it stands on a terminal itself) and tells apart from what libraries print.
+On a terminal progress is a live bar; in a pipe it is lines; in a pipeline step it is marked lines, which the
+launcher shows (as a live line where it stands on a terminal itself) and tells apart from what libraries print.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class Progress:
     def _line(self, done: int, note: str) -> None:
         rate = self.rate(done)
         left = (self.total - done) * self.scale / rate if rate > 0 else 0.0
-        text = f"{self.label}: {done:,} of {self.total:,} {self.unit}, {rate:,.4g} {self.rate_unit}/s, {duration(left)} left"
+        text = f"{self.label}: {done:,} of {self.total:,} {self.unit}, {rate:,.4g} {self.rate_unit}/s"
+        text += f", {duration(left)} left"
         text += f"  {note}" if note else ""
         if self._step:
             print(f"{PROGRESS_MARK}{text}", flush=True)

@@ -25,7 +25,8 @@ def contact_sheet(
         rows: pictures, uint8 `[h, w, 3]` each; rows may differ in length.
         row_labels: a text before each row.
         column_labels: a text above each column.
-        cell: pixels of a picture's side on the sheet; small pictures are enlarged without smoothing, so that pixels stay visible.
+        cell: pixels of a picture's side on the sheet; small pictures are enlarged without smoothing, so that pixels
+            stay visible.
 
     Returns:
         uint8 `[height, width, 3]`.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 
-# A qualitative palette that stays apart for colour-blind readers (Okabe and Ito 2008), one colour a class in every plot.
+# A qualitative palette that stays apart for colour-blind readers (Okabe and Ito 2008), one colour a class in every
+# plot.
 _PALETTE = ("#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#B22222", "#8C6BB1")
 
 
@@ -64,7 +65,8 @@ class Taxonomy:
         return cls(classes, tuple(names), tuple(colours))
 
 
-#: The eight diagnoses in the column order of ISIC_2019_Training_GroundTruth.csv (its ninth, UNK, is never 1 in training).
+#: The eight diagnoses in the column order of ISIC_2019_Training_GroundTruth.csv (its ninth, UNK, is never 1 in
+#: training).
 ISIC_2019 = Taxonomy(
     classes=("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
     names=(

@@ -61,7 +61,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="lesiongan",
         description="Class-specific synthetic dermoscopy images, and a proof whether they help a classifier.",
-        epilog="Exit codes: 0 done, 1 a step failed, 2 wrong usage or input, 3 the machine (disk, memory, workdir held), 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 a step failed, 2 wrong usage or input, 3 the machine (disk, memory, workdir "
+        "held), 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"lesiongan {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_SubParser)

@@ -1,5 +1,5 @@
-"""The two pipelines, each written once. `place(task, kind)` is all that an engine adds: on a cluster GPUs, memory, retries and
-volumes; on one machine nothing.
+"""The two pipelines, each written once. `place(task, kind)` is all that an engine adds: on a cluster GPUs, memory,
+retries and volumes; on one machine nothing.
 """
 
 # no `from __future__ import annotations`: kfp reads the pipelines' annotations as types
@@ -30,7 +30,8 @@ def anywhere(task: dsl.PipelineTask, kind: str) -> None:
 
 
 def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0, **defaults):
-    """Experiment 2: classifier -> Path-Rank-Filter -> a CycleGAN an alpha -> synthetic melanomas -> classifiers -> report.
+    """Experiment 2: classifier -> Path-Rank-Filter -> a CycleGAN an alpha -> synthetic melanomas -> classifiers ->
+    report.
 
     Args:
         config: the whole configuration; grids are fixed here.
@@ -89,7 +90,8 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
 def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = anywhere, group: int = 0, **defaults):
     """Experiment 1: ACGAN -> its images -> a CycleGAN a class -> refined images -> classifiers -> report.
 
-    Args as for `nevus_to_melanoma`; `classes`: the data's classes, all of which get a CycleGAN unless the configuration names some.
+    Args as for `nevus_to_melanoma`; `classes`: the data's classes, all of which get a CycleGAN unless the
+    configuration names some.
     """
     experiment = config.noise_to_lesion
     classes = tuple(experiment.classes or classes)

@@ -47,12 +47,11 @@ def examine() -> tuple[list[str], bool]:
     else:
         lines.append(f"devices: {_devices()}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    lines.append(
-        f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, free disk here: {shutil.disk_usage('.').free / 1e9:.1f} GB"
-    )
+    free = shutil.disk_usage(".").free
+    lines.append(f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, disk free here: {free / 1e9:.1f} GB")
     if memory < _MEMORY_NEEDED:
         problems.append(f"the demo takes up to {_MEMORY_NEEDED / 1e9:.0f} GB of memory")
-    if shutil.disk_usage(".").free < _DISK_NEEDED:
+    if free < _DISK_NEEDED:
         problems.append(f"less than {_DISK_NEEDED / 1e9:.0f} GB of disk are free here")
     lines += [f"problem: {text}" for text in problems] or ["all well"]
     return lines, not problems

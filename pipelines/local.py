@@ -1,7 +1,7 @@
 """Runs a pipeline on this machine with kfp's local engine: steps as subprocesses, finished ones from the cache.
 
-kfp's engine is used as it is; three of its functions are wrapped while a pipeline runs (`_observed`), to learn which task runs,
-which came from the cache, and, for a dry run, what would run.
+kfp's engine is used as it is; three of its functions are wrapped while a pipeline runs (`_observed`), to learn which
+task runs, which came from the cache, and, for a dry run, what would run.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
 
 
 def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
-    """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the workdir."""
+    """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the
+    workdir."""
     watch = _Plan()
     with tempfile.TemporaryDirectory() as scratch:
         cache = workdir / "cache" if (workdir / "cache").is_dir() else Path(scratch) / "cache"
@@ -127,7 +128,8 @@ def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _observed(watch) -> Iterator[None]:
-    """Tells `watch` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs, ok)`."""
+    """Tells `watch` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs,
+    ok)`."""
     execute, dispatch, put = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation, None
 
     def observed_execute(*args, **kwargs):
@@ -156,7 +158,8 @@ def _observed(watch) -> Iterator[None]:
 
 
 class _Plan:
-    """Runs nothing: every task that is not cached gets outputs that nobody has, so that what follows is not cached either."""
+    """Runs nothing: every task that is not cached gets outputs that nobody has, so that what follows is not cached
+    either."""
 
     dry = True
 
@@ -232,8 +235,8 @@ class _Watch:
         tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:] if path.exists() else []
         for line in tail:
             print(f"    {line}", file=sys.stderr)
-        text = f"step {self.task} ended without saying why; killed, or out of memory? Log: {path}; the same command goes on from here"
-        return StepFailed(text, ExitCode.FAILED)
+        text = f"step {self.task} ended without saying why; killed, or out of memory? Log: {path}"
+        return StepFailed(f"{text}; the same command goes on from here", ExitCode.FAILED)
 
     def say(self, text: str, live: bool = False) -> None:
         end = "" if live and self.live else "\n"

@@ -1,4 +1,5 @@
-"""Presets: a recipe (what the algorithm is) and a scale (how large), with the command, the time and the result to expect."""
+"""Presets: a recipe (what the algorithm is) and a scale (how large), with the command, the time and the result to
+expect."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ Recipe = Literal["paper", "best"]
 def demo(recipe: Recipe = "best") -> Config:
     """First run and tests: both pipelines on phantoms at 32 and 64 px.
 
-    Command: `lesiongan demo`. Time: about 4 minutes on 2 cores. Expect a report a pipeline; the numbers say that the machinery
-    works, nothing of skin.
+    Command: `lesiongan demo`. Time: about 4 minutes on 2 cores. Expect a report a pipeline; the numbers say that the
+    machinery works, nothing of skin.
     """
     base = _recipe(recipe)
     return dataclasses.replace(
@@ -43,8 +44,8 @@ def demo(recipe: Recipe = "best") -> Config:
 def small(recipe: Recipe = "best") -> Config:
     """Real results without a GPU, at 64 px.
 
-    Command: `lesiongan run nevus-to-melanoma --preset small --data ISIC_2019`. Time: hours on 2 cores; budgets are options
-    (`--set cyclegan.images=7000`).
+    Command: `lesiongan run nevus-to-melanoma --preset small --data ISIC_2019`. Time: hours on 2 cores; budgets are
+    options (`--set cyclegan.images=7000`).
     """
     base = _recipe(recipe)
     return dataclasses.replace(
@@ -89,7 +90,8 @@ def resolve(
     """The whole configuration: preset, then the TOML file, then `key=value` assignments.
 
     Raises:
-        UsageError: unknown preset, recipe or key, a wrong value, an unreadable file, or values that do not fit together.
+        UsageError: unknown preset, recipe or key, a wrong value, an unreadable file, or values that do not fit
+            together.
     """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")

@@ -31,7 +31,8 @@ def kernel_inception_distance(x: np.ndarray, y: np.ndarray) -> float:
 def kid_interval(
     x: np.ndarray, y: np.ndarray, seed: int, subsets: int = 50, size: int = 100
 ) -> tuple[float, float, float]:
-    """KID with a 95 % interval: the mean over subsets as in the paper, and mean -+ 1.96 standard errors of the subsets' values."""
+    """KID with a 95 % interval: the mean over subsets as in the paper, and mean -+ 1.96 standard errors of the
+    subsets' values."""
     rng = np.random.default_rng(seed)
     size = min(size, len(x), len(y))
     values = [

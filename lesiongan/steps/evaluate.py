@@ -50,7 +50,8 @@ def run(task: Task) -> dict:
 
 
 def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
-    """A row for each generated set and class: agreement, KID to the real test images of the class, and KID real against real."""
+    """A row for each generated set and class: agreement, KID to the real test images of the class, and KID real
+    against real."""
     classes, rows = classifier.taxonomy.classes, []
     floors: dict[int, tuple] = {}
     for path in sorted(p.parent for a in task.inputs["generated"] for p in Path(a).glob("*/examples.json")):

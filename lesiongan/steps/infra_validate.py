@@ -1,4 +1,5 @@
-"""InfraValidator: loads each SavedModel as a server would, in a fresh process, and asks it for an answer before it is pushed."""
+"""InfraValidator: loads each SavedModel as a server would, in a fresh process, and asks it for an answer before it
+is pushed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The `model_run` artifact: what a training leaves for people, apart from the model (statistics, TensorBoard, sample grids)."""
+"""The `model_run` artifact: what a training leaves for people, apart from the model (statistics, TensorBoard, sample
+grids)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Parameters: `models_dir`. Inputs: `models` (a list), `blessing`, `infra_blessing`. Outputs: `pushed` (`pushed.json`)."""
+    """Parameters: `models_dir`. Inputs: `models` (a list), `blessing`, `infra_blessing`. Outputs: `pushed`
+    (`pushed.json`)."""
     evaluated = read_json(task.inputs["blessing"] / "blessing.json")
     served = read_json(task.inputs["infra_blessing"] / "blessing.json")
     pushed = {}
@@ -40,7 +41,8 @@ def run(task: Task) -> dict:
 
 
 def push(model: Path, target: Path) -> int:
-    """Copies a SavedModel to `target/<version>/` and returns the version; a model that is there already is not copied again."""
+    """Copies a SavedModel to `target/<version>/` and returns the version; a model that is there already is not
+    copied again."""
     record = model_artifact.describe(model)
     versions = sorted(int(p.name) for p in target.glob("*") if p.name.isdigit()) if target.exists() else []
     for version in versions:

@@ -25,7 +25,8 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Inputs: `examples`, `runs`, `generated` (lists), `predictions`, `evaluation`, `blessing`, `selection` (experiment 2).
+    """Inputs: `examples`, `runs`, `generated` (lists), `predictions`, `evaluation`, `blessing`, `selection`
+    (experiment 2).
     Outputs: `report`, the HTML file.
     """
     experiment, config = task.options.experiment, task.options.config

@@ -1,4 +1,5 @@
-"""Generator: images from noise by the ACGAN, for the CycleGANs to learn from (X) and, from other seeds, for the classifiers."""
+"""Generator: images from noise by the ACGAN, for the CycleGANs to learn from (X) and, from other seeds, for the
+classifiers."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class Task:
         parameters: further plain values by name.
         options: the step's own `Options`.
         seed: the run's seed.
-        run_dir: a folder that stays the same for the same data, options, code and seed: what a resumed step goes on from.
+        run_dir: a folder that stays the same for the same data, options, code and seed: what a resumed step goes on
+            from.
     """
 
     inputs: Mapping[str, Path | list[Path]]
@@ -62,9 +63,11 @@ def execute(
     work_dir: str = "",
     metrics: str = "",
 ) -> dict[str, float]:
-    """Runs a step, writes the lineage record `<artifact>.lineage.json` beside each output, and returns the step's metrics.
+    """Runs a step, writes the lineage record `<artifact>.lineage.json` beside each output, and returns the step's
+    metrics.
 
-    The metrics stand as JSON at the path `metrics` too: kfp's local engine never caches a step whose metrics have no file.
+    The metrics stand as JSON at the path `metrics` too: kfp's local engine never caches a step whose metrics have no
+    file.
 
     A `LesionganError` ends the process with its exit code and one line; anything else with a traceback and exit code 1.
     """
@@ -149,7 +152,8 @@ def machine() -> dict[str, Any]:
 def follow_launcher() -> None:
     """Ends this process as soon as the launcher has ended, however it ended.
 
-    The launcher is not the parent (a shell is), so a parent-death signal would not reach; a file descriptor of its process does.
+    The launcher is not the parent (a shell is), so a parent-death signal would not reach; a file descriptor of its
+    process does.
     """
     pid = int(os.environ.get(LAUNCHER_VARIABLE, "0"))
     if not pid:

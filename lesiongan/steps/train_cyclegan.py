@@ -1,4 +1,5 @@
-"""Trainer: CycleGANs, one a job: an alpha of experiment 2 or a class of experiment 1. One compiled step serves all jobs."""
+"""Trainer: CycleGANs, one a job: an alpha of experiment 2 or a class of experiment 1. One compiled step serves all
+jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes. Outputs: `model`, `model_run`."""
+    """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes. Outputs: `model`,
+    `model_run`."""
     options, config = task.options, task.options.cyclegan
     taxonomy = examples.taxonomy(task.inputs["examples"])
     model, finished = None, 0

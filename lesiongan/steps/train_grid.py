@@ -32,10 +32,11 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Inputs: `examples`, `classifier` (the start of the first seed), `generated` (a list). Outputs: `predictions`, `model_run`.
+    """Inputs: `examples`, `classifier` (the start of the first seed), `generated` (a list). Outputs: `predictions`,
+    `model_run`.
 
-    Finished cells stand in the working folder and are never trained again; a cell that fails does not keep the others from
-    being trained, but the step ends with an error, so that no failure is cached as a success.
+    Finished cells stand in the working folder and are never trained again; a cell that fails does not keep the
+    others from being trained, but the step ends with an error, so that no failure is cached as a success.
     """
     options = task.options
     taxonomy = examples.taxonomy(task.inputs["examples"])

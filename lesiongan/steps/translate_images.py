@@ -56,8 +56,8 @@ def _sources(task: Task, model: serving.Served) -> ImageSet:
     images = examples.load(task.inputs["examples"], model.size, "train", classes=[record["source"]])
     if len(images) < task.options.largest:
         raise UsageError(
-            f"the largest cell adds {task.options.largest:,} images, but there are only {len(images):,} training images of "
-            f"{record['source']} to make them from; lower --set nevus_to_melanoma.amounts"
+            f"the largest cell adds {task.options.largest:,} images, but there are {len(images):,} training images "
+            f"of {record['source']} to make them from; lower --set nevus_to_melanoma.amounts"
         )
     # sorted by id first, so that the order depends on the images and the seed, not on how they lie on disk
     by_id = sorted(range(len(images)), key=lambda i: images.ids[i])
@@ -75,7 +75,8 @@ def _translate(model: serving.Served, x: ImageSet, name: str) -> np.ndarray:
 
 
 def _show(task: Task, sheet: dict[str, list], model: serving.Served, x: ImageSet, images: np.ndarray) -> None:
-    """Fig. 8: nevi, and below each its melanoma at each alpha; Fig. 7: real, ACGAN and ACGAN + CycleGAN, class by class."""
+    """Fig. 8: nevi, and below each its melanoma at each alpha; Fig. 7: real, ACGAN and ACGAN + CycleGAN, class by
+    class."""
     record = model.record
     abbreviation = record.get("target") or record["class"]
     real = examples.load(task.inputs["examples"], model.size, "train", classes=[abbreviation])

@@ -1,7 +1,7 @@
 """`fit` with what long trainings need: resume from the last checkpoint, progress, TensorBoard, sample grids.
 
-A training is a pure function of (data, configuration, seed): every batch depends on its step alone, so that an interrupted and
-resumed training does the same as an uninterrupted one.
+A training is a pure function of (data, configuration, seed): every batch depends on its step alone, so that an
+interrupted and resumed training does the same as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def fit(
     """Trains a compiled model up to `steps` steps, going on from the last checkpoint in `run_dir` where there is one.
 
     Args:
-        model: a compiled model with `state() -> list[tf.Variable]`, everything that a resumed training needs; its `train_step`
-            returns a dict of scalar losses.
+        model: a compiled model with `state() -> list[tf.Variable]`, everything that a resumed training needs; its
+            `train_step` returns a dict of scalar losses.
         batches: gives the batches from a step on; they must depend on the step alone.
         steps: the steps of the whole training.
         images_per_step: images seen in a step, for rates.
         run_dir: gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`.
         name: what progress calls this training.
         callbacks: more Keras callbacks.
-        checkpoint_every: seconds between checkpoints; by default LESIONGAN_CHECKPOINT_SECONDS of the environment, else 60.
+        checkpoint_every: seconds between checkpoints; by default LESIONGAN_CHECKPOINT_SECONDS of the environment,
+            else 60.
         samples: gives pictures by name, uint8 `[height, width, 3]`.
         samples_every: steps between two of them; 0: at the end only.
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from lesiongan.errors import UsageError
 from lesiongan.models.optimizers import FastaiAdam
 from lesiongan.models.resnet50 import LesionClassifier, ResNet50
+from lesiongan.training.classifier import predict
 from lesiongan.training.one_cycle import OneCycle
 
 SIZE = 64
@@ -160,6 +161,17 @@ def test_classify_gives_probabilities_and_the_average_pool(classifier, images):
     assert result["probabilities"].shape == (4, 8)
     np.testing.assert_allclose(tf.reduce_sum(result["probabilities"], 1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(result["features"], keras.layers.GlobalAveragePooling2D()(maps), rtol=1e-4, atol=1e-5)
+
+
+def test_predict_pads_the_last_batch_and_traces_once(classifier):
+    classifier.reset(3)
+    pixels = np.random.default_rng(2).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    probabilities, features = predict(classifier, pixels, batch=4)
+    assert predict(classifier, pixels[:2], batch=4)[0].shape == (2, 8)
+    wanted = classifier.classify(tf.constant(pixels / 127.5 - 1, tf.float32))
+    np.testing.assert_allclose(probabilities, wanted["probabilities"], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features, wanted["features"], rtol=1e-3, atol=1e-4)
+    assert classifier.classify_pixels.experimental_get_tracing_count() == 1
 
 
 def test_head_is_the_formula(classifier):

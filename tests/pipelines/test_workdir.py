@@ -8,7 +8,13 @@ import pytest
 from lesiongan.errors import MachineError, UsageError
 from pipelines.workdir import RunRecord, held, is_held, status_lines
 
-HOLD = "import sys, pathlib, time\nfrom pipelines.workdir import held\nwith held(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+HOLD = """
+import sys, pathlib, time
+from pipelines.workdir import held
+with held(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_workdir_has_one_writer_and_a_killed_one_lets_go(tmp_path):
