@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging as python_logging
-import os
 import shlex
 import sys
 import time
@@ -256,7 +255,6 @@ def _status(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from pipelines.doctor import examine
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     lines, well = examine()
     print("\n".join(lines))
     return ExitCode.DONE if well else ExitCode.MACHINE

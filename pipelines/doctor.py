@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import sys
 
 from lesiongan import __version__
@@ -65,9 +66,10 @@ def _version(name: str) -> str:
 
 
 def _devices() -> str:
-    try:
-        import tensorflow as tf
-
-        return ", ".join(device.device_type for device in tf.config.list_physical_devices())
-    except Exception as error:  # a broken installation is what doctor is for
-        return f"TensorFlow does not start: {type(error).__name__}: {error}".splitlines()[0]
+    """What TensorFlow sees, asked in a process of its own: its start prints, and a broken installation may crash."""
+    code = "import tensorflow as tf; print(*(d.device_type for d in tf.config.list_physical_devices()), sep=', ')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
+        return f"TensorFlow does not start: {last}"
+    return result.stdout.strip()

@@ -1,0 +1,135 @@
+"""What every step has in common, seen from outside: a real process each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lesiongan
+
+ROOT = Path(lesiongan.__file__).parent.parent
+BODY = """
+import dataclasses, os, sys
+from pathlib import Path
+from lesiongan.errors import MachineError, UsageError
+from lesiongan.steps import push as module
+from lesiongan.steps.step import execute
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    number: int = 1
+
+def run(task):
+    print("run_dir", task.run_dir)
+    task.outputs["made"].mkdir()
+    (task.outputs["made"] / "file").write_text(str(task.options.number))
+    what = task.parameters.get("what", "")
+    if what == "usage":
+        raise UsageError("no such\\nthing; do this")
+    if what == "full":
+        raise OSError(28, "No space left on device")
+    if what == "bug":
+        raise KeyError("oops")
+    if what == "sleep":
+        import time
+        time.sleep(60)
+    return {"answer": 42, "word": "no number"}
+
+run.__module__ = "lesiongan.steps.push"  # the code version is that of a module of the library
+out = Path(sys.argv[1])
+numbers = execute(run, Options, inputs={"given": str(out / "given")}, outputs={"made": str(out / "made")},
+                  parameters={"what": sys.argv[2]}, options=sys.argv[3], seed=int(sys.argv[4]),
+                  work_dir=str(out / "work"), metrics=str(out / "metrics"))
+print("numbers", numbers)
+"""
+
+
+def start(folder: Path, what: str = "", options: str = "{}", seed: int = 0, **environment) -> subprocess.Popen:
+    (folder / "given").mkdir(parents=True, exist_ok=True)
+    (folder / "given" / "x").write_text("x")
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "LESIONGAN_ERROR_FILE": str(folder / "error.json"),
+        **environment,
+    }
+    command = [sys.executable, "-c", BODY, str(folder), what, options, str(seed)]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, error = process.communicate(timeout=60)
+    return process.returncode, out, error
+
+
+def run_dir(folder: Path, **more) -> str:
+    code, out, error = finish(start(folder, **more))
+    assert code == 0, error
+    return out.split("run_dir ")[1].split()[0].rpartition("/")[2]
+
+
+def test_metrics_and_lineage_are_written(tmp_path):
+    code, out, error = finish(start(tmp_path, options='{"number": 7}', seed=3))
+    assert code == 0, error
+    assert "numbers {'answer': 42.0}" in out
+    assert json.loads((tmp_path / "metrics").read_text()) == {"answer": 42.0}
+    record = json.loads((tmp_path / "made.lineage.json").read_text())
+    assert record["options"] == {"number": 7}
+    assert record["seed"] == 3
+    assert record["metrics"]["word"] == "no number"
+    assert set(record["inputs"]) == {"given"}
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said", "expected"),
+    [
+        ("usage", 2, "no such thing; do this", True),
+        ("full", 3, "No space left on device", True),
+        ("bug", 1, "KeyError", False),
+    ],
+)
+def test_failures_are_one_line_with_their_exit_code(tmp_path, what, code, said, expected):
+    returned, _, error = finish(start(tmp_path, what))
+    assert returned == code
+    assert said in error.strip().splitlines()[-1]
+    assert ("Traceback" in error) is not expected
+    record = json.loads((tmp_path / "error.json").read_text())
+    assert record["exit_code"] == code
+    assert record["expected"] is expected
+    assert said in record["message"]
+
+
+def test_an_unknown_option_is_refused(tmp_path):
+    code, _, error = finish(start(tmp_path, options='{"nmuber": 7}'))
+    assert code == 2
+    assert "unknown option 'nmuber'" in error
+
+
+def test_the_working_folder_depends_on_what_the_result_depends_on(tmp_path):
+    base = run_dir(tmp_path / "a")
+    assert run_dir(tmp_path / "b") == base
+    others = [
+        run_dir(tmp_path / "c", options='{"number": 2}'),
+        run_dir(tmp_path / "d", seed=1),
+        run_dir(tmp_path / "e", what="y"),
+    ]
+    assert len({base, *others}) == 4
+
+
+def test_a_step_ends_with_its_launcher(tmp_path):
+    launcher = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    step = start(tmp_path, "sleep", LESIONGAN_LAUNCHER=str(launcher.pid))
+    step.stdout.readline()  # it runs
+    assert step.poll() is None
+    launcher.kill()
+    launcher.wait()
+    begin = time.monotonic()
+    assert step.wait(timeout=10) == -signal.SIGKILL
+    assert time.monotonic() - begin < 5

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lesiongan.errors import LesionganError
+from lesiongan.training.loop import fit
+
+
+class Line(keras.Model):
+    """Fits y = w x; the batch says how fast, so that any change of the data's position shows in w."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = self.add_weight(shape=(), initializer="zeros", name="w")
+        self.built = True
+
+    def train_step(self, data):
+        x, y = data
+        error = tf.reduce_mean(y - self.w * x)
+        self.w.assign_add(0.1 * error)
+        return {"loss": error}
+
+    def state(self):
+        return [self.w.value]
+
+
+def model() -> Line:
+    line = Line()
+    line.compile(jit_compile=False)
+    return line
+
+
+def batches(stop: int, step_count: list | None = None):
+    def start_at(start: int) -> tf.data.Dataset:
+        if step_count is not None:
+            step_count.append(start)
+        data = tf.data.Dataset.range(start, stop)
+        return data.map(lambda i: (tf.cast(i % 7, tf.float32)[None], tf.cast(i % 5, tf.float32)[None]))
+
+    return start_at
+
+
+def by_hand(steps: int) -> float:
+    w = np.float32(0)
+    for i in range(steps):
+        w += np.float32(0.1) * (np.float32(i % 5) - w * np.float32(i % 7))
+    return float(w)
+
+
+def test_a_training_of_n_steps_is_n_steps(tmp_path):
+    line = model()
+    summary = fit(line, batches(30), steps=30, images_per_step=1, run_dir=tmp_path, name="line")
+    assert summary["steps"] == 30
+    assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
+    lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in lines] == list(range(1, 31))
+    assert lines[0]["loss"] == pytest.approx(0.0)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+class Stop(keras.callbacks.Callback):
+    def __init__(self, after: int):
+        super().__init__()
+        self.after = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.after:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
+    starts: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            model(),
+            batches(30, starts),
+            steps=30,
+            images_per_step=1,
+            run_dir=tmp_path,
+            name="line",
+            callbacks=[Stop(12)],
+            checkpoint_every=0.0,
+        )
+    line = model()
+    fit(line, batches(30, starts), steps=30, images_per_step=1, run_dir=tmp_path, name="line", checkpoint_every=0.0)
+    assert starts == [0, 12]
+    assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
+    lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in lines] == list(range(1, 31))
+    assert all(a["seconds"] <= b["seconds"] for a, b in itertools.pairwise(lines))
+    # a finished training does nothing
+    again = model()
+    fit(again, batches(30, starts), steps=30, images_per_step=1, run_dir=tmp_path, name="line", checkpoint_every=0.0)
+    assert starts == [0, 12]
+    assert float(again.w) == float(line.w)
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    def poisoned(start: int):
+        return tf.data.Dataset.range(start, 9).map(
+            lambda i: (tf.ones([1]), tf.fill([1], tf.where(i == 4, np.nan, 1.0)))
+        )
+
+    with pytest.raises(LesionganError, match="'loss' is not finite at step 5"):
+        fit(model(), poisoned, steps=9, images_per_step=1, run_dir=tmp_path, name="line")
+
+
+def test_samples_are_saved_on_the_way_and_at_the_end(tmp_path):
+    pictures = lambda: {"grid": np.zeros((8, 8, 3), np.uint8)}  # noqa: E731
+    options = {"steps": 10, "images_per_step": 1, "run_dir": tmp_path, "name": "line"}
+    fit(model(), batches(10), samples=pictures, samples_every=4, **options)
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"grid-{i:07d}.png" for i in (4, 8, 10)]
