@@ -187,6 +187,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "seed": arguments.seed,
     }
     with workdir.held(where):
+        workdir.sweep(where)
         reports = []
         for name, pipeline in pipelines.items():
             print(f"{name}: {data}, seed {arguments.seed}, workdir {where}", flush=True)

@@ -28,7 +28,7 @@ from kfp.local.orchestrator import task_executor
 from lesiongan.errors import ExitCode, LesionganError
 from lesiongan.files import read_json
 from lesiongan.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
-from lesiongan.steps.step import ERROR_VARIABLE, LAUNCHER_VARIABLE, lineage_path
+from lesiongan.steps.step import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE, lineage_path
 from pipelines.workdir import RunRecord
 
 _TAIL = 15  # lines of a step's log that are shown where it failed without saying why
@@ -57,7 +57,12 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     record = RunRecord(workdir, name, **facts)
     watch = _Watch(workdir, name, record)
     try:
-        with _environment(workdir), _engine(workdir / "artifacts", workdir / "cache"), _observed(watch), watch.output():
+        with (
+            _environment(workdir, facts["command"]),
+            _engine(workdir / "artifacts", workdir / "cache"),
+            _observed(watch),
+            watch.output(),
+        ):
             pipeline()
     except KeyboardInterrupt:
         record.finish("interrupted")
@@ -88,12 +93,13 @@ def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
 
 
 @contextlib.contextmanager
-def _environment(workdir: Path) -> Iterator[None]:
+def _environment(workdir: Path, command: str) -> Iterator[None]:
     """What steps inherit: they end with this process, say why they fail, and keep their libraries quiet."""
     changed = {
         STEP_VARIABLE: "live" if sys.stdout.isatty() else "lines",
         LAUNCHER_VARIABLE: str(os.getpid()),
         ERROR_VARIABLE: str(workdir / "error.json"),
+        COMMAND_VARIABLE: command,
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -62,6 +63,14 @@ def held(workdir: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.ftruncate(handle, 0)
         os.close(handle)
+
+
+def sweep(workdir: Path) -> None:
+    """Removes what interrupted runs left: artifacts that no finished step refers to. The caller holds the workdir."""
+    finished = "".join(path.read_text(encoding="utf-8") for path in (workdir / "cache").glob("*.json"))
+    for folder in (workdir / "artifacts").glob("*"):
+        if folder.is_dir() and f"/{folder.name}/" not in finished:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class RunRecord:

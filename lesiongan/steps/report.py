@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+import os
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lesiongan import __version__
 from lesiongan.config import Config, to_json
 from lesiongan.files import read_json
 from lesiongan.reporting.report import Picture, write_report
-from lesiongan.steps.step import Task, lineage_path, machine
+from lesiongan.steps.step import COMMAND_VARIABLE, Task, lineage_path, machine
 
 _TITLES = {"nevus_to_melanoma": "Nevus to melanoma", "noise_to_lesion": "Noise to lesion"}
 _PACKAGES = ("keras", "kfp", "tensorflow-datasets", "numpy", "scikit-learn")
@@ -35,6 +36,7 @@ def run(task: Task) -> dict:
         pipeline=experiment,
         title=_TITLES[experiment],
         data={
+            "command": os.environ.get(COMMAND_VARIABLE, ""),
             "config": json.loads(to_json(config)),
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "versions": _versions(),

@@ -26,6 +26,8 @@ from lesiongan.files import digest_directory, digest_text, read_json, write_json
 ERROR_VARIABLE = "LESIONGAN_ERROR_FILE"
 #: Set by the launcher: its process id; a step ends with it.
 LAUNCHER_VARIABLE = "LESIONGAN_LAUNCHER"
+#: Set by the launcher: the command that a person gave, for the report. It changes no result, so no cache key has it.
+COMMAND_VARIABLE = "LESIONGAN_COMMAND"
 FORMAT = 1
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lesiongan.errors import MachineError, UsageError
-from pipelines.workdir import RunRecord, held, is_held, status_lines
+from pipelines.workdir import RunRecord, held, is_held, status_lines, sweep
 
 HOLD = """
 import sys, pathlib, time
@@ -53,3 +53,12 @@ def test_status_tells_what_ran_and_what_a_kill_left(tmp_path):
     assert "1 min 01 s" in text
     assert "report: r.html" in text
     assert "disk used: " in text
+
+
+def test_what_interrupted_runs_left_is_swept_and_finished_steps_stay(tmp_path):
+    for name in ("run-1", "run-2"):
+        (tmp_path / "artifacts" / name / "step" / "out").mkdir(parents=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "a.json").write_text(f'{{"out": {{"uri": "{tmp_path}/artifacts/run-2/step/out"}}}}')
+    sweep(tmp_path)
+    assert [p.name for p in (tmp_path / "artifacts").iterdir()] == ["run-2"]
