@@ -45,6 +45,7 @@ class ClassifierConfig:
     stem: Literal["imagenet", "small"] = (
         "imagenet"  # `small`: 3 x 3 stride 1 without pooling, for pictures of 64 px or less
     )
+    width: float = 1.0  # factor on the backbone's filters; 1 is ResNet50, less is for a first look on a small machine
     size: int = 224  # pixels
     batch: int = 64
     epochs: float = 10.0

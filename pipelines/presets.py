@@ -26,17 +26,24 @@ def demo(recipe: Recipe = "best") -> Config:
     return dataclasses.replace(
         base,
         scale="demo",
-        data=dataclasses.replace(base.data, phantoms=1600, phantom_size=64),
+        data=dataclasses.replace(base.data, phantoms=1200, phantom_size=64),
         classifier=dataclasses.replace(
-            base.classifier, size=64, batch=32, images=3200, learning_rate=3e-3, weights="none"
+            base.classifier, size=32, width=0.25, batch=64, images=12_800, learning_rate=4e-3, weights="none"
         ),
-        acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=16_000, width=0.5),
+        acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=8000, width=0.5),
         cyclegan=dataclasses.replace(
-            base.cyclegan, size=64, blocks=2, filters=16, discriminator_filters=16, batch=4, images=1200
+            base.cyclegan,
+            size=48,
+            blocks=2,
+            filters=12,
+            discriminator_filters=16,
+            batch=4,
+            images=400,
+            learning_rate=5e-4,
         ),
         nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.5, 1.0), amounts=(100, 200)),
         noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "NV"), amounts=(100, 200)),
-        grid=options.GridConfig(seeds=2, warm_start=True, images=640, learning_rate=5e-4),
+        grid=options.GridConfig(seeds=2, warm_start=True, images=640, learning_rate=1e-4),
         evaluation=options.EvaluationConfig(resamples=1000),
     )
 
@@ -60,7 +67,7 @@ def small(recipe: Recipe = "best") -> Config:
         ),
         nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
         noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
-        grid=options.GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=5e-4),
+        grid=options.GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=2e-4),
     )
 
 

@@ -136,9 +136,9 @@ class ConvStack(keras.layers.Layer):
 class Stem(ConvStack):
     """Input scaling, first convolution, and max pooling where the stem has it."""
 
-    def __init__(self, stem: str, name: str = "conv1"):
+    def __init__(self, stem: str, filters: int = 64, name: str = "conv1"):
         self.size, self.stride, self.pool = STEMS[stem]
-        super().__init__({"conv": (self.size, self.size, 3, 64)}, name)
+        super().__init__({"conv": (self.size, self.size, 3, filters)}, name)
 
     def call(self, images, training=False):
         # As the ImageNet weights expect it (Caffe's): 0 to 255, blue first, less the mean.
@@ -186,17 +186,22 @@ class ResNet50(keras.layers.Layer):
     Args:
         stem: `imagenet` (7 x 7, stride 2, max pooling), or `small` (3 x 3, stride 1, no pooling) for small pictures, of
             which the first would throw most away.
+        width: factor on all filters; 1 is ResNet50. The features are then 2048 x width.
     """
 
-    features = 2048
-
-    def __init__(self, stem: str = "imagenet", name: str = "resnet50"):
+    def __init__(self, stem: str = "imagenet", width: float = 1.0, name: str = "resnet50"):
         super().__init__(name=name)
-        self.stem = Stem(stem)
-        self.stages, inputs = [], 64
+
+        def scaled(filters: int) -> int:
+            return max(1, round(filters * width))
+
+        self.width = width
+        self.stem = Stem(stem, scaled(64))
+        self.stages, inputs = [], scaled(64)
         for stage, (filters, blocks, stride) in STAGES.items():
-            self.stages.append(Stage(inputs, filters, blocks, stride, stage))
-            inputs = 4 * filters
+            self.stages.append(Stage(inputs, scaled(filters), blocks, stride, stage))
+            inputs = 4 * scaled(filters)
+        self.features = inputs
         self.built = True
 
     def call(self, images, training=False):
@@ -275,15 +280,23 @@ class LesionClassifier(keras.Model):
     Args:
         classes: number of classes, k.
         stem: of the backbone, `imagenet` or `small`.
+        width: of the backbone, a factor on its filters.
         label_smoothing: share of the target spread evenly over all classes.
     """
 
     def __init__(
-        self, classes: int, *, stem: str = "imagenet", label_smoothing: float = 0.0, name: str = "classifier", **kwargs
+        self,
+        classes: int,
+        *,
+        stem: str = "imagenet",
+        width: float = 1.0,
+        label_smoothing: float = 0.0,
+        name: str = "classifier",
+        **kwargs,
     ):
         super().__init__(name=name, **kwargs)
         self.classes, self.stem, self.label_smoothing = classes, stem, label_smoothing
-        self.backbone = ResNet50(stem)
+        self.backbone = ResNet50(stem, width)
         self.head = Head(self.backbone.features, classes)
         # Settings of a training, in variables so that another training needs no other trace.
         self._seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
@@ -386,6 +399,11 @@ class LesionClassifier(keras.Model):
         Raises:
             UsageError: not to be had, not such a file, or the stem is another one.
         """
+        if self.backbone.width != 1.0:
+            raise UsageError(
+                f"classifier.weights={weights} is for the full ResNet50, not for classifier.width={self.backbone.width:g}: "
+                "use --set classifier.width=1 or --set classifier.weights=none"
+            )
         if self.stem != "imagenet":
             raise UsageError(
                 f"classifier.weights={weights} is for stem `imagenet`, not `{self.stem}`: "
@@ -398,6 +416,7 @@ class LesionClassifier(keras.Model):
             **super().get_config(),
             "classes": self.classes,
             "stem": self.stem,
+            "width": self.backbone.width,
             "label_smoothing": self.label_smoothing,
         }
 

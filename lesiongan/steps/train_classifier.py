@@ -32,7 +32,8 @@ def run(task: Task) -> dict:
         config, train, validation, num_classes=len(taxonomy), run_dir=task.run_dir / "run", seed=task.seed
     )
     directory = task.outputs["model"] / "classifier"
-    details = {"config": dataclasses.asdict(config), "seed": task.seed, "validation": summary}
+    measured = {key: value for key, value in summary.items() if key.startswith("validation_")}
+    details = {"config": dataclasses.asdict(config), "seed": task.seed, "peak": summary["learning_rate"], **measured}
     serving.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
     save_state(model, directory / STATE)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")

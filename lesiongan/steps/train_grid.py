@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lesiongan import model_artifact
 from lesiongan.config import ClassifierConfig, GridConfig, NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
@@ -141,10 +142,9 @@ def _steps(options: Options, real: int, images: int) -> int:
 
 
 def _train_cell(task: Task, cell: Cell, slug: str, model, real, added, validation, num_classes: int, index: int, start):
-    grid = task.options.grid
-    config = task.options.classifier
-    if grid.learning_rate:
-        config = dataclasses.replace(config, learning_rate=grid.learning_rate)
+    # one peak for all cells: a finder that ran anew in each would make more differ than the images
+    rate = task.options.grid.learning_rate or model_artifact.describe(task.inputs["classifier"] / "classifier")["peak"]
+    config = dataclasses.replace(task.options.classifier, learning_rate=rate, find_learning_rate=False)
     images = real if added is None else ImageSet.join([real, added])
     model, _ = train_classifier(
         config,

@@ -26,7 +26,7 @@ SUGGESTION = "steep"
 
 def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassifier:
     """A compiled classifier, its weights not yet set (`reset`); `model.cycle` is the schedule of its optimizer."""
-    model = LesionClassifier(num_classes, stem=config.stem, label_smoothing=config.label_smoothing)
+    model = LesionClassifier(num_classes, stem=config.stem, width=config.width, label_smoothing=config.label_smoothing)
     model.cycle = OneCycle(config.learning_rate, 1)
     optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay)
     # Without XLA: on a CPU it makes this step four times slower.
