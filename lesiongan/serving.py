@@ -141,13 +141,15 @@ def _encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"image": pixels, "png": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
 
 
+# `autograph=False` below: no Python control flow depends on a tensor, and the conversion took up to 15 s in a step.
 class _ClassifierModule(tf.Module):
     def __init__(self, model, size: int):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
-        self.predict = tf.function(lambda images: model.classify(images), input_signature=[images])
+        self.predict = tf.function(lambda images: model.classify(images), autograph=False, input_signature=[images])
         self.predict_encoded = tf.function(
             lambda encoded: self.predict(_decoded(encoded, size)),
+            autograph=False,
             input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
         )
 
@@ -164,10 +166,11 @@ class _CycleGANModule(tf.Module):
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
         self.translate = tf.function(
-            lambda images, seeds: model.translate(images, seeds), input_signature=[images, seeds]
+            lambda images, seeds: model.translate(images, seeds), autograph=False, input_signature=[images, seeds]
         )
         self.translate_encoded = tf.function(
             lambda encoded: _encoded(self.translate(_decoded(encoded, size), tf.zeros(tf.shape(encoded), tf.int64))),
+            autograph=False,
             input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
         )
 
@@ -180,12 +183,15 @@ class _ACGANModule(tf.Module):
         super().__init__()
         labels = tf.TensorSpec([None], tf.int32, name="labels")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.sample = tf.function(lambda labels, seeds: model.sample(labels, seeds), input_signature=[labels, seeds])
+        self.sample = tf.function(
+            lambda labels, seeds: model.sample(labels, seeds), autograph=False, input_signature=[labels, seeds]
+        )
         # a request names a class, a first seed and a count; image i comes from seed + i, so it repeats exactly
         self.sample_encoded = tf.function(
             lambda label, seed, count: _encoded(
                 self.sample(tf.fill([count], label), seed + tf.range(tf.cast(count, tf.int64), dtype=tf.int64))
             ),
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([], t, name=n) for n, t in (("label", tf.int32), ("seed", tf.int64), ("count", tf.int32))
             ],

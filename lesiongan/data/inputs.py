@@ -143,6 +143,7 @@ def evaluation_batches(images: np.ndarray, batch: int) -> tf.data.Dataset:
 
 def _dataset(make, start: int, steps: int) -> tf.data.Dataset:
     # Two batches in the making keep ahead of a training step without taking its cores.
+    make = tf.autograph.experimental.do_not_convert(make)  # it has nothing to convert, and looking for it takes seconds
     return tf.data.Dataset.range(start, steps).map(make, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 

@@ -401,7 +401,7 @@ class LesionClassifier(keras.Model):
         """
         if self.backbone.width != 1.0:
             raise UsageError(
-                f"classifier.weights={weights} is for the full ResNet50, not for classifier.width={self.backbone.width:g}: "
+                f"classifier.weights={weights} is for the full ResNet50, not classifier.width={self.backbone.width:g}: "
                 "use --set classifier.width=1 or --set classifier.weights=none"
             )
         if self.stem != "imagenet":

@@ -38,7 +38,7 @@ def examples(directory: str | Path) -> dict:
     """Class distribution, provenance of the images and the files that were not used."""
     directory = Path(directory)
     record = json.loads((directory / "examples.json").read_text(encoding="utf-8"))
-    counts = record["counts"]
+    counts = {split: record["counts"][split] for split in sorted(record["counts"], key=_split_order)}
     classes = list(dict.fromkeys(c for split in counts.values() for c in split))
     taxonomy = Taxonomy.from_dict(record["taxonomy"]) if "taxonomy" in record else Taxonomy.of(classes)
     known = dict(zip(taxonomy.classes, zip(taxonomy.names, taxonomy.colours, strict=True), strict=True))
@@ -57,6 +57,11 @@ def examples(directory: str | Path) -> dict:
         "leak": record.get("leak_audit", {}),
         "anomalies": _anomalies(directory / "anomalies.csv"),
     }
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    known = ("train", "validation", "test")
+    return (known.index(split) if split in known else len(known), split)
 
 
 def _is_isic(directory: Path, source: str) -> bool:

@@ -76,7 +76,7 @@ def train_cyclegan(
         run_dir=run_dir,
         name=name,
         samples=lambda: {"pairs": pairs_grid(model, *fixed)},
-        samples_every=max(1, min(2000, steps // 5)),
+        samples_every=max(1, min(2000, steps // 4)),
     )
     return model
 
