@@ -28,7 +28,7 @@ def demo(recipe: Recipe = "best") -> Config:
         scale="demo",
         data=dataclasses.replace(base.data, phantoms=1000, phantom_size=48),
         classifier=dataclasses.replace(
-            base.classifier, size=32, width=0.25, batch=64, images=9600, learning_rate=4e-3, weights="none"
+            base.classifier, size=32, width=0.25, batch=64, images=8000, learning_rate=4e-3, weights="none"
         ),
         acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=6400, width=0.5),
         cyclegan=dataclasses.replace(
@@ -38,7 +38,7 @@ def demo(recipe: Recipe = "best") -> Config:
             filters=8,
             discriminator_filters=12,
             batch=4,
-            images=320,
+            images=256,
             learning_rate=5e-4,
         ),
         nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.5, 1.0), amounts=(100, 200)),
