@@ -25,6 +25,7 @@ from kfp.local import status as kfp_status
 from kfp.local import task_dispatcher
 from kfp.local.orchestrator import task_executor
 
+import lesiongan
 from lesiongan.errors import ExitCode, LesionganError
 from lesiongan.files import read_json
 from lesiongan.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
@@ -101,6 +102,9 @@ def _environment(workdir: Path, command: str) -> Iterator[None]:
         ERROR_VARIABLE: str(workdir / "error.json"),
         COMMAND_VARIABLE: command,
         "PYTHONUNBUFFERED": "1",
+        # a step runs this process's code, whatever the current folder holds
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [_code_root(), os.environ.get("PYTHONPATH", "")])),
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }
     before = {key: os.environ.get(key) for key in changed}
@@ -110,6 +114,12 @@ def _environment(workdir: Path, command: str) -> Iterator[None]:
     finally:
         for key, value in before.items():
             os.environ.pop(key, None) if value is None else os.environ.update({key: value})
+
+
+def _code_root() -> str:
+    """The folder that holds this process's `lesiongan`, where Python would not look by itself (a checkout)."""
+    root = Path(lesiongan.__file__).resolve().parent.parent
+    return "" if root.name in ("site-packages", "dist-packages") else str(root)
 
 
 @contextlib.contextmanager

@@ -28,9 +28,9 @@ def demo(recipe: Recipe = "best") -> Config:
         scale="demo",
         data=dataclasses.replace(base.data, phantoms=1000, phantom_size=48),
         classifier=dataclasses.replace(
-            base.classifier, size=32, width=0.25, batch=64, images=8000, learning_rate=4e-3, weights="none"
+            base.classifier, size=32, width=0.25, batch=64, images=6400, learning_rate=4e-3, weights="none"
         ),
-        acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=6400, width=0.5),
+        acgan=dataclasses.replace(base.acgan, size=32, batch=32, images=12_800, width=0.35, learning_rate=4e-4),
         cyclegan=dataclasses.replace(
             base.cyclegan,
             size=48,

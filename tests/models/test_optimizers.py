@@ -80,13 +80,14 @@ def test_first_step_of_a_tiny_gradient_is_damped_after_the_bias_correction():
 
 
 def test_keras_model_trains_and_the_optimizer_serialises():
-    cycle = OneCycle(0.1, 60)
+    keras.utils.set_random_seed(1)  # the start and the order of the batches decide how far 120 steps come
+    cycle = OneCycle(0.1, 120)
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     model.compile(FastaiAdam(cycle.rate, cycle.momentum, weight_decay=0.0), "mse")
     x = np.random.default_rng(1).normal(size=(64, 2)).astype(np.float32)
-    history = model.fit(x, x @ np.array([[1.0], [-2.0]]) + 0.5, epochs=30, batch_size=32, verbose=0)
+    history = model.fit(x, x @ np.array([[1.0], [-2.0]]) + 0.5, epochs=60, batch_size=32, verbose=0)
     assert history.history["loss"][-1] < 0.01 * history.history["loss"][0]
     copy = FastaiAdam.from_config(model.optimizer.get_config())
     assert copy.get_config() == model.optimizer.get_config()
-    copy.iterations.assign(15)
+    copy.iterations.assign(30)
     assert float(copy.momentum_now()) == pytest.approx(0.85)
