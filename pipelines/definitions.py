@@ -49,7 +49,7 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
         data: str = defaults.get("data", "phantoms"),
         fingerprint: str = defaults.get("fingerprint", ""),
         seed: int = defaults.get("seed", 0),
-        work_dir: str = defaults.get("work_dir", "/work"),
+        work_dir: str = defaults.get("work_dir", "work"),
         models_dir: str = defaults.get("models_dir", "saved_models"),
     ):
         common = {"seed": seed, "work_dir": work_dir}
@@ -104,7 +104,7 @@ def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = an
         data: str = defaults.get("data", "phantoms"),
         fingerprint: str = defaults.get("fingerprint", ""),
         seed: int = defaults.get("seed", 0),
-        work_dir: str = defaults.get("work_dir", "/work"),
+        work_dir: str = defaults.get("work_dir", "work"),
         models_dir: str = defaults.get("models_dir", "saved_models"),
     ):
         common = {"seed": seed, "work_dir": work_dir}

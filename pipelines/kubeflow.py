@@ -12,7 +12,7 @@ from kfp import compiler, dsl, kubernetes
 from lesiongan.errors import UsageError
 
 #: The volume that holds the data and the working folders, and where tasks see it.
-VOLUME, MOUNT = "lesiongan-work", "/work"
+VOLUME, MOUNT = "lesiongan-work", "/mnt/lesiongan"
 _MEMORY = {"data": "16G", "train": "32G", "generate": "16G", "evaluate": "16G", "light": "4G"}
 _ON_GPU = ("train", "generate")
 
