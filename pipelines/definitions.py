@@ -22,7 +22,6 @@ from lesiongan.config import Config
 
 #: `place(task, kind)`, kind being `data`, `train`, `generate`, `evaluate` or `light`.
 Place = Callable[[dsl.PipelineTask, str], Any]
-NAMES = ("nevus-to-melanoma", "noise-to-lesion")
 
 
 def anywhere(task: dsl.PipelineTask, kind: str) -> None:

@@ -202,6 +202,17 @@ def load(directory: str | Path, size: int, split: str, *, classes: Sequence[str]
     return ImageSet(images, labels, tuple(map(bytes.decode, ids)), tuple(map(bytes.decode, origins)))
 
 
+def first_of_each_class(directory: str | Path, size: int, split: str, count: int) -> list[list[np.ndarray]]:
+    """The first `count` images of each class (uint8 `[size, size, 3]`), in label order, without holding the split."""
+    classes = read_info(directory)["taxonomy"]["classes"]
+    rows: list[list[np.ndarray]] = [[] for _ in classes]
+    for batch in _batches(Path(directory) / str(size), split, None):
+        for image, label in zip(batch["image"], batch["label"], strict=True):
+            if len(rows[label]) < count:
+                rows[label].append(np.array(image))
+    return rows
+
+
 def load_splits(directory: str | Path, size: int, splits: Sequence[str]) -> ImageSet:
     """Several splits one behind the other; see `load`."""
     parts = [load(directory, size, split) for split in splits]
