@@ -23,7 +23,8 @@ T = typing.TypeVar("T")
 class DataConfig:
     """ExampleGen."""
 
-    split: Literal["by_image", "by_lesion"] = "by_lesion"
+    split: str = "by_lesion"  # by_image, by_lesion, or the path of a CSV of image, split that is taken as it is
+    join_near_duplicates: bool = True  # by_lesion: nearly the same pictures stay on one side, whatever their lesion_id
     validation: float = 0.1  # share of the images
     test: float = 0.1  # share of the images
     resize: Literal["squash", "crop", "pad"] = "squash"  # how a picture becomes a square
@@ -32,6 +33,8 @@ class DataConfig:
     )
     max_unusable: float = 0.01  # share of the files there that may be unusable before the run fails
     allow_missing: bool = False  # allow more than half of the rows to have no image
+    diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table; for sources with diagnoses in words
+    further_tests: tuple[str, ...] = ()  # more test sets: sources of their own, each a split of its own
     phantoms: int = 1600  # how many phantoms to draw, where the source is `phantoms`
     phantom_size: int = 96  # pixels of a drawn phantom
 
@@ -40,7 +43,7 @@ class DataConfig:
 class ClassifierConfig:
     """The lesion classifier (the paper, section 2; fastai's recipe)."""
 
-    backbone: Literal["resnet50"] = "resnet50"
+    backbone: Literal["resnet50", "efficientnet_lite0"] = "resnet50"
     weights: str = "none"  # `imagenet`, `none`, or the path of a weights file
     stem: Literal["imagenet", "small"] = (
         "imagenet"  # `small`: 3 x 3 stride 1 without pooling, for pictures of 64 px or less

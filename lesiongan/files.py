@@ -10,23 +10,38 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part."""
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A file open for writing that takes the place of `path` when the block ends well: a reader sees the old content
+    or the new, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+    """Arrays as an uncompressed .npz."""
+    with whole_file(path) as file:
+        np.savez(file, **arrays)
 
 
 def write_json(path: str | os.PathLike, data: Any) -> None:

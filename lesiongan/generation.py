@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan.data import examples
+from lesiongan.data import examples_writer
 from lesiongan.taxonomy import Taxonomy
 
 #: IPTC's digital source type of a picture made by a trained model: a synthetic lesion is never taken for a patient's.
@@ -55,7 +55,7 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
             "digital_source_type": DIGITAL_SOURCE_TYPE,
         }
     )
-    examples.write_generated(
+    examples_writer.write_generated(
         directory,
         generated.images,
         generated.labels,

@@ -85,6 +85,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     run.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     _configuration(run)
+    _allow_missing(run)
     run.add_argument(
         "--models-dir",
         type=Path,
@@ -101,6 +102,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     _configuration(compiled)
     compiled.set_defaults(run=_compile)
 
+    data = commands.add_parser("data", help="what is in a folder: classes, sizes, lesions, leaks, anomalies, the split")
+    data.add_argument("data", metavar="PATH", help="a folder or table as for `run --data`; or `phantoms`")
+    data.add_argument("--split", default="by_lesion", help="by_image, by_lesion, or a CSV of image, split")
+    data.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    data.add_argument("--quick", action="store_true", help="open no picture: no sizes, no near-duplicates")
+    data.add_argument("--json", action="store_true", help="for programs")
+    _allow_missing(data)
+    _set(data)
+    data.set_defaults(run=_data)
+
     status = commands.add_parser("status", help="what ran in a workdir, what is cached, what failed, disk used")
     status.add_argument("workdir", type=Path, metavar="DIR")
     status.add_argument("--json", action="store_true", help="for programs")
@@ -116,12 +127,11 @@ class _SubParser(_Parser):
         super().__init__(inherited_absl_flags=None, **kwargs)
 
 
-def _configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
-    if preset:
-        parser.add_argument(
-            "--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)"
-        )
-        parser.add_argument("--recipe", help="paper or best: what the algorithm is, at the preset's scale")
+def _allow_missing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-missing", action="store_true", help="more than half of the rows may lack their image")
+
+
+def _set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
@@ -129,13 +139,29 @@ def _configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None
         metavar="KEY=VALUE",
         help="one option, e.g. cyclegan.images=2000; repeatable",
     )
+
+
+def _configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
+    if preset:
+        parser.add_argument(
+            "--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)"
+        )
+        parser.add_argument("--recipe", help="paper or best: what the algorithm is, at the preset's scale")
+    _set(parser)
     parser.add_argument("--config", metavar="FILE.toml", help="options in groups, e.g. [cyclegan] images = 2000")
 
 
 def _resolved(arguments: argparse.Namespace):
     from pipelines.presets import resolve
 
-    return resolve(arguments.preset, recipe=arguments.recipe, config_file=arguments.config, assignments=arguments.set)
+    return resolve(
+        arguments.preset, recipe=arguments.recipe, config_file=arguments.config, assignments=_assignments(arguments)
+    )
+
+
+def _assignments(arguments: argparse.Namespace) -> list[str]:
+    """`--set`'s, and those that have a flag of their own."""
+    return [*arguments.set, *(["data.allow_missing=true"] if getattr(arguments, "allow_missing", False) else [])]
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -242,6 +268,19 @@ def _compile(arguments: argparse.Namespace) -> int:
     )
     kubeflow.compile_pipeline(pipeline, arguments.output)
     print(f"written: {arguments.output}")
+    return ExitCode.DONE
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from lesiongan import config as options
+    from lesiongan.data.overview import lines, overview
+    from pipelines.presets import with_whole_paths
+
+    config = options.Config()
+    for assignment in (f"data.split={arguments.split}", *_assignments(arguments)):
+        config = options.assign(config, assignment)
+    found = overview(arguments.data, with_whole_paths(config.data), arguments.seed, quick=arguments.quick)
+    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
     return ExitCode.DONE
 
 

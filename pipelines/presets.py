@@ -11,6 +11,7 @@ from typing import Literal
 
 from lesiongan import config as options
 from lesiongan.config import Config
+from lesiongan.data.splits import RULES
 from lesiongan.errors import UsageError
 
 Recipe = Literal["paper", "best"]
@@ -116,7 +117,26 @@ def resolve(
     for assignment in assignments:
         config = options.assign(config, assignment)
     check(config)
-    return config
+    return dataclasses.replace(config, data=with_whole_paths(config.data))
+
+
+def with_whole_paths(data: options.DataConfig) -> options.DataConfig:
+    """Files named relative to the current folder by their whole paths: steps run in other folders.
+
+    Raises:
+        UsageError: a file that an option names is not there.
+    """
+    named = {"data.split": "" if data.split in RULES else data.split, "data.diagnoses": data.diagnoses}
+    for option, path in named.items():
+        if path and not Path(path).is_file():
+            rules = f"it is {', '.join(RULES)} or a CSV of image, split" if option == "data.split" else "name a CSV"
+            raise UsageError(f"option {option!r}: there is no file {path!r}; {rules}")
+    return dataclasses.replace(
+        data,
+        split=str(Path(data.split).resolve()) if named["data.split"] else data.split,
+        diagnoses=str(Path(data.diagnoses).resolve()) if data.diagnoses else "",
+        further_tests=tuple(str(Path(path).resolve()) for path in data.further_tests),
+    )
 
 
 def check(config: Config) -> None:

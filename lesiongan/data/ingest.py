@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures.process
-import contextlib
-import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import threadpoolctl
+import pandas as pd
 
 from lesiongan import progress
 from lesiongan.config import DataConfig
-from lesiongan.data import examples, pictures, splits
-from lesiongan.data.sources import Reader, Source, open_source
+from lesiongan.data import examples, examples_writer, leaks, pictures, splits, tables
+from lesiongan.data.decoding import Decoded, Plan, decode_all
+from lesiongan.data.near_duplicates import Pair, near_duplicates
+from lesiongan.data.sources import Source, further_tests, open_source, source_fingerprint, source_name
 from lesiongan.data.tables import Anomaly
-from lesiongan.errors import MachineError, UsageError
+from lesiongan.errors import UsageError
 
-_CHUNK = 32  # pictures a worker takes at once
-_AHEAD = 3  # chunks a worker that may wait or be done; bounds the memory
+
+@dataclasses.dataclass(frozen=True)
+class Collection:
+    """A source with its further test sets, before a picture is opened.
+
+    Attributes:
+        source: the labelled images of training, validation and test.
+        further: test sets beside the usual one, by the name of their split; labels are those of `source`'s taxonomy.
+        anomalies: every row and file of all of them that is not used, and why.
+    """
+
+    source: Source
+    further: dict[str, Source]
+    anomalies: tuple[Anomaly, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Surveyed:
+    """A collection whose pictures were opened, split and audited.
+
+    Attributes:
+        rows: the images that can be used, of all sources: the columns of `Source.rows`, and split, origin, width and
+            height in pixels, position (of the picture in `decoded`).
+        table1: int `[classes, 3]`, rows of the ground truth on each side, images there or not.
+        decoded: what the pass over the pictures made.
+        anomalies: every row and file that is not used.
+        unusable: how many files cannot be used.
+        leaks: numbers of the leak audit by name.
+        duplicates: the audit's pairs, see `leaks.audit`.
+    """
+
+    rows: pd.DataFrame
+    table1: np.ndarray
+    decoded: Decoded
+    anomalies: tuple[Anomaly, ...]
+    unusable: int
+    leaks: dict[str, int]
+    duplicates: pd.DataFrame
 
 
 def ingest(
@@ -35,91 +68,215 @@ def ingest(
     seed: int,
     *,
     log: Callable[[str], None] = progress.say,
+    scratch: str | Path | None = None,
     workers: int = 0,
 ) -> dict:
     """Reads a source, splits it, resizes its pictures and writes them as Examples.
 
     The split is made over all rows of the ground truth, whether their image is there or not, so that the side of an
-    image does not depend on which others were downloaded.
+    image depends on which others were downloaded only where `by_lesion` joins near-duplicate pictures.
 
     Args:
-        data: a folder, a ground-truth CSV, or `phantoms`.
+        data: a folder, a table of labels, or `phantoms`.
         output: the artifact's folder; it may exist if it is empty or an Examples artifact.
         sizes: sides of the squares in pixels.
         seed: of the split (and of the phantoms).
         log: takes lines of information.
+        scratch: where the pass over the pictures keeps what is done, so that it goes on after an interruption; a hidden
+            folder beside `output` by default. Removed at the end.
         workers: processes; 0 takes one a core.
 
     Returns:
         The content of examples.json: format, sizes, taxonomy, source, kind, phantom, counts (split -> class -> images
         written), table1 (class -> [train, validation, test] rows, images there or not), rows, images, missing,
-        unusable, anomalies (why -> how many) and split (how, shares, seed).
+        unusable, anomalies (why -> how many), split (how, shares, seed), further_tests (splits beside the three) and
+        leak_audit.
 
     Raises:
         UsageError: the source cannot be used (see `open_source`), too many of its files cannot, or a class is too
             small.
-        MachineError: the disk is full, or a worker was killed.
+        MachineError: the disk is full, or a worker was killed. The same call goes on from there.
     """
     if not sizes or min(sizes) < pictures.MIN_SIDE:
         raise UsageError(f"image sizes {list(sizes)}: give one or more, of {pictures.MIN_SIDE} pixels at least")
-    source = open_source(data, config, seed)
-    sides = split_rows(source, config, seed)
-    there = source.rows[source.rows["location"] != ""]
-    counts = splits.counts(source.rows["label"].to_numpy(), sides)
-    log(
-        f"{source.kind}: {len(source.rows):,} rows, {len(there):,} images, "
-        f"{len(source.taxonomy)} classes: {_shares(source)}"
-    )
-    if len(there) < len(source.rows):
-        log(f"{len(source.rows) - len(there):,} rows have no image; {examples.ANOMALIES} names them")
-
-    rows = there.assign(split=sides[there.index], origin=source.origin).to_dict("records")
-    unusable: list[Anomaly] = []
-    extra = ["patient_id"] if (source.rows["patient_id"] != "").any() else []
+    output = Path(output)
+    examples_writer.check_output(output)
+    collection = open_collection(data, config, seed)
+    scratch = Path(scratch) if scratch else output.with_name(f".{output.name}.decoding")
+    plan = Plan(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
     try:
-        with (
-            _decoding(source.reader, [row["location"] for row in rows], config, sizes, workers) as decoded,
-            examples.writing(output, sizes, source.taxonomy, extra) as writer,
-        ):
-            bar = progress.Progress("pictures", len(rows), "images")
-            for done, (row, result) in enumerate(zip(rows, decoded, strict=True), 1):
-                if isinstance(result, str):
-                    unusable.append(Anomaly(row["location"], "", result))
-                    _check_unusable(data, unusable, len(rows), config)
-                else:
-                    writer.add(row, row["label"], result)
-                bar.update(done)
-            bar.close()
-            anomalies = (*source.anomalies, *unusable)
-            info = {
-                "source": source.kind if source.origin == "phantom" else Path(data).resolve().name,
-                "kind": source.kind,
-                "phantom": source.origin == "phantom",
-                "table1": dict(zip(source.taxonomy.classes, counts.tolist(), strict=True)),
-                "rows": len(source.rows),
-                "images": len(rows) - len(unusable),
-                "missing": len(source.rows) - len(rows),
-                "unusable": len(unusable),
-                "anomalies": dict(collections.Counter(anomaly.why for anomaly in anomalies)),
-                "split": {"by": config.split, "validation": config.validation, "test": config.test, "seed": seed},
-                "resize": config.resize,
-                "exact_resize": config.exact_resize,
-            }
-            summary = writer.close(info, anomalies)
-    except concurrent.futures.process.BrokenProcessPool:
-        raise MachineError("a worker that decodes pictures was killed (out of memory?); start again") from None
-    if unusable:
-        log(f"{len(unusable):,} files cannot be used; {examples.ANOMALIES} says why")
+        surveyed = survey(data, collection, config, seed, plan, scratch, log=log, workers=workers)
+    except UsageError:
+        shutil.rmtree(scratch, ignore_errors=True)  # other data or other options are needed
+        raise
+    source, rows = collection.source, surveyed.rows
+    extra = ["width", "height", *(["patient_id"] if (rows["patient_id"] != "").any() else [])]
+    with examples_writer.writing(
+        output, plan.sizes, source.taxonomy, extra, splits=(*splits.SPLITS, *collection.further)
+    ) as writer:
+        bar = progress.Progress("examples", len(rows), "images")
+        records = iter(rows.to_dict("records"))
+        row = next(records, None)
+        for position, squares in enumerate(surveyed.decoded.squares()):
+            if row is not None and row["position"] == position:
+                writer.add(row, row["label"], squares)
+                bar.update(writer.written)
+                row = next(records, None)
+        bar.close()
+        sources = (source, *collection.further.values())
+        info = {
+            "source": source_name(data, source),
+            "kind": source.kind,
+            "phantom": source.origin == "phantom",
+            "table1": table_1(source, surveyed.table1),
+            "rows": sum(len(s.rows) for s in sources),
+            "images": len(rows),
+            "missing": sum(int((s.rows["location"] == "").sum()) for s in sources),
+            "unusable": surveyed.unusable,
+            "anomalies": dict(collections.Counter(anomaly.why for anomaly in surveyed.anomalies)),
+            "split": {"by": config.split, "validation": config.validation, "test": config.test, "seed": seed},
+            "further_tests": list(collection.further),
+            "leak_audit": surveyed.leaks,
+            "resize": config.resize,
+            "exact_resize": config.exact_resize,
+        }
+        summary = writer.close(info, surveyed.anomalies, surveyed.duplicates)
+    surveyed.decoded.discard()
     return summary
 
 
-def split_rows(source: Source, config: DataConfig, seed: int) -> np.ndarray:
-    """The side of each row of a source as `config` says: `[n]` strings, each one of `splits.SPLITS`."""
+def open_collection(data: str, config: DataConfig, seed: int) -> Collection:
+    """Reads the tables of a source and of its further test sets; no picture is opened."""
+    source = open_source(data, config, seed)
+    further, anomalies = {}, list(source.anomalies)
+    for name, path in further_tests(data, config).items():
+        test = open_source(path, config, seed)
+        known = [c in source.taxonomy.classes for c in test.taxonomy.classes]
+        usable = test.rows["label"].map(lambda label, known=known: known[label])
+        anomalies += test.anomalies
+        anomalies += [
+            Anomaly(row.image_id, name, f"class {test.taxonomy.classes[row.label]} is none of the training classes")
+            for row in test.rows[~usable].itertuples()
+        ]
+        rows = test.rows[usable].reset_index(drop=True)
+        rows["label"] = [source.taxonomy.index(test.taxonomy.classes[label]) for label in rows["label"]]
+        if rows.empty:
+            raise UsageError(f"{path}: it has no image of the training classes {', '.join(source.taxonomy.classes)}")
+        further[name] = dataclasses.replace(test, taxonomy=source.taxonomy, rows=rows)
+    return Collection(source, further, tuple(anomalies))
+
+
+def survey(
+    data: str,
+    collection: Collection,
+    config: DataConfig,
+    seed: int,
+    plan: Plan,
+    scratch: Path,
+    *,
+    log: Callable[[str], None] = progress.say,
+    workers: int = 0,
+) -> Surveyed:
+    """Opens all pictures, splits the rows and audits the split. Args and errors as for `ingest`."""
+    source = collection.source
+    parts = {"": source, **collection.further}
+    there = {name: part.rows[part.rows["location"] != ""] for name, part in parts.items()}
+    missing = sum(len(part.rows) - len(there[name]) for name, part in parts.items())
+    log(
+        f"{source.kind}: {len(source.rows):,} rows, {len(there['']):,} images, "
+        f"{len(source.taxonomy)} classes: {_shares(source)}"
+    )
+    for name in collection.further:
+        log(f"{name}: {len(parts[name].rows):,} rows, {len(there[name]):,} images, a test set of its own")
+    if missing:
+        log(f"{missing:,} rows have no image; {examples.ANOMALIES} names them")
+    anomalies = list(collection.anomalies)
+    # The rule and the given split are checked before hours of decoding; near-duplicates are not known yet.
+    split_rows(source, config, seed, anomalies=anomalies)
+
+    locations = [location for rows in there.values() for location in rows["location"]]
+    decoded = decode_all(
+        [(part.reader, there[name]["location"].tolist()) for name, part in parts.items()],
+        plan,
+        scratch,
+        source_fingerprint(data, config, seed),
+        check=lambda faults: _check_unusable(data, faults, locations, config),
+        log=log,
+        workers=workers,
+    )
+    usable = np.array([not fault for fault in decoded.faults], bool)
+    unusable = [Anomaly(locations[i], "", decoded.faults[i]) for i in np.flatnonzero(~usable)]
+    _check_unusable(data, [(i, decoded.faults[i]) for i in np.flatnonzero(~usable)], locations, config)
+    if unusable:
+        log(f"{len(unusable):,} files cannot be used; {examples.ANOMALIES} says why")
+
+    pairs = near_duplicates(decoded.thumbnails[usable])
+    positions = np.flatnonzero(usable)
+    own = len(there[""])
+    joined = [
+        (there[""].index[positions[first]], there[""].index[positions[second]])
+        for first, second, _ in pairs
+        if positions[second] < own
+    ]
+    sides = split_rows(source, config, seed, pairs=joined if config.join_near_duplicates else ())
+    frames = [
+        rows.assign(split=name if name else sides[rows.index], origin=parts[name].origin)
+        for name, rows in there.items()
+    ]
+    rows = pd.concat(frames, ignore_index=True)
+    rows = rows.assign(position=np.arange(len(rows)), width=decoded.widths, height=decoded.heights)[usable]
+    numbers, duplicates = _audit(rows, source.taxonomy.classes, pairs)
+    return Surveyed(
+        rows=rows[rows["split"] != ""].reset_index(drop=True),
+        table1=splits.counts(source.rows["label"].to_numpy(), sides),
+        decoded=decoded,
+        anomalies=(*anomalies, *unusable),
+        unusable=len(unusable),
+        leaks=numbers,
+        duplicates=duplicates,
+    )
+
+
+def split_rows(
+    source: Source,
+    config: DataConfig,
+    seed: int,
+    *,
+    pairs: Sequence[tuple[int, int]] = (),
+    anomalies: list[Anomaly] | None = None,
+) -> np.ndarray:
+    """The side of each row of a source as `config` says: `[n]` strings, each one of `splits.SPLITS` (or "", where a
+    given split does not name the image).
+
+    Args:
+        pairs: positions of rows that `by_lesion` keeps on one side.
+        anomalies: takes what a given split does not name, and what it names that is not there.
+    """
     labels, classes = source.rows["label"].to_numpy(), source.taxonomy.classes
     if config.split == "by_image":
         return splits.by_image(labels, config.validation, config.test, seed, classes=classes)
-    groups = splits.join_groups(source.rows["lesion_id"], source.rows["patient_id"])
-    return splits.by_lesion(labels, groups, config.validation, config.test, seed, classes=classes)
+    if config.split == "by_lesion":
+        groups = splits.join_groups(source.rows["lesion_id"], source.rows["patient_id"], extra_pairs=pairs)
+        return splits.by_lesion(labels, groups, config.validation, config.test, seed, classes=classes)
+    path, found = Path(config.split), [] if anomalies is None else anomalies
+    ids = source.rows["image_id"].tolist()
+    assignment = tables.read_split(path, found)
+    sides = splits.given(labels, ids, assignment, classes=classes)
+    found += [Anomaly(ids[i], path.name, "the given split does not name it") for i in np.flatnonzero(sides == "")]
+    found += [Anomaly(name, path.name, "no image of the data has this id") for name in assignment.keys() - set(ids)]
+    return sides
+
+
+def table_1(source: Source, counts: np.ndarray) -> dict[str, list[int]]:
+    """Class -> rows of [train, validation, test], the form of the paper's Table 1, from counts `[classes, 3]`."""
+    return dict(zip(source.taxonomy.classes, counts.tolist(), strict=True))
+
+
+def _audit(rows: pd.DataFrame, classes: Sequence[str], pairs: Sequence[Pair]) -> tuple[dict[str, int], pd.DataFrame]:
+    used = (rows["split"] != "").to_numpy()
+    place = np.cumsum(used) - 1
+    kept = [Pair(int(place[a]), int(place[b]), c) for a, b, c in pairs if used[a] and used[b]]
+    return leaks.audit(rows[used], classes, kept)
 
 
 def _shares(source: Source) -> str:
@@ -127,79 +284,12 @@ def _shares(source: Source) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in zip(source.taxonomy.classes, numbers, strict=True))
 
 
-def _check_unusable(data: str, unusable: Sequence[Anomaly], total: int, config: DataConfig) -> None:
+def _check_unusable(data: str, faults: Sequence[tuple[int, str]], locations: Sequence[str], config: DataConfig) -> None:
     """Stops as soon as it is certain that too many files are unusable."""
-    if len(unusable) <= config.max_unusable * total:
+    if len(faults) <= config.max_unusable * len(locations):
         return
-    first = "; ".join(f"{anomaly.what}: {anomaly.why}" for anomaly in unusable[:3])
+    first = "; ".join(f"{locations[position]}: {why}" for position, why in faults[:3])
     raise UsageError(
-        f"{data}: {len(unusable)} of {total} files cannot be used, more than {config.max_unusable:.2%} ({first}); "
-        f"repair or remove them, or raise the limit with --set data.max_unusable=SHARE"
+        f"{data}: {len(faults)} of {len(locations)} files cannot be used, more than {config.max_unusable:.2%} "
+        f"({first}); repair or remove them, or raise the limit with --set data.max_unusable=SHARE"
     )
-
-
-@contextlib.contextmanager
-def _decoding(
-    reader: Reader, locations: Sequence[str], config: DataConfig, sizes: Sequence[int], workers: int
-) -> Iterator[Iterator[dict[int, bytes] | str]]:
-    """Worker processes that begin at once; an iterator in the order of `locations` over the PNG of each size, or the
-    reason why a file cannot be used."""
-    chunks = [locations[i : i + _CHUNK] for i in range(0, len(locations), _CHUNK)]
-    workers = min(workers or _cores(), max(1, len(chunks)))
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),  # not fork: TensorFlow's threads do not survive it
-        initializer=_start_worker,
-    )
-    futures = (pool.submit(_decode_chunk, reader, chunk, config, tuple(sizes)) for chunk in chunks)
-    waiting = collections.deque(itertools.islice(futures, workers * _AHEAD))
-
-    def results() -> Iterator[dict[int, bytes] | str]:
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(itertools.islice(futures, 1))
-            yield from done
-
-    with pool:
-        try:
-            yield results()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # One thread each: BLAS threads of several workers spin against each other (drawing phantoms took 8 times as long).
-    threadpoolctl.threadpool_limits(1)
-
-
-def _end_with_parent() -> None:
-    """A worker of a killed parent would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _decode_chunk(
-    reader: Reader, locations: Sequence[str], config: DataConfig, sizes: Sequence[int]
-) -> list[dict[int, bytes] | str]:
-    results = []
-    for location in locations:
-        try:
-            picture = reader.read(location)
-            if isinstance(picture, bytes):
-                squares = pictures.decode(picture, sizes, config.resize, config.exact_resize)
-            else:
-                squares = pictures.from_array(picture, sizes, config.resize)
-            results.append({size: pictures.encode_png(square) for size, square in squares.items()})
-        except pictures.Unusable as unusable:
-            results.append(str(unusable))
-    return results

@@ -6,6 +6,7 @@ The paper (section 2) resizes with bicubic interpolation from the fully decoded 
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from lesiongan.data.near_duplicates import THUMBNAIL, thumbnail
 from lesiongan.errors import LesionganError
 
 Resize = Literal["squash", "crop", "pad"]
@@ -30,20 +32,36 @@ class Unusable(LesionganError):
     """A file that cannot become a picture; the message is a short reason without the file's name."""
 
 
-def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: bool = True) -> dict[int, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture as it comes, and as training reads it.
+
+    Attributes:
+        width, height: of the file in pixels, as it is stored.
+        squares: size in pixels -> uint8 `[size, size, 3]`, RGB, 0 to 255.
+        thumbnail: see `near_duplicates.thumbnail`.
+    """
+
+    width: int
+    height: int
+    squares: dict[int, np.ndarray]
+    thumbnail: np.ndarray
+
+
+def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: bool = True) -> Picture:
     """Decodes an encoded picture and makes it a square of each size.
 
     Args:
         data: the file's bytes: JPEG, PNG, TIFF, BMP, WebP or GIF, whatever the file is named.
-        sizes: sides in pixels.
+        sizes: sides in pixels; none of them if only the rest is asked for.
         resize: `squash` (the shape is lost, as in the paper), `crop` (the largest square in the centre) or `pad` (black
             bars).
         exact: resize from the fully decoded image. False lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size (still
             at least twice the largest of `sizes`), which is much faster and nearly the same.
 
     Returns:
-        For each size uint8 `[size, size, 3]`, RGB, 0 to 255, turned upright where EXIF says so. Transparency is put on
-        white, 16-bit greyscale is scaled to 8 bits.
+        The picture, turned upright where EXIF says so; transparency is put on white, 16-bit greyscale is scaled to 8
+        bits.
 
     Raises:
         Unusable: not a picture, damaged, animated, too small or too large.
@@ -56,8 +74,10 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
+                width, height = image.size
                 if not exact:
-                    image.draft(None, (2 * max(sizes), 2 * max(sizes)))
+                    needed = 2 * max((*sizes, THUMBNAIL))
+                    image.draft(None, (needed, needed))
                 image.load()
                 upright = _rgb(ImageOps.exif_transpose(image))
     except (Unusable, MemoryError):
@@ -68,13 +88,18 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
         raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise Unusable(f"damaged: {error or type(error).__name__}") from error
-    return {size: np.asarray(square(upright, size, resize)) for size in sizes}
+    return _picture(upright, (width, height), sizes, resize)
 
 
-def from_array(array: np.ndarray, sizes: Sequence[int], resize: Resize = "squash") -> dict[int, np.ndarray]:
-    """The same for a picture that is already decoded: uint8 `[h, w, 3]` to uint8 `[size, size, 3]` for each size."""
+def from_array(array: np.ndarray, sizes: Sequence[int], resize: Resize = "squash") -> Picture:
+    """The same for a picture that is already decoded, uint8 `[h, w, 3]`."""
     image = Image.fromarray(array)
-    return {size: np.asarray(square(image, size, resize)) for size in sizes}
+    return _picture(image, image.size, sizes, resize)
+
+
+def _picture(image: Image.Image, shape: tuple[int, int], sizes: Sequence[int], resize: Resize) -> Picture:
+    squares = {size: np.asarray(square(image, size, resize)) for size in sizes}
+    return Picture(*shape, squares, thumbnail(image))
 
 
 def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:

@@ -9,7 +9,8 @@ import collections
 import dataclasses
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,14 +18,14 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.config import DataConfig
-from lesiongan.data import locations, tables
+from lesiongan.data import diagnoses, locations, splits, tables
 from lesiongan.data.tables import METADATA, Anomaly
 from lesiongan.errors import UsageError
 from lesiongan.taxonomy import Taxonomy
 
 #: The word given in place of a path for drawn lesions.
 PHANTOMS = "phantoms"
-_SPLIT_FOLDERS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_SPLIT_FOLDERS = frozenset(splits.NAMES)
 
 
 class Reader(Protocol):
@@ -77,39 +78,80 @@ def open_source(data: str, config: DataConfig, seed: int) -> Source:
         UsageError: there is no such path, it is no known layout, its table cannot be understood, or most images are
             missing.
     """
-    if data != PHANTOMS and not Path(data).exists():
-        raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
+    _check_exists(data)
     for kind in KINDS:
         if kind.matches(data):
             return kind.open(data, config, seed)
     raise UsageError(
-        f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1) and no two folders of pictures named "
-        f"by class; give a folder with one of the two"
+        f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1), no CSV of image and diagnosis, "
+        f"and no two folders of pictures named by class; give a folder with one of them"
     )
+
+
+def further_tests(data: str, config: DataConfig) -> dict[str, str]:
+    """Test sets beside the usual one: the name of the split -> the path of the source.
+
+    They are those of `config.further_tests`, and the official test set beside an official training set of the ISIC
+    challenges, where its ground truth and its pictures are there.
+
+    Raises:
+        UsageError: two of them would have one name.
+    """
+    paths = list(config.further_tests)
+    if data != PHANTOMS and Path(data).is_dir():
+        table = ISICChallenge().find(data)
+        official = table and table.with_name(table.name.replace("_Training_", "_Test_"))
+        if official and official != table and official.is_file() and ISICChallenge.input_of(official, Path(data)):
+            paths.append(str(official))
+    found: dict[str, str] = {}
+    for path in paths:
+        _check_exists(path)
+        stem = Path(path).resolve().stem.removesuffix("_GroundTruth")
+        name = re.sub(r"\W+", "_", stem).strip("_").lower() or "further"
+        name = name if "test" in name else f"{name}_test"
+        name = f"further_{name}" if name in splits.SPLITS else name
+        if name in found:
+            raise UsageError(f"{path}: another test set is called {name!r} too; rename one of the folders")
+        found[name] = path
+    return found
+
+
+def source_name(data: str, source: Source) -> str:
+    """What a source is called in records and reports."""
+    return source.kind if source.origin == "phantom" else Path(data).resolve().name
 
 
 def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
     """A hex digest that changes when the source does, without reading a picture (25,000 files: under a second).
 
     It holds a zip's central directory (names, sizes, CRCs), a folder's names, sizes and times, and the CSVs' contents;
-    for phantoms their number, size and seed and the code that draws them.
+    for phantoms their number, size and seed and the code that draws them. Further test sets and the files that the
+    options name (a split, a table of diagnoses) count too.
     """
     digest = hashlib.sha256()
 
     def add(*parts) -> None:
         digest.update(repr(parts).encode("utf-8", "surrogateescape") + b"\n")
 
+    _check_exists(data)
+    for option in (config.diagnoses, "" if config.split in splits.RULES else config.split):
+        if option and Path(option).is_file():
+            add(hashlib.sha256(Path(option).read_bytes()).hexdigest())
+    for path in config.further_tests:
+        _check_exists(path)
     if data == PHANTOMS:
         add(PHANTOMS, config.phantoms, config.phantom_size, seed)
         for code in sorted(Path(__file__).parent.glob("phantom*.py")):
             add(code.name, hashlib.sha256(code.read_bytes()).hexdigest())
-        return digest.hexdigest()
-    path = Path(data)
-    if not path.exists():
-        raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
+    for path in (*config.further_tests, *([] if data == PHANTOMS else [data])):
+        _add_files(add, Path(path))
+    return digest.hexdigest()
+
+
+def _add_files(add: Callable[..., None], path: Path) -> None:
     root = path if path.is_dir() else path.parent
     add(path.name if path.is_file() else "")
-    for table in locations.files_in(root, ".csv"):
+    for table in tables.tables_in(root):
         add(table.name, hashlib.sha256(table.read_bytes()).hexdigest())
     for archive in locations.files_in(root, ".zip"):
         for entry in locations.open_zip(archive).infolist():
@@ -117,7 +159,11 @@ def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
     for name in locations.walk(root, []):
         status = os.stat(root / name)
         add(name, status.st_size, status.st_mtime_ns)
-    return digest.hexdigest()
+
+
+def _check_exists(data: str) -> None:
+    if data != PHANTOMS and not Path(data).exists():
+        raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +204,20 @@ class OneHotTable:
 
     name = "one_hot_csv"
 
+    def find(self, data: str) -> Path | None:
+        """The table of labels, where this kind of source has one."""
+        table = tables.find_ground_truth(Path(data))
+        # What is neither one-hot nor a table of diagnoses is read as one-hot, which says what is wrong with it.
+        if table is not None and not tables.looks_one_hot(table) and diagnoses.find(table):
+            return None
+        return table
+
     def matches(self, data: str) -> bool:
-        return tables.find_ground_truth(Path(data)) is not None
+        return self.find(data) is not None
+
+    def read(self, table: Path, config: DataConfig, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+        """The classes and the labelled rows."""
+        return tables.read_ground_truth(table, anomalies)
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         """The locations of the pictures that may belong to the table."""
@@ -167,11 +225,11 @@ class OneHotTable:
         return locations.walk(root, anomalies) + locations.in_archives(root, archives, anomalies)
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
-        table = tables.find_ground_truth(Path(data))
-        root = table.parent
+        table = self.find(data)
+        root = Path(data) if Path(data).is_dir() else table.parent
         anomalies: list[Anomaly] = []
-        taxonomy, rows = tables.read_ground_truth(table, anomalies)
-        rows = tables.add_metadata(rows, tables.find_metadata(table), anomalies)
+        taxonomy, rows = self.read(table, config, anomalies)
+        rows = tables.add_metadata(rows, tables.find_metadata(table, root), anomalies)
         pictures = self.pictures(root, table, anomalies)
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
         _check_missing(table, rows, len(pictures), anomalies, config)
@@ -181,24 +239,44 @@ class OneHotTable:
         return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), locations.FileReader(str(root)))
 
 
-class ISIC2019(OneHotTable):
-    """The official layout: X_GroundTruth.csv, X_Metadata.csv and X_Input.zip or X_Input/ with X ISIC_2019_Training."""
+class DiagnosisTable(OneHotTable):
+    """A CSV with a diagnosis in words beside pictures: HAM10000, the ISIC Archive's downloader, a plain list."""
 
-    name = "isic_2019"
+    name = "diagnosis_csv"
+
+    def find(self, data: str) -> Path | None:
+        return diagnoses.find(Path(data))
+
+    def read(self, table: Path, config: DataConfig, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+        return diagnoses.read(table, config.diagnoses, anomalies)
+
+
+class ISICChallenge(OneHotTable):
+    """The official layout: X_GroundTruth.csv, X_Metadata.csv and X_Input.zip or X_Input/, X being ISIC_2019_Training,
+    ISIC_2019_Test or ISIC2018_Task3_Training."""
+
+    name = "isic_challenge"
 
     @staticmethod
-    def _input(table: Path) -> Path:
-        return table.parent / table.name.replace("GroundTruth.csv", "Input")
+    def input_of(table: Path, root: Path) -> Path | None:
+        """The folder of pictures, or what it would be called if there is only its zip; None where neither is there."""
+        for folder in dict.fromkeys((table.parent, root)):
+            name = folder / table.name.replace("GroundTruth.csv", "Input")
+            if name.is_dir() or name.with_suffix(".zip").is_file():
+                return name
+        return None
 
-    def matches(self, data: str) -> bool:
+    def find(self, data: str) -> Path | None:
         table = tables.find_ground_truth(Path(data))
         if table is None or not table.name.endswith("_GroundTruth.csv"):
-            return False
-        return self._input(table).is_dir() or self._input(table).with_suffix(".zip").is_file()
+            return None
+        root = Path(data) if Path(data).is_dir() else table.parent
+        return table if self.input_of(table, root) else None
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
-        folder = self._input(table)
-        found = locations.walk(root, anomalies, below=folder.name) if folder.is_dir() else []
+        folder = self.input_of(table, root)
+        below = folder.relative_to(root).as_posix()
+        found = locations.walk(root, anomalies, below=below) if folder.is_dir() else []
         archive = folder.with_suffix(".zip")
         if archive.is_file():
             unpacked = {locations.stem(name) for name in found}
@@ -226,15 +304,7 @@ class ClassFolders:
                 members[folder].append(name)
             else:
                 anomalies.append(Anomaly(name, ".", "the picture is in no class's folder"))
-        if {folder.lower() for folder in members} <= {
-            "train",
-            "training",
-            "test",
-            "testing",
-            "val",
-            "valid",
-            "validation",
-        }:
+        if {folder.lower() for folder in members} <= _SPLIT_FOLDERS:
             raise UsageError(f"{data}: its folders {', '.join(members)} are a split, not classes; give one of them")
         for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."):
             if folder not in members:
@@ -254,7 +324,7 @@ class ClassFolders:
 
 
 #: Asked in this order.
-KINDS: tuple[SourceKind, ...] = (Phantoms(), ISIC2019(), OneHotTable(), ClassFolders())
+KINDS: tuple[SourceKind, ...] = (Phantoms(), ISICChallenge(), OneHotTable(), DiagnosisTable(), ClassFolders())
 
 
 def _check_missing(
@@ -271,7 +341,7 @@ def _check_missing(
     if missing > len(rows) / 2 and not config.allow_missing:
         raise UsageError(
             f"{table}: {missing} of its {len(rows)} rows have no image in {table.parent}{hint}; complete the images, "
-            f"or allow it with --set data.allow_missing=true"
+            f"or allow it with --allow-missing"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,14 @@ from lesiongan.errors import UsageError
 
 #: The sides, in the order of every count and code in this module.
 SPLITS = ("train", "validation", "test")
+#: The rules by which a split can be made.
+RULES = ("by_image", "by_lesion")
+#: What people call the three.
+NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 def by_image(
@@ -116,6 +124,37 @@ def by_lesion(
     return np.array(SPLITS)[sides[groups]]
 
 
+def given(
+    labels: np.ndarray, ids: Sequence[str], assignment: Mapping[str, str], *, classes: Sequence[str] = ()
+) -> np.ndarray:
+    """A split as somebody made it, taken as it is.
+
+    Args:
+        labels: int `[n]`.
+        ids: the image ids, n of them.
+        assignment: image id -> side.
+        classes: the classes' names, for error messages.
+
+    Returns:
+        `[n]` strings, each one of `SPLITS`, or "" for an image that the split does not name.
+
+    Raises:
+        UsageError: a side is empty, or a class has no image to train on.
+    """
+    labels = np.asarray(labels)
+    sides = np.array([assignment.get(image_id, "") for image_id in ids], object).astype(str)
+    for side in SPLITS:
+        if not (sides == side).any():
+            raise UsageError(f"the given split has no image of the data on the side {side}; name some")
+    for label in np.unique(labels):
+        if not (labels[sides == "train"] == label).any():
+            raise UsageError(
+                f"the given split trains on no image of class {_name(label, classes)}; name some, or leave "
+                f"the class out"
+            )
+    return sides
+
+
 def join_groups(
     *keys: Sequence[str] | pd.Series | np.ndarray, extra_pairs: Iterable[tuple[int, int]] = ()
 ) -> np.ndarray:
@@ -148,12 +187,14 @@ def join_groups(
 
 
 def counts(labels: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """int `[classes, 3]`: images of each class on each side; `sides` holds names or positions of `SPLITS`."""
+    """int `[classes, 3]`: images of each class on each side; `sides` holds names or positions of `SPLITS`. What is on
+    none of the three is not counted."""
     sides = np.asarray(sides)
     if sides.dtype.kind not in "iu":
         sides = pd.Categorical(sides, categories=SPLITS).codes
+    labels = np.asarray(labels)
     table = np.zeros((int(np.max(labels)) + 1, 3), np.int64)
-    np.add.at(table, (np.asarray(labels), sides), 1)
+    np.add.at(table, (labels[sides >= 0], sides[sides >= 0]), 1)
     return table
 
 

@@ -22,7 +22,8 @@ class Options:
 def run(task: Task) -> dict:
     """Parameters: `data`, the path or `phantoms`. Outputs: `examples`, with `preview.png`."""
     output, sizes = task.outputs["examples"], sorted(set(task.options.sizes))
-    info = ingest(task.parameters["data"], output, task.options.data, sizes, task.seed)
+    scratch = task.run_dir / "decoding"
+    info = ingest(task.parameters["data"], output, task.options.data, sizes, task.seed, scratch=scratch)
     rows = examples.first_of_each_class(output, sizes[-1], "train", _SHOWN)
     sheets.save(sheets.contact_sheet(rows, info["taxonomy"]["classes"], cell=72), output / "preview.png")
     return {key: info[key] for key in ("rows", "images", "missing", "unusable")}

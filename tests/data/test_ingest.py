@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from lesiongan.config import DataConfig
-from lesiongan.data import examples, pictures
+from lesiongan.data import examples, examples_writer, pictures
 from lesiongan.data.ingest import ingest
 from lesiongan.data.sources import open_source
 from lesiongan.errors import MachineError, UsageError
@@ -78,7 +78,7 @@ def test_the_pictures_are_those_of_the_files(artifact, size):
         assert set(images.origins) == {"real"}
         for picture, image_id, label in zip(images.images, images.ids, rows["label"], strict=True):
             file = (data / label / f"{image_id}.jpg").read_bytes()
-            np.testing.assert_array_equal(picture, pictures.decode(file, [size])[size])
+            np.testing.assert_array_equal(picture, pictures.decode(file, [size]).squares[size])
 
 
 def test_classes_and_several_splits(artifact):
@@ -144,7 +144,7 @@ def test_phantoms_are_the_same_again_and_marked(tmp_path):
     assert table["age_approx"].dtype == float
     source = open_source("phantoms", config, 3)
     drawn = dict(zip(source.rows["image_id"], source.rows["location"], strict=True))
-    expected = pictures.from_array(source.read(drawn[one.ids[7]]), [16])[16]
+    expected = pictures.from_array(source.read(drawn[one.ids[7]]), [16]).squares[16]
     np.testing.assert_array_equal(one.images[7], expected)
 
 
@@ -160,7 +160,10 @@ def test_what_stands_at_the_output(tmp_path):
 
 
 def test_a_full_disk(tmp_path):
-    with pytest.raises(MachineError, match="the disk is full"), examples.writing(tmp_path / "out", [16], ISIC_2019):
+    with (
+        pytest.raises(MachineError, match="the disk is full"),
+        examples_writer.writing(tmp_path / "out", [16], ISIC_2019),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not os.listdir(tmp_path)
 
@@ -172,7 +175,7 @@ def test_generated_images(tmp_path):
     extra = pd.DataFrame({"source_id": list("abcde"), "seed": seeds, "alpha": [0.125] * 5, "generator": "cyclegan"})
     extra["lesion_id"] = ["L1", "L2", "", "L4", "L5"]
     ids, origins = [f"G{i}" for i in range(5)], ["cyclegan"] * 5
-    info = examples.write_generated(
+    info = examples_writer.write_generated(
         tmp_path / "g", images, [0, 1, 0, 7, 2], ids, origins, ISIC_2019, extra, phantom=True
     )
     assert info["counts"]["train"]["MEL"] == 2
@@ -188,7 +191,7 @@ def test_generated_images(tmp_path):
     assert table["alpha"].tolist() == [0.125] * 5
     assert table["lesion_id"].tolist() == ["L1", "L2", "", "L4", "L5"]
     with pytest.raises(ValueError, match="must differ"):
-        examples.write_generated(tmp_path / "h", images, [0] * 5, ["x"] * 5, origins, ISIC_2019)
+        examples_writer.write_generated(tmp_path / "h", images, [0] * 5, ["x"] * 5, origins, ISIC_2019)
     png = io.BytesIO(pictures.encode_png(images[0]))
     np.testing.assert_array_equal(np.asarray(Image.open(png)), images[0])
 

@@ -45,30 +45,30 @@ def keys_matrix(n: int, m: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [24, 96])
 def test_resize_is_antialiased_bicubic(size):
     picture = smooth(60, 80)
-    ours = decode(encoded(picture), [size])[size].astype(float)
+    ours = decode(encoded(picture), [size]).squares[size].astype(float)
     reference = np.einsum("ih,jw,hwc->ijc", keys_matrix(60, size), keys_matrix(80, size), picture.astype(float))
     assert np.abs(ours - np.clip(reference, 0, 255)).max() <= 1.5  # Pillow rounds after each of the two passes
 
 
 def test_every_size_comes_from_the_full_picture():
     data = encoded(smooth(50, 70))
-    both = decode(data, [16, 32])
+    both = decode(data, [16, 32]).squares
     assert {size: image.shape for size, image in both.items()} == {16: (16, 16, 3), 32: (32, 32, 3)}
     for size, image in both.items():
         assert image.dtype == np.uint8
-        np.testing.assert_array_equal(image, decode(data, [size])[size])
+        np.testing.assert_array_equal(image, decode(data, [size]).squares[size])
 
 
 def test_scaled_decoding_is_within_one_grey_level():
     data = encoded(smooth(768, 1024), "JPEG", quality=92)
-    exact, fast = decode(data, [64])[64], decode(data, [64], exact=False)[64]
+    exact, fast = decode(data, [64]).squares[64], decode(data, [64], exact=False).squares[64]
     assert (exact != fast).any()  # it was another way
     assert np.abs(exact.astype(int) - fast).mean() < 1
 
 
 def test_scaled_decoding_keeps_twice_the_largest_size():
     data = encoded(smooth(256, 256), "JPEG", quality=92)
-    np.testing.assert_array_equal(decode(data, [200, 16])[16], decode(data, [200, 16], exact=False)[16])
+    np.testing.assert_array_equal(decode(data, [200, 16]).squares[16], decode(data, [200, 16], exact=False).squares[16])
 
 
 def test_modes():
@@ -76,10 +76,10 @@ def test_modes():
     picture = np.repeat(np.eye(3, dtype=np.uint8) * 255, 20, axis=0)[None].repeat(20, axis=0)
     data = encoded(picture)
     green = np.zeros((20, 20, 3), np.uint8) + np.array([0, 255, 0], np.uint8)
-    np.testing.assert_array_equal(decode(data, [20], "crop")[20], green)
-    np.testing.assert_array_equal(decode(data, [60], "pad")[60][20:40], picture)
-    assert (decode(data, [60], "pad")[60][:20] == 0).all()
-    squashed = decode(data, [60], "squash")[60]
+    np.testing.assert_array_equal(decode(data, [20], "crop").squares[20], green)
+    np.testing.assert_array_equal(decode(data, [60], "pad").squares[60][20:40], picture)
+    assert (decode(data, [60], "pad").squares[60][:20] == 0).all()
+    squashed = decode(data, [60], "squash").squares[60]
     np.testing.assert_array_equal(squashed[30], picture[10])
 
 
@@ -87,24 +87,24 @@ def test_exif_rotation_is_applied():
     picture = smooth(32, 32)
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    turned = decode(encoded(picture, exif=exif), [32])[32]
+    turned = decode(encoded(picture, exif=exif), [32]).squares[32]
     np.testing.assert_array_equal(turned, np.rot90(picture, -1))
 
 
 def test_png_named_jpg_does_not_matter_and_grey_becomes_rgb():
     grey = smooth(16, 16)[..., 0]
-    np.testing.assert_array_equal(decode(encoded(grey), [16])[16], np.stack([grey] * 3, axis=-1))
+    np.testing.assert_array_equal(decode(encoded(grey), [16]).squares[16], np.stack([grey] * 3, axis=-1))
 
 
 def test_sixteen_bits_are_scaled():
     grey = smooth(16, 16)[..., 0]
     wide = Image.fromarray(grey.astype(np.uint16) * 257)
-    np.testing.assert_array_equal(decode(encoded(wide), [16])[16][..., 1], grey)
+    np.testing.assert_array_equal(decode(encoded(wide), [16]).squares[16][..., 1], grey)
 
 
 def test_cmyk():
     cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta + yellow ink: red
-    red = decode(encoded(cmyk, "JPEG"), [16])[16]
+    red = decode(encoded(cmyk, "JPEG"), [16]).squares[16]
     assert np.abs(red.astype(int) - [255, 0, 0]).max() <= 3
 
 
@@ -116,7 +116,7 @@ def test_transparency_is_put_on_white(mode):
     if mode == "P":
         image = Image.fromarray(np.repeat([[0] * 8 + [1] * 8], 16, axis=0).astype(np.uint8), "P")
         image.putpalette([10, 20, 30, 90, 90, 90])
-    result = decode(encoded(image if mode == "P" else image.convert(mode), **options), [16])[16]
+    result = decode(encoded(image if mode == "P" else image.convert(mode), **options), [16]).squares[16]
     assert (result[:, :8] == 255).all()
     assert (result[:, 8:] == 90).all()
 
@@ -166,6 +166,6 @@ def test_unusable(data, reason, exact):
 
 def test_arrays_and_png():
     picture = smooth(48, 48)
-    np.testing.assert_array_equal(from_array(picture, [48])[48], picture)
-    np.testing.assert_array_equal(from_array(picture, [16])[16], decode(encoded(picture), [16])[16])
+    np.testing.assert_array_equal(from_array(picture, [48]).squares[48], picture)
+    np.testing.assert_array_equal(from_array(picture, [16]).squares[16], decode(encoded(picture), [16]).squares[16])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(picture)))), picture)

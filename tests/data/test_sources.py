@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pickle
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from small_sources import CLASSES, folder, jpeg, one_hot, whys
 
 from lesiongan.config import DataConfig
 from lesiongan.data.pictures import Unusable
@@ -21,34 +20,6 @@ from lesiongan.errors import UsageError
 from lesiongan.taxonomy import ISIC_2019
 
 CONFIG = DataConfig()
-CLASSES = ISIC_2019.classes
-
-
-def jpeg(seed: int = 0) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def one_hot(ids, labels, columns=(*CLASSES, "UNK")) -> str:
-    lines = [",".join(["image", *columns])]
-    for image_id, label in zip(ids, labels, strict=True):
-        lines.append(",".join([image_id, *("1.0" if column == label else "0.0" for column in columns)]))
-    return "\n".join(lines) + "\n"
-
-
-def folder(root: Path, table: str, names, *, name: str = "ground_truth.csv", images: str = "images") -> str:
-    root.mkdir(exist_ok=True)
-    (root / name).write_bytes(table.encode() if isinstance(table, str) else table)
-    for position, file in enumerate(names):
-        path = root / images / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg(position))
-    return str(root)
-
-
-def whys(source) -> dict[str, str]:
-    return {anomaly.what: anomaly.why for anomaly in source.anomalies}
 
 
 def official(root: Path, *, packed: bool, unpacked: bool = False) -> str:
@@ -74,7 +45,7 @@ def official(root: Path, *, packed: bool, unpacked: bool = False) -> str:
 @pytest.mark.parametrize(("packed", "unpacked"), [(True, False), (False, True), (True, True)])
 def test_the_official_layout(tmp_path, packed, unpacked):
     source = open_source(official(tmp_path, packed=packed, unpacked=unpacked), CONFIG, 0)
-    assert source.kind == "isic_2019"
+    assert source.kind == "isic_challenge"
     assert source.origin == "real"
     assert source.taxonomy == ISIC_2019
     assert source.rows["label"].tolist() == list(range(8)) * 2
@@ -189,7 +160,7 @@ def test_missing_images_are_allowed_up_to_half(tmp_path):
     assert (source.rows["location"] == "").sum() == 4
     assert sum(a.why == "the row has no image" for a in source.anomalies) == 4
     Path(data, "images/d.jpg").unlink()
-    with pytest.raises(UsageError, match=r"5 of its 8 rows.*data\.allow_missing=true"):
+    with pytest.raises(UsageError, match=r"5 of its 8 rows.*--allow-missing"):
         open_source(data, CONFIG, 0)
     assert len(open_source(data, DataConfig(allow_missing=True), 0).rows) == 8
     for path in Path(data, "images").iterdir():
@@ -354,7 +325,7 @@ def test_sources_need_no_tensorflow():
 
 def test_isic_2019(real_data):
     source = open_source(str(real_data / "isic2019_84px"), CONFIG, 0)
-    assert source.kind == "isic_2019"
+    assert source.kind == "isic_challenge"
     assert len(source.rows) == 25_331
     assert (source.rows["location"] == "").sum() == 2_345
     assert [anomaly.why for anomaly in source.anomalies] == ["the row has no image"] * 2_345

@@ -100,7 +100,7 @@ def test_a_folder_without_csv(tmp_path):
 
 def test_a_csv_with_hardly_any_image(tmp_path):
     data = isic(tmp_path / "data", LABELS, count=10)
-    refused(run(data, tmp_path), 2, "allow_missing")
+    refused(run(data, tmp_path), 2, "--allow-missing")
     assert not (tmp_path / "w").exists()
 
 

@@ -1,0 +1,227 @@
+"""One pass over the raw pictures, on all cores: every size that is asked for, and what the audit needs.
+
+The pass can be stopped at any time and goes on from there: workers write what they made in chunks to a folder, each
+chunk whole or not at all. Memory holds a few chunks, whatever the number of pictures.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures.process
+import contextlib
+import dataclasses
+import errno
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import threadpoolctl
+
+from lesiongan import files, progress
+from lesiongan.data import pictures
+from lesiongan.data.near_duplicates import THUMBNAIL
+from lesiongan.data.sources import Reader
+from lesiongan.errors import MachineError
+
+_FORMAT = 1
+_PLAN = "plan.json"
+_CHUNK = 32  # pictures
+_AHEAD = 3  # chunks a worker that may wait or be done
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is made of each picture.
+
+    Attributes:
+        sizes: sides of the squares in pixels; none where only the audit is wanted.
+        resize, exact: see `pictures.decode`.
+    """
+
+    sizes: tuple[int, ...]
+    resize: pictures.Resize = "squash"
+    exact: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """What a pass found, one entry a picture in the order of the locations.
+
+    Attributes:
+        faults: why a picture cannot be used; "" where it can.
+        widths, heights: int32 `[n]`, pixels of the files; 0 where they cannot be used.
+        thumbnails: uint8 `[n, 32, 32]`, see `near_duplicates`.
+        folder: where the encoded squares are.
+    """
+
+    faults: list[str]
+    widths: np.ndarray
+    heights: np.ndarray
+    thumbnails: np.ndarray
+    folder: Path
+    sizes: tuple[int, ...]
+
+    def squares(self) -> Iterator[dict[int, bytes]]:
+        """The PNG of each size, picture by picture; empty for one that cannot be used."""
+        for path in _chunks(self.folder):
+            with np.load(path) as chunk:
+                lengths, data = chunk["lengths"], chunk["data"].tobytes()
+            ends = np.cumsum(lengths).reshape(lengths.shape)
+            for lengths_of_one, ends_of_one in zip(lengths, ends, strict=True):
+                places = zip(self.sizes, lengths_of_one, ends_of_one, strict=True)
+                yield {size: data[end - length : end] for size, length, end in places if length}
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decode_all(
+    parts: Sequence[tuple[Reader, Sequence[str]]],
+    plan: Plan,
+    folder: Path,
+    key: str,
+    *,
+    check: Callable[[list[tuple[int, str]]], None] = lambda faults: None,
+    log: Callable[[str], None] = progress.say,
+    workers: int = 0,
+) -> Decoded:
+    """Decodes the pictures at the locations of each reader, or what is left of them to do.
+
+    Args:
+        parts: readers, each with the locations that it reads.
+        folder: holds the chunks; what an interrupted pass with the same key left there is used.
+        key: changes with the pictures (a digest of the sources).
+        log: takes lines of information.
+        check: is told (position, why) of all unusable pictures so far, again and again; may raise to stop.
+        workers: processes; 0 takes one a core.
+
+    Raises:
+        MachineError: the disk is full, or a worker was killed. What was done stays.
+    """
+    locations = [location for _, part in parts for location in part]
+    wanted = files.digest_text(str(_FORMAT), key, repr(plan), *locations)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / _PLAN).exists() or files.read_json(folder / _PLAN) != {"key": wanted}:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        files.write_json(folder / _PLAN, {"key": wanted})
+    jobs, position = [], 0
+    for reader, part in parts:
+        for begin in range(0, len(part), _CHUNK):
+            jobs.append((folder / f"chunk-{position:09d}.npz", reader, part[begin : begin + _CHUNK], position))
+            position += len(jobs[-1][2])
+    todo = [job for job in jobs if not job[0].exists()]
+    done = len(locations) - sum(len(job[2]) for job in todo)
+    if done:
+        log(f"goes on from picture {done:,} of {len(locations):,}")
+    faults: list[tuple[int, str]] = []
+    if todo:
+        bar = progress.Progress("pictures", len(locations), "images", start=done)
+        with _results(todo, plan, workers) as results:
+            for count, found in results:
+                done += count
+                faults += found
+                check(faults)
+                bar.update(done)
+        bar.close()
+    return _collect(folder, len(locations), plan.sizes)
+
+
+def _collect(folder: Path, n: int, sizes: tuple[int, ...]) -> Decoded:
+    faults, shapes, thumbnails = [], np.zeros((n, 2), np.int32), np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
+    for path in _chunks(folder):
+        with np.load(path) as chunk:
+            here = slice(len(faults), len(faults) + len(chunk["faults"]))
+            shapes[here], thumbnails[here] = chunk["shapes"], chunk["thumbnails"]
+            faults += chunk["faults"].tolist()
+    return Decoded(faults, shapes[:, 0], shapes[:, 1], thumbnails, folder, sizes)
+
+
+def _chunks(folder: Path) -> list[Path]:
+    return sorted(folder.glob("chunk-*.npz"))
+
+
+@contextlib.contextmanager
+def _results(jobs: list[tuple], plan: Plan, workers: int) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
+    """Worker processes at work; for each chunk that is done its number of pictures and (position, why) of the bad."""
+    workers = min(workers or _cores(), len(jobs))
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),  # not fork: TensorFlow's threads do not survive it
+        initializer=_start_worker,
+    )
+    futures = (pool.submit(_decode_chunk, *job, plan) for job in jobs)
+    waiting = collections.deque(itertools.islice(futures, workers * _AHEAD))
+
+    def results():
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(itertools.islice(futures, 1))
+
+    with pool:
+        try:
+            yield results()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise MachineError("a worker that decodes pictures was killed (out of memory?); start again") from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise MachineError(
+                    f"{jobs[0][0].parent}: the disk is full ({error.strerror}); make room and start again, "
+                    f"it goes on from here"
+                ) from None
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _decode_chunk(
+    path: Path, reader: Reader, locations: Sequence[str], position: int, plan: Plan
+) -> tuple[int, list[tuple[int, str]]]:
+    n = len(locations)
+    faults, encoded = [""] * n, []
+    lengths, shapes = np.zeros((n, len(plan.sizes)), np.int64), np.zeros((n, 2), np.int32)
+    thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
+    for i, location in enumerate(locations):
+        try:
+            found = reader.read(location)
+            if isinstance(found, bytes):
+                picture = pictures.decode(found, plan.sizes, plan.resize, plan.exact)
+            else:
+                picture = pictures.from_array(found, plan.sizes, plan.resize)
+        except pictures.Unusable as unusable:
+            faults[i] = str(unusable)
+            continue
+        pngs = [pictures.encode_png(picture.squares[size]) for size in plan.sizes]
+        encoded += pngs
+        lengths[i], shapes[i] = [len(png) for png in pngs], (picture.width, picture.height)
+        thumbnails[i] = picture.thumbnail
+    arrays = {"faults": np.array(faults, np.str_), "lengths": lengths, "shapes": shapes, "thumbnails": thumbnails}
+    files.write_arrays(path, **arrays, data=np.frombuffer(b"".join(encoded), np.uint8))
+    return n, [(position + i, why) for i, why in enumerate(faults) if why]
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # One thread each: BLAS threads of several workers spin against each other (drawing phantoms took 8 times as long).
+    threadpoolctl.threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    """A worker of a killed parent would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,104 @@
+"""Tables with a diagnosis in words: HAM10000's own CSV, the ISIC Archive's metadata.csv, a plain (image, label) list.
+
+Words become classes by a small table, `diagnoses.csv` (diagnosis, class), which a user can replace. Of the Archive's
+levels `diagnosis_1` (Malignant) to `diagnosis_5` the most specific one that the table knows counts. Where the table
+knows none of a file's diagnoses, they are the classes themselves.
+"""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lesiongan.data import tables
+from lesiongan.data.tables import Anomaly
+from lesiongan.errors import UsageError
+from lesiongan.taxonomy import Taxonomy
+
+#: The table that comes with the package.
+TABLE = Path(__file__).with_name("diagnoses.csv")
+#: Columns that may hold a diagnosis, the one that counts first.
+_COLUMNS = (*(f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)), "diagnosis", "dx", "label", "class")
+
+
+def find(path: Path) -> Path | None:
+    """The CSV of diagnoses that `path` is, or the one in the folder `path`; None where no CSV looks like one.
+
+    Raises:
+        UsageError: several look like one.
+    """
+    if path.is_file():
+        return path if path.suffix.lower() in tables.TABLE_SUFFIXES and _columns(path) else None
+    found = [table for table in tables.tables_in(path) if _columns(table)]
+    if len(found) > 1:
+        names = ", ".join(table.name for table in found)
+        raise UsageError(f"{path}: several files look like tables of diagnoses ({names}); give one of them as the data")
+    return found[0] if found else None
+
+
+def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+    """Reads a table of diagnoses; what it returns is that of `tables.read_ground_truth`.
+
+    Args:
+        path: the CSV: an image column, and one or more of `diagnosis_1` to `diagnosis_5`, `diagnosis`, `dx`, `label`,
+            `class`.
+        table: the CSV (diagnosis, class) that says which class a diagnosis is; "" takes the package's.
+
+    Raises:
+        UsageError: no image column, no usable row, or fewer than two classes.
+    """
+    known = read_table(Path(table) if table else TABLE)
+    frame = tables.read_csv(path, anomalies)
+    rows = tables.labelled_rows(path, frame)
+    by_name = {name.lower(): name for name in frame.columns}
+    words = [frame[by_name[name]].str.lower().str.split().str.join(" ") for name in _COLUMNS if name in by_name]
+    found = np.full(len(frame), "", object)
+    for column in words:
+        found = np.where(found == "", column.map(known).fillna(""), found)
+    if (found == "").all() and not table:
+        shown = [frame[by_name[name]] for name in _COLUMNS if name in by_name]
+        found = shown[0].to_numpy()
+    specific = [_most_specific(values) for values in zip(*words, strict=True)]
+    rows["why"] = [
+        rows_why or ("" if name else f"diagnosis {word!r} is not in the table of diagnoses" if word else "no diagnosis")
+        for rows_why, name, word in zip(rows["why"], found, specific, strict=True)
+    ]
+    classes = list(tables.taxonomy_of(sorted(set(found) - {""})).classes)
+    rows["label"] = [classes.index(name) if name else -1 for name in found]
+    taxonomy, rows = tables.used_rows(path, rows, classes, anomalies)
+    if len(taxonomy) < 2:
+        counts = collections.Counter(specific).most_common(5)
+        seen = ", ".join(f"{word or 'empty'} ({count})" for word, count in counts)
+        raise UsageError(
+            f"{path}: fewer than two classes among its diagnoses ({seen}); "
+            f"name them in a CSV of diagnosis,class with --set data.diagnoses=FILE"
+        )
+    return taxonomy, rows
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """A table of diagnoses (lower case) -> classes.
+
+    Raises:
+        UsageError: the file cannot be read, or has no columns diagnosis and class.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file; give a CSV of diagnosis,class")
+    frame = tables.read_csv(path, [])
+    if not {"diagnosis", "class"} <= set(frame.columns):
+        raise UsageError(f"{path}: a table of diagnoses has the columns diagnosis and class")
+    words = frame["diagnosis"].str.lower().str.split().str.join(" ")
+    return {word: name for word, name in zip(words, frame["class"], strict=True) if word and name}
+
+
+def _most_specific(values: tuple[str, ...]) -> str:
+    return next((value for value in values if value), "")
+
+
+def _columns(path: Path) -> bool:
+    """Whether a CSV has an image column and a diagnosis."""
+    frame = tables.read_csv(path, [], limit=1)
+    return tables.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)

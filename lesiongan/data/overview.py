@@ -1,0 +1,148 @@
+"""What is in a collection, for a person and for programs, before any training."""
+
+from __future__ import annotations
+
+import collections
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesiongan.config import DataConfig
+from lesiongan.data import leaks, splits
+from lesiongan.data.decoding import Plan
+from lesiongan.data.ingest import Collection, open_collection, split_rows, survey, table_1
+from lesiongan.data.sources import source_name
+
+_SHOWN = 3  # examples of an anomaly
+_SHAPES = 6
+
+
+def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, workers: int = 0) -> dict[str, Any]:
+    """Reads the tables and opens all pictures, at a reduced scale where the format allows it.
+
+    Args:
+        quick: opens no picture: nothing is then known of sizes, unusable files and near-duplicates.
+
+    Returns:
+        source, kind, phantom, classes, names, rows, images, missing, unusable, lesions (class -> known lesions), split,
+        table1 (class -> [train, validation, test] rows of the ground truth, images there or not), counts (split ->
+        class -> usable images), further_tests, shapes ("WIDTHxHEIGHT" -> images, or None), leak_audit, duplicates
+        (pairs of nearly the same picture), and anomalies (what, where, why).
+
+    Raises:
+        UsageError: as `ingest`.
+    """
+    collection = open_collection(data, config, seed)
+    source = collection.source
+    if quick:
+        found = _without_pictures(collection, config, seed)
+    else:
+        plan = Plan((), config.resize, exact=False)
+        with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
+            surveyed = survey(
+                data, collection, config, seed, plan, Path(scratch) / "decoding", log=lambda line: None, workers=workers
+            )
+        shapes = collections.Counter(zip(surveyed.rows["width"], surveyed.rows["height"], strict=True))
+        found = {
+            "rows_used": surveyed.rows,
+            "table1": table_1(source, surveyed.table1),
+            "unusable": surveyed.unusable,
+            "shapes": {f"{width}x{height}": count for (width, height), count in shapes.most_common()},
+            "leak_audit": surveyed.leaks,
+            "duplicates": surveyed.duplicates.to_dict("records"),
+            "anomalies": surveyed.anomalies,
+        }
+    used = found.pop("rows_used")
+    classes = source.taxonomy.classes
+    known = source.rows[source.rows["lesion_id"] != ""]
+    parts = (source, *collection.further.values())
+    return {
+        "source": source_name(data, source),
+        "kind": source.kind,
+        "phantom": source.origin == "phantom",
+        "classes": list(classes),
+        "names": list(source.taxonomy.names),
+        "rows": sum(len(part.rows) for part in parts),
+        "images": len(used),
+        "missing": sum(int((part.rows["location"] == "").sum()) for part in parts),
+        "lesions": {name: int(known.loc[known["label"] == i, "lesion_id"].nunique()) for i, name in enumerate(classes)},
+        "split": {"by": config.split, "validation": config.validation, "test": config.test, "seed": seed},
+        "counts": {
+            split: {
+                name: int(((used["split"] == split) & (used["label"] == i)).sum()) for i, name in enumerate(classes)
+            }
+            for split in (*splits.SPLITS, *collection.further)
+        },
+        "further_tests": list(collection.further),
+        **found,
+        "anomalies": [anomaly._asdict() for anomaly in found["anomalies"]],
+    }
+
+
+def _without_pictures(collection: Collection, config: DataConfig, seed: int) -> dict[str, Any]:
+    source, anomalies = collection.source, list(collection.anomalies)
+    sides = split_rows(source, config, seed, anomalies=anomalies)
+    frames = [source.rows.assign(split=sides), *(part.rows.assign(split=n) for n, part in collection.further.items())]
+    rows = pd.concat(frames, ignore_index=True)
+    rows = rows[(rows["location"] != "") & (rows["split"] != "")]
+    numbers, _ = leaks.audit(rows, source.taxonomy.classes, [])
+    return {
+        "rows_used": rows,
+        "table1": table_1(source, splits.counts(source.rows["label"].to_numpy(), sides)),
+        "unusable": None,
+        "shapes": None,
+        "leak_audit": {name: None if "duplicate" in name else value for name, value in numbers.items()},
+        "duplicates": None,
+        "anomalies": anomalies,
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """An `overview` as a person reads it."""
+    further = found["further_tests"]
+    split, shapes = found["split"], found["shapes"]
+    rule = split["by"]
+    if rule in splits.RULES:
+        rule += f", {split['validation']:.0%} validation, {split['test']:.0%} test, seed {split['seed']}"
+    text = [
+        f"{found['source']}: {found['kind']}, {found['rows']:,} rows, {found['images']:,} usable images, "
+        f"{len(found['classes'])} classes",
+        f"split: {rule}; rows of the ground truth, images there or not",
+        "",
+    ]
+    head = ["class", "rows", "images", "lesions", *splits.SPLITS, *further, ""]
+    table = [head]
+    for name, spelled in zip(found["classes"], found["names"], strict=True):
+        sides = found["table1"][name]
+        images = sum(found["counts"][side][name] for side in found["counts"])
+        more = [found["counts"][test][name] for test in further]
+        table.append([name, sum(sides), images, found["lesions"][name] or "?", *sides, *more, spelled])
+    numbers = np.array([row[1:3] + row[4:-1] for row in table[1:]], dtype=int).sum(axis=0).tolist()
+    table.append(["all", *numbers[:2], sum(found["lesions"].values()) or "?", *numbers[2:], ""])
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in table]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    for row in cells:
+        middle = "  ".join(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True))
+        text.append(f"{row[0].ljust(widths[0])}  {middle}  {row[-1]}".rstrip())
+    text += ["", "pictures"]
+    if shapes is None:
+        text.append("  not opened (--quick)")
+    else:
+        shown = list(shapes.items())
+        text += [f"  {shape.replace('x', ' x ')}: {count:,}" for shape, count in shown[:_SHAPES]]
+        if len(shown) > _SHAPES:
+            text.append(f"  {len(shown) - _SHAPES} other sizes: {sum(count for _, count in shown[_SHAPES:]):,}")
+    text += ["", "leaks between the sides of the split"]
+    for name, value in found["leak_audit"].items():
+        text.append(f"  {name.replace('_', ' ')}: {'not looked for' if value is None else f'{value:,}'}")
+    text += ["", "not used"]
+    by_why: dict[str, list[str]] = collections.defaultdict(list)
+    for anomaly in found["anomalies"]:
+        by_why[anomaly["why"]].append(anomaly["what"] or "(empty)")
+    for why, what in sorted(by_why.items(), key=lambda item: -len(item[1])):
+        some = ", ".join(what[:_SHOWN]) + (", ..." if len(what) > _SHOWN else "")
+        text.append(f"  {len(what):,} x {why}: {some}")
+    return text if by_why else [*text, "  nothing"]

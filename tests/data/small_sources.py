@@ -1,0 +1,40 @@
+"""Small data sets on disk for the tests of the sources."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lesiongan.taxonomy import ISIC_2019
+
+CLASSES = ISIC_2019.classes
+
+
+def jpeg(seed: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def one_hot(ids, labels, columns=(*CLASSES, "UNK")) -> str:
+    lines = [",".join(["image", *columns])]
+    for image_id, label in zip(ids, labels, strict=True):
+        lines.append(",".join([image_id, *("1.0" if column == label else "0.0" for column in columns)]))
+    return "\n".join(lines) + "\n"
+
+
+def folder(root: Path, table: str, names, *, name: str = "ground_truth.csv", images: str = "images") -> str:
+    root.mkdir(exist_ok=True)
+    (root / name).write_bytes(table.encode() if isinstance(table, str) else table)
+    for position, file in enumerate(names):
+        path = root / images / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(position))
+    return str(root)
+
+
+def whys(source) -> dict[str, str]:
+    return {anomaly.what: anomaly.why for anomaly in source.anomalies}
