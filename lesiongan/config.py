@@ -134,6 +134,7 @@ class GridConfig:
     warm_start: bool = False  # each seed trains once on real images; every cell goes on from there for equal steps
     images: int = 0  # budget of a cell in images seen; 0: as the classifier's own
     learning_rate: float = 0.0  # peak of a cell's 1cycle; 0: as the classifier's own
+    synthetic_weight: float = 1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
 
 
 @dataclasses.dataclass(frozen=True)

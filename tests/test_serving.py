@@ -18,7 +18,7 @@ from lesiongan.errors import UsageError
 from lesiongan.files import read_json, write_json
 from lesiongan.models.acgan import ACGAN
 from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.models.resnet50 import LesionClassifier
+from lesiongan.models.lesion_classifier import LesionClassifier
 from lesiongan.taxonomy import ISIC_2019
 
 SIZE = 32

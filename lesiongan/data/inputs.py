@@ -15,7 +15,7 @@ from lesiongan.data.image_set import ImageSet
 from lesiongan.errors import UsageError
 
 # Streams of random numbers: one an independent use, part of each draw's key.
-_ORDER, _CLASS, _MEMBER, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(12)
+_ORDER, _DRAW, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(11)
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -31,6 +31,7 @@ def classifier_batches(
     rotations: bool,
     colour: float = 0.0,
     balanced: bool = False,
+    weights: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Batches `start` to `steps` - 1 of labelled images for a classifier's training.
 
@@ -42,8 +43,10 @@ def classifier_batches(
         flips: mirror at random along both axes.
         rotations: rotate by a random number of quarter turns.
         colour: strength in [0, 1] of random brightness, contrast and saturation; 0 for none.
-        balanced: draw a class uniformly, then one of its images uniformly (with replacement); otherwise each epoch
-            is a permutation of the images.
+        balanced: draw every class with the same probability (with replacement); otherwise each epoch is a permutation
+            of the images.
+        weights: `[n]`, above 0: draw each image with a probability in proportion (with replacement), within its class
+            where `balanced`.
 
     Returns:
         A dataset of (images float32 `[batch, size, size, 3]` in [-1, 1], labels int32 `[batch]`).
@@ -51,7 +54,7 @@ def classifier_batches(
     Raises:
         UsageError: the set is empty.
     """
-    pixels, labels, choose = _labelled(data, seed, balanced)
+    pixels, labels, choose = _labelled(data, seed, balanced, weights)
 
     def make(step):
         examples = _examples(step, batch)
@@ -136,34 +139,30 @@ def unpaired_batches(
     return _dataset(make, start, steps)
 
 
-def evaluation_batches(images: np.ndarray, batch: int) -> tf.data.Dataset:
-    """All images in their order, as they are: uint8 `[n, s, s, 3]` -> batches float32 `[batch or less, s, s, 3]`."""
-    return tf.data.Dataset.from_tensor_slices(images).batch(batch).map(_to_unit).prefetch(2)
-
-
 def _dataset(make, start: int, steps: int) -> tf.data.Dataset:
     # Two batches in the making keep ahead of a training step without taking its cores.
     make = tf.autograph.experimental.do_not_convert(make)  # it has nothing to convert, and looking for it takes seconds
     return tf.data.Dataset.range(start, steps).map(make, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def _labelled(data: ImageSet, seed: int, balanced: bool):
+def _labelled(data: ImageSet, seed: int, balanced: bool, weights: np.ndarray | None = None):
     """The images and the labels in memory, and the function from example numbers to indices."""
     n = len(data)
     if not n:
         raise UsageError("there are no images to train on; check the split and the classes of the Examples")
     pixels, labels = _Pixels(data.images), tf.constant(data.labels, tf.int32)
-    if not balanced:
+    if not balanced and weights is None:
         return pixels, labels, lambda examples: _permutation(examples % n, examples // n, n, seed)
-    by_class = tf.constant(np.argsort(data.labels, kind="stable"), tf.int64)
-    _, first, counts = np.unique(np.sort(data.labels), return_index=True, return_counts=True)
-    first, counts = tf.constant(first, tf.int64), tf.constant(counts, tf.int64)
+    shares = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    if shares.shape != (n,) or not (shares > 0).all():
+        raise ValueError(f"weights must be {n} numbers above 0, got shape {shares.shape}")
+    if balanced:
+        shares = shares / np.bincount(data.labels, shares)[data.labels]
+    ends = tf.constant(np.cumsum(shares) / shares.sum())
 
     def choose(examples):
-        which = _integers(seed, _CLASS, examples, counts.shape[0])
-        return tf.gather(
-            by_class, tf.gather(first, which) + _integers(seed, _MEMBER, examples, tf.gather(counts, which))
-        )
+        index = tf.searchsorted(ends, _uniform(seed, _DRAW, examples), side="right", out_type=tf.int64)
+        return tf.minimum(index, n - 1)  # the last end may be rounded to less than 1
 
     return pixels, labels, choose
 

@@ -6,8 +6,6 @@ followed, and no path is ever built from an id: ids are looked up among the file
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
 import unicodedata
 import zipfile
@@ -15,48 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lesiongan.data import tables
-from lesiongan.data.pictures import Unusable
+from lesiongan.data.readers import INSIDE
 from lesiongan.data.tables import Anomaly
 from lesiongan.errors import UsageError
-
-_INSIDE = "::"  # archive::entry
-_MAX_BYTES = 1 << 30  # of one picture's file
-
-
-@dataclasses.dataclass(frozen=True)
-class FileReader:
-    """Reads files below a folder and entries of the zip files in it (location `archive.zip::entry`)."""
-
-    root: str
-
-    def read(self, location: str) -> bytes:
-        name, _, entry = location.rpartition(_INSIDE)
-        try:
-            status = os.stat(os.path.join(self.root, name or location))
-            if not name:
-                _check_size(status.st_size)
-                return Path(self.root, location).read_bytes()
-            archive = _archive(os.path.join(self.root, name), status.st_mtime_ns, status.st_size)
-            info = archive.getinfo(entry)
-            _check_size(info.file_size)
-            return archive.read(info)
-        except (Unusable, MemoryError):
-            raise
-        except OSError as error:
-            raise Unusable(f"cannot be read: {error.strerror or error}") from None
-        except Exception as error:  # BadZipFile, zlib.error, and whatever the other decompressors raise
-            raise Unusable(f"damaged in the archive: {error}") from error
-
-
-@functools.lru_cache(maxsize=4)
-def _archive(path: str, mtime_ns: int, size: int) -> zipfile.ZipFile:
-    """An archive kept open; its time and size are part of the key, so that a new file is opened anew."""
-    return zipfile.ZipFile(path)
-
-
-def _check_size(size: int) -> None:
-    if size > _MAX_BYTES:
-        raise Unusable(f"the file is larger than {_MAX_BYTES >> 30} GB")
 
 
 def match(ids: Sequence[str], locations: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -73,7 +32,7 @@ def match(ids: Sequence[str], locations: Sequence[str]) -> tuple[list[str], list
     by_path: dict[str, str] = {}
     by_stem: dict[str, str] = {}
     for location in locations:
-        by_path.setdefault(_without_suffix(location.rpartition(_INSIDE)[2]), location)
+        by_path.setdefault(_without_suffix(location.rpartition(INSIDE)[2]), location)
         by_stem.setdefault(stem(location), location)
     found = [""] * len(ids)
     used: dict[str, str] = {}
@@ -147,10 +106,10 @@ def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) 
                 parts = name.split("/")
                 if not _is_picture(name) or parts[-1].startswith(".") or "__MACOSX" in parts:
                     continue
-                if ".." in parts or name.startswith("/") or "\\" in name or _INSIDE in name:
+                if ".." in parts or name.startswith("/") or "\\" in name or INSIDE in name:
                     anomalies.append(Anomaly(name, archive.name, "the entry's path leads out of the archive"))
                     continue
-                found.append(f"{archive.relative_to(root).as_posix()}{_INSIDE}{name}")
+                found.append(f"{archive.relative_to(root).as_posix()}{INSIDE}{name}")
     return found
 
 
@@ -172,4 +131,4 @@ def _without_suffix(name: str) -> str:
 
 def stem(location: str) -> str:
     """The file's name without folders and suffix."""
-    return _without_suffix(location.rpartition(_INSIDE)[2].rpartition("/")[2])
+    return _without_suffix(location.rpartition(INSIDE)[2].rpartition("/")[2])

@@ -15,12 +15,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy.fft import dctn
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-#: Side of the thumbnails in pixels.
-THUMBNAIL = 32
 _FREQUENCIES = 8  # the lowest of each direction; 64 bits
 _MAX_BITS = 10  # by which candidates' hashes may differ
 _MIN_CORRELATION = 0.96
@@ -37,11 +34,6 @@ class Pair(NamedTuple):
     first: int
     second: int
     correlation: float
-
-
-def thumbnail(image: Image.Image) -> np.ndarray:
-    """What is compared of a picture: uint8 `[32, 32]`, grey, whatever its shape was."""
-    return np.asarray(image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def perceptual_hashes(thumbnails: np.ndarray, symmetry: int = 0) -> np.ndarray:

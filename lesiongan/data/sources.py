@@ -19,6 +19,7 @@ import pandas as pd
 
 from lesiongan.config import DataConfig
 from lesiongan.data import diagnoses, locations, splits, tables
+from lesiongan.data.readers import FileReader, PhantomReader, Reader
 from lesiongan.data.tables import METADATA, Anomaly
 from lesiongan.errors import UsageError
 from lesiongan.taxonomy import Taxonomy
@@ -26,13 +27,6 @@ from lesiongan.taxonomy import Taxonomy
 #: The word given in place of a path for drawn lesions.
 PHANTOMS = "phantoms"
 _SPLIT_FOLDERS = frozenset(splits.NAMES)
-
-
-class Reader(Protocol):
-    """Reads one picture; small and picklable, for it goes to every worker process."""
-
-    def read(self, location: str) -> bytes | np.ndarray:
-        """An encoded file, or uint8 `[h, w, 3]`; raises `Unusable`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,19 +160,6 @@ def _check_exists(data: str) -> None:
         raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
 
 
-@dataclasses.dataclass(frozen=True)
-class PhantomReader:
-    """Draws a phantom from its location `class/lesion_seed/view_seed`."""
-
-    size: int
-
-    def read(self, location: str) -> np.ndarray:
-        from lesiongan.data import phantoms
-
-        abbreviation, lesion_seed, view_seed = location.split("/")
-        return phantoms.render(abbreviation, int(lesion_seed), self.size, view_seed=int(view_seed))
-
-
 class Phantoms:
     """Drawn lesions instead of photographs."""
 
@@ -229,14 +210,17 @@ class OneHotTable:
         root = Path(data) if Path(data).is_dir() else table.parent
         anomalies: list[Anomaly] = []
         taxonomy, rows = self.read(table, config, anomalies)
+        refused = {tables.without_suffix(anomaly.what) for anomaly in anomalies}
         rows = tables.add_metadata(rows, tables.find_metadata(table, root), anomalies)
         pictures = self.pictures(root, table, anomalies)
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
         _check_missing(table, rows, len(pictures), anomalies, config)
         missing = rows.loc[rows["location"] == "", "image_id"]
         anomalies += [Anomaly(image_id, table.name, "the row has no image") for image_id in missing]
-        anomalies += [Anomaly(name, table.name, why) for name, why in unused]
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), locations.FileReader(str(root)))
+        for name, why in unused:
+            known = locations.stem(name) in refused
+            anomalies.append(Anomaly(name, table.name, "its row is not used" if known else why))
+        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), FileReader(str(root)))
 
 
 class DiagnosisTable(OneHotTable):
@@ -320,7 +304,7 @@ class ClassFolders:
                     image_id = name.replace("/", "_")
                 records.append({"image_id": image_id, "label": label, "location": name})
         rows = pd.DataFrame(records)
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), locations.FileReader(str(root)))
+        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), FileReader(str(root)))
 
 
 #: Asked in this order.

@@ -280,13 +280,17 @@ def _drop_duplicates(rows: pd.DataFrame) -> None:
     rows.loc[good.index[good["image_id"].duplicated()], "why"] = "the same id again"
 
 
-def _relative(value: str) -> str:
-    """An id as a relative path without suffix; "" where it is empty, absolute or climbs out."""
-    value = unicodedata.normalize("NFC", value)
+def without_suffix(value: str) -> str:
+    """A picture's name without .jpg and the like."""
     for suffix in PICTURE_SUFFIXES:
         if value.lower().endswith(suffix):
-            value = value[: -len(suffix)]
-            break
+            return value[: -len(suffix)]
+    return value
+
+
+def _relative(value: str) -> str:
+    """An id as a relative path without suffix; "" where it is empty, absolute or climbs out."""
+    value = without_suffix(unicodedata.normalize("NFC", value))
     parts = value.split("/")
     if "\\" in value or ":" in value or not is_text(value) or any(part in ("", ".", "..") for part in parts):
         return ""

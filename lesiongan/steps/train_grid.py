@@ -157,8 +157,16 @@ def _train_cell(task: Task, cell: Cell, slug: str, model, real, added, validatio
         model=model,
         initial=start,
         steps=_steps(task.options, len(real), len(images)),
+        image_weights=_image_weights(task.options.grid, len(real), len(images)),
     )
     return model
+
+
+def _image_weights(grid: GridConfig, real: int, images: int) -> np.ndarray | None:
+    """How often each image is drawn, the real ones first; None: an epoch has each once."""
+    if grid.synthetic_weight == 1 or images == real:
+        return None
+    return np.where(np.arange(images) < real, 1.0, grid.synthetic_weight)
 
 
 def _write_predictions(path: Path, test: ImageSet, probabilities: np.ndarray, classes: tuple[str, ...]) -> None:

@@ -14,8 +14,8 @@ from lesiongan.data.image_set import ImageSet
 from lesiongan.data.inputs import classifier_batches
 from lesiongan.errors import UsageError
 from lesiongan.files import read_json, write_json
+from lesiongan.models.lesion_classifier import LesionClassifier
 from lesiongan.models.optimizers import FastaiAdam
-from lesiongan.models.resnet50 import LesionClassifier
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
 from lesiongan.training.one_cycle import OneCycle
@@ -26,7 +26,13 @@ SUGGESTION = "steep"
 
 def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassifier:
     """A compiled classifier, its weights not yet set (`reset`); `model.cycle` is the schedule of its optimizer."""
-    model = LesionClassifier(num_classes, stem=config.stem, width=config.width, label_smoothing=config.label_smoothing)
+    model = LesionClassifier(
+        num_classes,
+        backbone=config.backbone,
+        stem=config.stem,
+        width=config.width,
+        label_smoothing=config.label_smoothing,
+    )
     model.cycle = OneCycle(config.learning_rate, 1)
     optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay)
     # Without XLA: on a CPU it makes this step four times slower.
@@ -47,6 +53,7 @@ def train_classifier(
     initial: Path | Sequence[np.ndarray] | None = None,
     steps: int | None = None,
     class_weights: Sequence[float] | None = None,
+    image_weights: np.ndarray | None = None,
 ) -> tuple[LesionClassifier, dict]:
     """Trains a classifier and measures it on the validation images.
 
@@ -61,6 +68,7 @@ def train_classifier(
         initial: weights to start from: a .npz file of `model.get_state()`, or the list itself. Else `config.weights`.
         steps: length of the training; else `config.images` or `config.epochs` decide.
         class_weights: weights in the loss, `[num_classes]`; else `config.class_balance` decides.
+        image_weights: how often each training image is drawn, `[n]`; else an epoch has each once.
 
     Returns:
         The model and a summary: what `fit` returns (`steps`, `seconds`, `images_per_second`, the last losses), the peak
@@ -94,6 +102,7 @@ def train_classifier(
             rotations=config.rotations,
             colour=config.colour,
             balanced=config.class_balance == "sampling",
+            weights=image_weights,
         )
 
     rate, summary = config.learning_rate, {}

@@ -26,13 +26,15 @@ def one_hot(ids, labels, columns=(*CLASSES, "UNK")) -> str:
     return "\n".join(lines) + "\n"
 
 
-def folder(root: Path, table: str, names, *, name: str = "ground_truth.csv", images: str = "images") -> str:
+def folder(
+    root: Path, table: str, names, *, name: str = "ground_truth.csv", images: str = "images", seed: int = 0
+) -> str:
     root.mkdir(exist_ok=True)
     (root / name).write_bytes(table.encode() if isinstance(table, str) else table)
     for position, file in enumerate(names):
         path = root / images / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg(position))
+        path.write_bytes(jpeg(seed + position))
     return str(root)
 
 

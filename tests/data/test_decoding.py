@@ -20,7 +20,8 @@ from lesiongan.config import DataConfig
 from lesiongan.data import examples
 from lesiongan.data.decoding import Plan, decode_all
 from lesiongan.data.ingest import ingest
-from lesiongan.data.locations import FileReader, walk
+from lesiongan.data.locations import walk
+from lesiongan.data.readers import FileReader
 from lesiongan.data.splits import SPLITS
 from lesiongan.errors import MachineError
 

@@ -132,8 +132,6 @@ def test_values_run_from_minus_one_to_one():
     assert batch[0].dtype == np.float32
     assert batch[1].dtype == np.int32
     np.testing.assert_allclose(batch[0][0, 0, 0], [-1.0, -0.6, 1.0], rtol=0, atol=1e-7)
-    (evaluated,) = inputs.evaluation_batches(pixels, 4).as_numpy_iterator()
-    np.testing.assert_array_equal(evaluated, batch[0])
 
 
 def test_colour_changes_brightness_contrast_and_saturation_within_its_strength():
@@ -154,6 +152,25 @@ def test_colour_changes_brightness_contrast_and_saturation_within_its_strength()
     )
     assert images.min() == -1
     assert images.max() == 1
+
+
+def test_images_are_drawn_in_proportion_to_their_weights():
+    """3 real images and 2 of a generator that weigh a quarter: 6/7 of the draws are real."""
+    data = image_set(5, labels=[0, 1, 1, 0, 1])
+    weights = np.array([1, 1, 1, 0.25, 0.25])
+    options = {"batch": 100, "start": 0, "steps": 80, "seed": 3, "flips": False, "rotations": False}
+    for balanced, expected in (
+        (False, weights / weights.sum()),
+        (True, [0.5 / 1.25, 0.5 / 2.25, 0.5 / 2.25, 0.5 * 0.25 / 1.25, 0.5 * 0.25 / 2.25]),
+    ):
+        images, labels = collect(inputs.classifier_batches(data, weights=weights, balanced=balanced, **options))
+        drawn = indices(images)
+        np.testing.assert_array_equal(labels, data.labels[drawn])
+        share = np.bincount(drawn, minlength=5) / len(drawn)
+        np.testing.assert_allclose(share, expected, atol=4 * np.sqrt(0.25 / len(drawn)))
+    for wrong in (np.ones(4), np.array([1, 1, 1, 1, 0.0])):
+        with pytest.raises(ValueError, match="weights must be 5 numbers above 0"):
+            inputs.classifier_batches(data, weights=wrong, **options)
 
 
 def test_balanced_draws_every_class_and_every_image_of_it_equally():
@@ -220,13 +237,6 @@ def test_images_of_another_size_are_resized():
     assert a.shape == b.shape == (3, 32, 32, 3)
     assert a.min() >= -1
     assert a.max() <= 1
-
-
-def test_evaluation_keeps_order_and_the_last_partial_batch():
-    images = image_set(10).images
-    batches = list(inputs.evaluation_batches(images, 4).as_numpy_iterator())
-    assert [len(b) for b in batches] == [4, 4, 2]
-    np.testing.assert_array_equal(indices(np.concatenate(batches)), np.arange(10))
 
 
 def test_empty_sets_are_the_users_mistake():

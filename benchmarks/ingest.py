@@ -1,0 +1,182 @@
+"""ExampleGen on full-size images against plain Pillow.
+
+    python -m benchmarks.ingest [--count 1000] [--rounds 5] [--images FOLDER]
+
+1,000 JPEG of 1024 x 1024 and 600 x 450 pixels (three to one, as BCN_20000 and HAM10000 are in ISIC 2019) become squares
+of 64 and 256 pixels. Contenders, in turn:
+
+- ours: `lesiongan.data.ingest.ingest` as the presets other than `paper` use it, from the folder to the finished
+  artifact: tables, decoding, PNG, thumbnails, near-duplicates, split, TFDS;
+- exact: the same with `data.exact_resize` (the `paper` preset), which decodes whole images as the others do;
+- pillow: what a short script does: decode whole, resize (bicubic), PNG files, one process;
+- pillow, a process a core: the same with `multiprocessing`.
+
+The last line is ours over the fastest that Pillow got with one process a core. The pictures are real ones made larger
+where FOLDER has some (the environment's LESIONGAN_TEST_DATA, else phantoms); they are made anew and thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.interleaved import in_turn, medians
+
+SIZES = (64, 256)
+_SHAPES = ((1024, 1024), (1024, 1024), (1024, 1024), (600, 450))
+
+# A process that has imported TensorFlow, as a pipeline's step has before its work begins.
+_OURS = """
+import sys, time
+import tensorflow_datasets, tensorflow
+from lesiongan.config import DataConfig
+from lesiongan.data.ingest import ingest
+if __name__ == "__main__":
+    print("ready", flush=True)
+    for line in sys.stdin:
+        data, output, how = line.rstrip().split("\\t")
+        begin = time.monotonic()
+        ingest(data, output, DataConfig(exact_resize=how == "exact"), {sizes}, 0, log=lambda line: None)
+        print(time.monotonic() - begin, flush=True)
+"""
+
+
+class Peak:
+    """The largest sum of the resident memory of a process and its children, looked at every 50 ms."""
+
+    def __init__(self, pid: int):
+        self.pid, self.megabytes = pid, 0.0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while os.path.exists(f"/proc/{self.pid}"):
+            self.megabytes = max(self.megabytes, sum(map(_resident, _family(self.pid))))
+            time.sleep(0.05)
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _resident(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def make(root: Path, count: int, originals: list[Path]) -> None:
+    """One folder a class with `count` JPEG, quality 95."""
+    for i in range(count):
+        shape = _SHAPES[i % len(_SHAPES)]
+        if originals:
+            image = Image.open(originals[i % len(originals)]).convert("RGB")
+        else:
+            from lesiongan.data import phantoms
+
+            image = Image.fromarray(phantoms.render(("MEL", "NV")[i % 2], i % 60, 224))
+        folder = root / ("MEL", "NV")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        grain = np.random.default_rng(i).normal(0, 3, (shape[1], shape[0], 1))  # enlarged pictures are too smooth
+        large = np.asarray(image.resize(shape, Image.Resampling.BICUBIC)) + grain
+        Image.fromarray(np.clip(large, 0, 255).astype(np.uint8)).save(folder / f"{i:05d}.jpg", quality=95)
+
+
+def pillow(task: tuple[Path, Path]) -> None:
+    source, target = task
+    image = Image.open(io.BytesIO(source.read_bytes())).convert("RGB")
+    for size in SIZES:
+        square = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+        Image.fromarray(square).save(target / f"{size}-{source.stem}.png", compress_level=1)
+
+
+def pillow_draft(task: tuple[Path, Path]) -> None:
+    source, target = task
+    image = Image.open(io.BytesIO(source.read_bytes()))
+    image.draft("RGB", (2 * max(SIZES), 2 * max(SIZES)))
+    image = image.convert("RGB")
+    for size in SIZES:
+        square = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+        Image.fromarray(square).save(target / f"{size}-{source.stem}.png", compress_level=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", default=os.environ.get("LESIONGAN_TEST_DATA", ""))
+    arguments = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        originals = sorted(Path(arguments.images).rglob("*.jpg"))[: arguments.count] if arguments.images else []
+        make(root / "data", arguments.count, originals)
+        files = sorted((root / "data").rglob("*.jpg"))
+        (root / "ours.py").write_text(_OURS.format(sizes=list(SIZES)))
+        process = subprocess.Popen(
+            [sys.executable, root / "ours.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        process.stdout.readline()
+        peak = Peak(process.pid)
+
+        def ours(how: str) -> float:
+            output = tempfile.mkdtemp(dir=root)
+            process.stdin.write(f"{root / 'data'}\t{output}/out\t{how}\n")
+            process.stdin.flush()
+            return arguments.count / float(process.stdout.readline())
+
+        def by_pillow(work, processes: int) -> float:
+            target = Path(tempfile.mkdtemp(dir=root))
+            tasks = [(file, target) for file in files]
+            begin = time.monotonic()
+            if processes == 1:
+                for task in tasks:
+                    work(task)
+            else:
+                with multiprocessing.get_context("fork").Pool(processes) as pool:
+                    pool.map(work, tasks, chunksize=16)
+            return arguments.count / (time.monotonic() - begin)
+
+        pool = f"pillow, {cores} processes"
+        contenders = {
+            "ours": lambda: ours("fast"),
+            "exact": lambda: ours("exact"),
+            "pillow": lambda: by_pillow(pillow, 1),
+            pool: lambda: by_pillow(pillow, cores),
+            f"{pool}, draft": lambda: by_pillow(pillow_draft, cores),
+        }
+        print(f"images/s, {arguments.count} files, {'real ones enlarged' if originals else 'phantoms'}, {cores} cores")
+        found = medians(in_turn(contenders, arguments.rounds))
+        process.stdin.close()
+        process.wait()
+    for name, rate in found.items():
+        print(f"{name:32s} {rate:7.1f} images/s")
+    print(f"peak memory of ours with its worker processes: {peak.megabytes:,.0f} MB")
+    print(f"ours over pillow in one process: {found['ours'] / found['pillow']:.2f}")
+    print(f"exact over pillow, {cores} processes: {found['exact'] / found[pool]:.2f}")
+    print(f"ours over pillow with draft, {cores} processes: {found['ours'] / found[f'{pool}, draft']:.2f}")
+    print(f"ratio {found['ours'] / found[pool]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

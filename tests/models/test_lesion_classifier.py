@@ -1,0 +1,185 @@
+"""The lesion classifier against formulas."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lesiongan.config import ClassifierConfig
+from lesiongan.errors import UsageError
+from lesiongan.models.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.lesion_classifier import BACKBONES, LesionClassifier
+from lesiongan.models.optimizers import FastaiAdam
+from lesiongan.models.resnet50 import ResNet50
+from lesiongan.training.classifier import build_classifier, predict
+from lesiongan.training.one_cycle import OneCycle
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).uniform(-1, 1, (4, SIZE, SIZE, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A compiled small-stem classifier, used by several tests so that it is traced once."""
+    cycle = OneCycle(1e-3, 10)
+    model = _Counting(8, stem="imagenet")
+    model.cycle = cycle
+    model.compile(FastaiAdam(cycle.rate, cycle.momentum), jit_compile=False)
+    model.reset(0)
+    return model
+
+
+class _Counting(LesionClassifier):
+    traces = 0
+
+    def train_step(self, data):
+        self.traces += 1
+        return super().train_step(data)
+
+
+def batches(n=8, size=32, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 4, size, size, 3)).astype(np.float32)
+    return tf.data.Dataset.from_tensor_slices((x, rng.integers(0, 8, (n, 4)).astype(np.int32)))
+
+
+def test_parameter_count_of_the_head():
+    head = LesionClassifier(8).head
+    # Two norms (scale, offset, bias, mean, variance) and two dense layers without bias.
+    assert sum(int(np.prod(v.shape)) for v in head.trainable_variables) == 2 * (4096 + 512) + 4096 * 512 + 512 * 8
+
+
+def test_classify_gives_probabilities_and_the_average_pool(classifier, images):
+    classifier.reset(3)
+    result = classifier.classify(tf.constant(images))
+    maps = classifier.backbone(images)
+    assert result["probabilities"].shape == (4, 8)
+    np.testing.assert_allclose(tf.reduce_sum(result["probabilities"], 1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(result["features"], keras.layers.GlobalAveragePooling2D()(maps), rtol=1e-4, atol=1e-5)
+
+
+def test_predict_pads_the_last_batch_and_traces_once(classifier):
+    classifier.reset(3)
+    pixels = np.random.default_rng(2).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    probabilities, features = predict(classifier, pixels, batch=4)
+    assert predict(classifier, pixels[:2], batch=4)[0].shape == (2, 8)
+    wanted = classifier.classify(tf.constant(pixels / 127.5 - 1, tf.float32))
+    np.testing.assert_allclose(probabilities, wanted["probabilities"], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features, wanted["features"], rtol=1e-3, atol=1e-4 * features.max())
+    assert classifier.classify_pixels.experimental_get_tracing_count() == 1
+
+
+def test_head_is_the_formula(classifier):
+    classifier.reset(4)
+    head, rng = classifier.head, np.random.default_rng(0)
+    for variable in (head.norms.scale, head.norms.offset, head.norms.moving_mean):
+        variable.assign(rng.normal(size=variable.shape))
+    maps = rng.normal(size=(2, 2, 2, 2048)).astype(np.float32)
+
+    def norm(x, part):
+        scale, offset, mean = (np.array(v)[part] for v in (head.norms.scale, head.norms.offset, head.norms.moving_mean))
+        return (x - mean) / np.sqrt(1 + 1e-5) * scale + offset
+
+    pooled = np.concatenate([maps.max((1, 2)), maps.mean((1, 2))], 1)
+    hidden = np.maximum(norm(pooled, slice(0, 4096)) @ head.hidden.numpy(), 0)
+    wanted = norm(hidden, slice(4096, None)) @ head.classes.numpy()
+    np.testing.assert_allclose(head(maps)[0], wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_loss_is_the_weighted_mean_with_smoothed_targets():
+    model = LesionClassifier(3, label_smoothing=0.3)
+    weights = np.array([1.0, 2.0, 0.5])
+    model.set_class_weights(weights)
+    logits, labels = np.array([[1.0, -1.0, 0.5], [0.2, 0.1, 2.0]], np.float32), np.array([1, 2])
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    targets = np.eye(3)[labels] * 0.7 + 0.1
+    wanted = (-(targets * log_p).sum(1) * weights[labels]).sum() / weights[labels].sum()
+    assert float(model.loss_of(labels, logits)) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_momentum_and_rate_move_and_another_length_needs_no_trace(classifier):
+    seen = []
+    record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(dict(logs)))
+    for seed, steps in ((0, 8), (1, 4)):
+        classifier.reset(seed)
+        classifier.cycle.set(1e-3, steps)
+        classifier.fit(batches(steps), verbose=0, callbacks=[record])
+    for key, curve in (("learning_rate", classifier.cycle.rate), ("momentum", classifier.cycle.momentum)):
+        classifier.cycle.set(1e-3, 8)
+        np.testing.assert_allclose([s[key] for s in seen[:8]], [curve(i) for i in range(8)], rtol=1e-4)
+        classifier.cycle.set(1e-3, 4)
+        np.testing.assert_allclose([s[key] for s in seen[8:]], [curve(i) for i in range(4)], rtol=1e-4)
+    assert classifier.traces == 1
+
+
+def test_a_training_repeats_and_resumes_from_its_state(classifier):
+    def train(data):
+        return classifier.fit(data, verbose=0).history["loss"][-1]
+
+    data = batches(4)
+    classifier.cycle.set(1e-3, 4)
+    classifier.reset(5)
+    train(data.take(2))
+    middle = [v.numpy() for v in classifier.state()]
+    train(data.skip(2))
+    end = [v.numpy() for v in classifier.state()]
+    classifier.reset(6)
+    for variable, value in zip(classifier.state(), middle, strict=True):
+        variable.assign(value)
+    classifier._seed.assign(5)
+    train(data.skip(2))
+    for a, b in zip(end, classifier.state(), strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_reset_and_set_state(classifier):
+    classifier.reset(7)
+    first = classifier.get_state()
+    classifier.fit(batches(1), verbose=0)
+    assert int(classifier.optimizer.iterations) == 1
+    classifier.set_state(first)
+    assert int(classifier.optimizer.iterations) == 0
+    assert all(float(tf.reduce_max(tf.abs(v.value))) == 0 for v in classifier.optimizer.variables)
+    classifier.reset(8)
+    assert any((a != b).any() for a, b in zip(first, classifier.get_state(), strict=True))
+    classifier.reset(7)
+    for a, b in zip(first, classifier.get_state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(UsageError, match="do not fit"):
+        LesionClassifier(5).set_state(first)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_classifier_comes_back_from_its_configuration(name):
+    config = LesionClassifier(3, backbone=name, width=0.25, label_smoothing=0.1).get_config()
+    again = LesionClassifier.from_config(config)
+    assert again.get_config() == config
+    assert type(again.backbone) is BACKBONES[name]
+    # As saved before there was a choice.
+    assert isinstance(LesionClassifier.from_config({"name": "classifier", "classes": 3}).backbone, ResNet50)
+
+
+def test_the_configuration_knows_each_backbone():
+    hint = typing.get_type_hints(ClassifierConfig)["backbone"]
+    assert set(typing.get_args(hint)) == set(BACKBONES)
+    config = dataclasses.replace(ClassifierConfig(), backbone="efficientnet_lite0", width=0.25)
+    assert isinstance(build_classifier(config, 3).backbone, EfficientNetLite0)
+    with pytest.raises(UsageError, match=r"alexnet: unknown; known are resnet50, efficientnet_lite0"):
+        LesionClassifier(3, backbone="alexnet")
+
+
+def test_weights_of_another_network_do_not_fit():
+    state = LesionClassifier(3, width=0.25).get_state()
+    with pytest.raises(UsageError, match=r"do not fit this classifier \(3 classes, efficientnet_lite0"):
+        LesionClassifier(3, backbone="efficientnet_lite0", width=0.25).set_state(state)
+    with pytest.raises(UsageError, match=r"full resnet50, not classifier.width=0.25"):
+        LesionClassifier(3, width=0.25).load_backbone_weights("imagenet")
