@@ -53,14 +53,23 @@ class ClassifierConfig:
     batch: int = 64
     epochs: float = 10.0
     images: int = 0  # budget in images seen; 0: `epochs` decides
-    learning_rate: float = 1e-3  # the peak of 1cycle
+    schedule: Literal["one_cycle", "fine_tune"] = "one_cycle"  # fine_tune: fastai's, first the head alone
+    frozen_epochs: float = 1.0  # of fine_tune; a third of all steps at most
+    rate_multiplier: float = 100.0  # of fine_tune: the head's rate over the first stages'
+    learning_rate: float = 1e-3  # the peak of 1cycle; fine_tune: of the frozen phase, half of it in the other
     find_learning_rate: bool = False  # run the finder first and use its `steep` suggestion as the peak
     weight_decay: float = 0.01  # decoupled; none on batch norm and biases
     flips: bool = True
     rotations: bool = True  # by quarter turns
+    angle: float = 0.0  # degrees; rotate at random by up to as much, on top of the quarter turns
+    zoom: float = 0.0  # enlarge at random by up to this share, about a random place
     colour: float = 0.0  # strength of random brightness, contrast and saturation
     class_balance: Literal["none", "loss", "sampling"] = "none"
+    balance_power: float = 1.0  # of class_balance: 1 makes all classes weigh the same, 0.5 goes half the way
     label_smoothing: float = 0.0
+    mixup: float = 0.0  # alpha of the Beta distribution; fastai's 0.4
+    focal: float = 0.0  # gamma of the focal loss
+    tta: bool = False  # test-time augmentation: probabilities are means over the square's eight symmetries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +143,9 @@ class GridConfig:
     warm_start: bool = False  # each seed trains once on real images; every cell goes on from there for equal steps
     images: int = 0  # budget of a cell in images seen; 0: as the classifier's own
     learning_rate: float = 0.0  # peak of a cell's 1cycle; 0: as the classifier's own
-    synthetic_weight: float = 1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
+    synthetic_weight: float = (
+        1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan import __version__
-from lesiongan.data.image_set import to_uint8, to_unit
+from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.files import digest_directory, whole_directory, write_json
 from lesiongan.model_artifact import FORMAT, describe
 from lesiongan.taxonomy import Taxonomy
@@ -74,12 +74,13 @@ class Served:
     def size(self) -> int:
         return self.record["size"]
 
-    def predict(self, images: np.ndarray, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
-        """Class probabilities `[n, classes]` and features `[n, f]` of images."""
+    def predict(self, images: np.ndarray, batch: int = 64, *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities `[n, classes]` and features `[n, f]` of images; with test-time augmentation (`tta`) means
+        over the eight symmetries of the square."""
 
         def one(part):
-            result = self.module.predict(to_unit(part))
-            return result["probabilities"].numpy(), result["features"].numpy()
+            results = [self.module.predict(to_unit(turned(part, symmetry))) for symmetry in range(8 if tta else 1)]
+            return tuple(np.mean([r[key].numpy() for r in results], 0) for key in ("probabilities", "features"))
 
         parts = _batched(one, batch, images)
         return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])

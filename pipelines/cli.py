@@ -19,6 +19,7 @@ from absl.flags import argparse_flags
 
 from lesiongan import __version__
 from lesiongan.errors import ExitCode, LesionganError, MachineError, UsageError
+from pipelines import model_commands
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
 
@@ -111,6 +112,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     _allow_missing(data)
     _set(data)
     data.set_defaults(run=_data)
+
+    model_commands.add(commands, _configuration, _resolved)
 
     status = commands.add_parser("status", help="what ran in a workdir, what is cached, what failed, disk used")
     status.add_argument("workdir", type=Path, metavar="DIR")

@@ -75,3 +75,13 @@ def to_unit(images):
 def to_uint8(images):
     """Float [-1, 1] -> uint8 0 to 255, rounded and clipped; NumPy in, NumPy out."""
     return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def turned(images: np.ndarray, symmetry: int) -> np.ndarray:
+    """One of the eight symmetries of the square, of images `[n, s, s, ...]`: bit 0 of `symmetry` mirrors left-right,
+    bit 1 up-down, bit 2 transposes (last)."""
+    if symmetry & 1:
+        images = images[:, :, ::-1]
+    if symmetry & 2:
+        images = images[:, ::-1]
+    return images.swapaxes(1, 2) if symmetry & 4 else images

@@ -16,6 +16,7 @@ from lesiongan.errors import UsageError
 
 # Streams of random numbers: one an independent use, part of each draw's key.
 _ORDER, _DRAW, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(11)
+_ANGLE, _ZOOM, _ACROSS, _DOWN = range(11, 15)
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -29,6 +30,8 @@ def classifier_batches(
     seed: int,
     flips: bool,
     rotations: bool,
+    angle: float = 0.0,
+    zoom: float = 0.0,
     colour: float = 0.0,
     balanced: bool = False,
     weights: np.ndarray | None = None,
@@ -42,6 +45,8 @@ def classifier_batches(
         seed: decides order and augmentation.
         flips: mirror at random along both axes.
         rotations: rotate by a random number of quarter turns.
+        angle: rotate by up to as many degrees, what comes in from outside being mirrored; 0 for none.
+        zoom: enlarge by up to this share, about a place drawn so that nothing from outside comes in; 0 for none.
         colour: strength in [0, 1] of random brightness, contrast and saturation; 0 for none.
         balanced: draw every class with the same probability (with replacement); otherwise each epoch is a permutation
             of the images.
@@ -61,6 +66,8 @@ def classifier_batches(
         index = choose(examples)
         symmetry = _symmetry(examples, seed, left_right=flips, up_down=flips, turns=rotations)
         chosen = pixels.take(index, symmetry)
+        if angle or zoom:
+            chosen = _affine(chosen, examples, seed, angle, zoom)
         if colour:
             chosen = _colour(chosen, examples, seed, colour)
         return chosen, tf.gather(labels, index)
@@ -255,6 +262,31 @@ def _symmetry(examples, seed: int, *, left_right=False, up_down=False, turns=Fal
         upside_down = _integers(seed, _FLIP_Y, examples, 2)
         mirrored, turned = (mirrored + upside_down) % 2, turned + 2 * upside_down
     return 4 * mirrored + turned % 4
+
+
+def _affine(images, examples, seed: int, angle: float, zoom: float) -> tf.Tensor:
+    """Rotation and enlargement at random, bilinear."""
+
+    def draw(stream, low, high):
+        return tf.reshape(_range(seed, stream, examples, low, high), [-1])
+
+    turn = draw(_ANGLE, -angle, angle) * (np.pi / 180.0)
+    scale = 1.0 / draw(_ZOOM, 1.0, 1.0 + zoom)  # pixels of the source a pixel of the result
+    middle = (images.shape[1] - 1) / 2
+    room = middle * (1.0 - scale)
+    x, y = middle + room * draw(_ACROSS, -1.0, 1.0), middle + room * draw(_DOWN, -1.0, 1.0)
+    along, across = scale * tf.cos(turn), scale * tf.sin(turn)
+    zero = tf.zeros_like(turn)
+    # the result's pixel (u, v) is the source's (x, y) + rotation (u - middle, v - middle)
+    rows = [along, -across, x - middle * (along - across), across, along, y - middle * (across + along), zero, zero]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(rows, 1),
+        output_shape=tf.constant(images.shape[1:3].as_list(), tf.int32),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
 
 
 def _colour(images, examples, seed: int, strength: float) -> tf.Tensor:

@@ -18,6 +18,8 @@ import numpy as np
 from scipy.fft import dctn
 from scipy.ndimage import binary_erosion, gaussian_filter
 
+from lesiongan.data.image_set import turned
+
 _FREQUENCIES = 8  # the lowest of each direction; 64 bits
 _MAX_BITS = 10  # by which candidates' hashes may differ
 _MIN_CORRELATION = 0.96
@@ -53,15 +55,6 @@ def perceptual_hashes(thumbnails: np.ndarray, symmetry: int = 0) -> np.ndarray:
     flat = coefficients.reshape(len(coefficients), -1)
     bits = flat > np.median(flat[:, 1:], axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
-
-
-def turned(images: np.ndarray, symmetry: int) -> np.ndarray:
-    """One of the eight symmetries of the square, of `[n, s, s]`: bit 0 mirrors left-right, 1 up-down, 2 transposes."""
-    if symmetry & 1:
-        images = images[:, :, ::-1]
-    if symmetry & 2:
-        images = images[:, ::-1, :]
-    return images.swapaxes(1, 2) if symmetry & 4 else images
 
 
 def near_duplicates(thumbnails: np.ndarray) -> list[Pair]:

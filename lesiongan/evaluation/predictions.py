@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +111,13 @@ def read(directory: Path | str) -> tuple[Truth, list[Classifier]]:
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     lesions = np.array([numbers[key] for key in keys], dtype=np.int64)
     return Truth(images, labels, lesions, classes), classifiers
+
+
+def submission(ids: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> str:
+    """Probabilities `[n, k]` as a CSV in the form of ISIC's submissions: the image, then one column a class."""
+    table = pd.DataFrame(probabilities, columns=list(classes))
+    table.insert(0, "image", list(ids))
+    return table.to_csv(index=False, float_format="%.7g")
 
 
 def _table(path: Path, columns) -> pd.DataFrame:

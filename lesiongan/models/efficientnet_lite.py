@@ -139,6 +139,10 @@ class EfficientNetLite0(keras.layers.Layer):
             x = group(x, training=training)
         return self.top(x, training=training)
 
+    def parts(self) -> tuple[list, list]:
+        """The first groups (down to an eighth of the size, as with ResNets) and the last ones."""
+        return [self.stem, *self.groups[:3]], [*self.groups[3:], self.top]
+
     def reset(self, random: np.random.Generator) -> None:
         """All weights random anew."""
         for part in (self.stem, *self.groups, self.top):

@@ -74,6 +74,9 @@ class LesionClassifier(keras.Model):
         stem: of the backbone, `imagenet` or (resnet50 only) `small`.
         width: of the backbone, a factor on its filters.
         label_smoothing: share of the target spread evenly over all classes.
+        mixup: alpha of the Beta distribution by which each image is mixed with its neighbour in the batch (Zhang et al.
+            2018, arXiv 1710.09412; the larger share is its own, as in fastai); 0: none.
+        focal: gamma of the focal loss (Lin et al. 2017, arXiv 1708.02002); 0: cross-entropy.
 
     Raises:
         UsageError: an unknown backbone, or a stem that it does not have.
@@ -87,11 +90,14 @@ class LesionClassifier(keras.Model):
         stem: str = "imagenet",
         width: float = 1.0,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        focal: float = 0.0,
         name: str = "classifier",
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
         self.classes, self.stem, self.label_smoothing = classes, stem, label_smoothing
+        self.mixup, self.focal = mixup, focal
         if backbone not in BACKBONES:
             raise UsageError(f"classifier.backbone={backbone}: unknown; known are {', '.join(BACKBONES)}")
         self.backbone_name = backbone
@@ -113,9 +119,12 @@ class LesionClassifier(keras.Model):
     def train_step(self, data):
         """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss`, `accuracy`, rate and momentum."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        targets = tf.one_hot(tf.cast(labels, tf.int32), self.classes)
+        if self.mixup:
+            images, targets = self._mixed(images, targets)
         with tf.GradientTape() as tape:
             logits = self(images, training=True)
-            loss = self.loss_of(labels, logits, sample_weight)
+            loss = self._loss(targets, logits, sample_weight)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         rates = {"learning_rate": tf.convert_to_tensor(self.optimizer.learning_rate)}
@@ -130,14 +139,29 @@ class LesionClassifier(keras.Model):
         return {"loss": self.loss_of(labels, logits, sample_weight), "accuracy": _accuracy(labels, logits)}
 
     def loss_of(self, labels, logits, sample_weight=None) -> tf.Tensor:
-        """Cross-entropy with label smoothing, averaged with the classes' weights (PyTorch's weighted mean)."""
-        labels = tf.cast(labels, tf.int32)
-        targets = tf.one_hot(labels, self.classes) * (1.0 - self.label_smoothing) + self.label_smoothing / self.classes
-        losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-        weights = tf.gather(self._class_weights, labels)
+        """The loss of labels `[n]`, averaged with the classes' weights (PyTorch's weighted mean)."""
+        return self._loss(tf.one_hot(tf.cast(labels, tf.int32), self.classes), logits, sample_weight)
+
+    def _loss(self, targets, logits, sample_weight) -> tf.Tensor:
+        """-sum_k t_k (1 - p_k)^gamma log p_k, t being the smoothed targets; gamma 0 is cross-entropy."""
+        smooth = targets * (1.0 - self.label_smoothing) + self.label_smoothing / self.classes
+        if self.focal:
+            log_p = tf.nn.log_softmax(logits)
+            losses = -tf.reduce_sum(smooth * (1.0 - tf.exp(log_p)) ** self.focal * log_p, 1)
+        else:
+            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+        weights = tf.linalg.matvec(targets, self._class_weights)
         if sample_weight is not None:
             weights *= tf.cast(sample_weight, tf.float32)
         return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+    def _mixed(self, images, targets):
+        """Each image with the next one of the batch (whose order is random), in shares max(l, 1 - l), l ~ Beta."""
+        seed = self._step_seed() + tf.constant([1, 0], tf.int64)
+        one, two = tf.unstack(tf.random.stateless_gamma([2, tf.shape(images)[0]], seed, alpha=self.mixup))
+        share = tf.maximum(one, two) / (one + two)
+        images = _blend(images, share[:, None, None, None])
+        return images, _blend(targets, share[:, None])
 
     def reset(self, seed: int) -> None:
         """All weights random anew, from `seed`, and the optimizer at its start, in place: compiled steps stay valid."""
@@ -221,14 +245,31 @@ class LesionClassifier(keras.Model):
             "stem": self.stem,
             "width": self.backbone.width,
             "label_smoothing": self.label_smoothing,
+            "mixup": self.mixup,
+            "focal": self.focal,
         }
 
     def _forward(self, images, training):
-        seed = None
-        if training:
-            step = tf.cast(self.optimizer.iterations, tf.int64) if self.compiled else tf.zeros([], tf.int64)
-            seed = tf.stack([self._seed, 2 * step])  # the head has two dropouts
+        seed = self._step_seed() if training else None
         return self.head(self.backbone(images, training=training), seed=seed, training=training)
+
+    def _step_seed(self) -> tf.Tensor:
+        """A seed of its own for each step, int64 `[2]`; the head's two dropouts take two in the second place."""
+        step = tf.cast(self.optimizer.iterations, tf.int64) if self.compiled else tf.zeros([], tf.int64)
+        return tf.stack([self._seed, 2 * step])
+
+    def parameter_groups(self) -> dict[int, int]:
+        """`id` of each trainable variable -> its group in `fine_tune.GROUPS`."""
+        groups = {}
+        for number, layers in enumerate(self.backbone.parts()):
+            for layer in layers:
+                kernels = {id(kernel) for kernel in layer.kernels.values()}
+                groups |= {id(v): 2 * number + (id(v) not in kernels) for v in layer.trainable_variables}
+        return groups | {id(v): 4 for v in self.head.trainable_variables}
+
+
+def _blend(values, share):
+    return share * values + (1.0 - share) * tf.roll(values, -1, 0)
 
 
 def _accuracy(labels, logits) -> tf.Tensor:

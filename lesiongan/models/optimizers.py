@@ -5,11 +5,26 @@ Source: fastai, `optimizer.py` (`adam_step`, `weight_decay`); Loshchilov and Hut
 
 from __future__ import annotations
 
+import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterGroups:
+    """Groups of variables with rates of their own (fastai's discriminative rates).
+
+    Attributes:
+        index: `id` of each variable -> its group.
+        schedule: from the step (0 is the first) the factor on the rate of each group (0: frozen) and the step that
+            each group's training begins with, float32 `[groups]`.
+    """
+
+    index: Mapping[int, int]
+    schedule: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="lesiongan")
@@ -33,6 +48,7 @@ class FastaiAdam(keras.optimizers.Optimizer):
         beta_2: decay of the squared gradients' average.
         epsilon: added to the bias-corrected root.
         weight_decay: decoupled; multiplied by the rate.
+        groups: groups of variables with rates of their own; not part of the optimizer's configuration.
     """
 
     def __init__(
@@ -42,6 +58,7 @@ class FastaiAdam(keras.optimizers.Optimizer):
         beta_2: float = 0.99,
         epsilon: float = 1e-5,
         weight_decay: float = 0.01,
+        groups: ParameterGroups | None = None,
         name: str = "fastai_adam",
         **kwargs,
     ):
@@ -53,11 +70,13 @@ class FastaiAdam(keras.optimizers.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.decoupled_decay = weight_decay
+        self.groups = groups
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
+        self._group_of = [self.groups.index[id(v)] if self.groups else 0 for v in variables]
         self._averages, self._square_averages = self.add_optimizer_variables(variables, ["average", "square_average"])
 
     def momentum_now(self) -> tf.Tensor:
@@ -69,8 +88,23 @@ class FastaiAdam(keras.optimizers.Optimizer):
         # What is the same for all variables is computed once: a schedule a variable would be most of the step's graph.
         step = tf.cast(self.iterations, tf.float32) + 1.0
         rate, beta_1 = tf.cast(self.learning_rate, tf.float32), self.momentum_now()
+        if self.groups is None:
+            self._now = [self._numbers(rate, beta_1, step)]
+        else:
+            factors, begins = self.groups.schedule(self.iterations)
+            count = factors.shape[0]
+            numbers = zip(tf.unstack(factors, count), tf.unstack(begins, count), strict=True)
+            self._now = [
+                self._numbers(rate * factor, beta_1, tf.maximum(step - begin, 1.0), frozen=factor == 0.0)
+                for factor, begin in numbers
+            ]
+        super().apply(grads, trainable_variables)
+        self._now = None
+
+    def _numbers(self, rate, beta_1, step, frozen=None) -> types.SimpleNamespace:
+        """What the update of a group's variables needs, at the step that the group counts."""
         beta_2_power = tf.constant(self.beta_2) ** step
-        self._now = types.SimpleNamespace(
+        return types.SimpleNamespace(
             rate=rate,
             decay=rate * self.decoupled_decay,
             beta_1=beta_1,
@@ -80,9 +114,9 @@ class FastaiAdam(keras.optimizers.Optimizer):
             # The kernel adds its epsilon to the root before the bias correction: rate * c / (sqrt(v) + c * epsilon)
             # with c = sqrt(1 - beta_2^t) is rate / (sqrt(v / c^2) + epsilon).
             epsilon=self.epsilon * tf.sqrt(1.0 - beta_2_power),
+            # a frozen variable's averages must stay 0, as if it had seen no gradient
+            gradient=None if frozen is None else 1.0 - tf.cast(frozen, tf.float32),
         )
-        super().apply(grads, trainable_variables)
-        self._now = None
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -90,7 +124,8 @@ class FastaiAdam(keras.optimizers.Optimizer):
         def cast(x):
             return tf.cast(x, variable.dtype)
 
-        now = self._now
+        now = self._now[self._group_of[index]]
+        gradient = cast(gradient) if now.gradient is None else cast(gradient) * cast(now.gradient)
         if self.decoupled_decay and len(variable.shape) > 1:
             variable.assign_sub(cast(now.decay) * variable)
         tf.raw_ops.ResourceApplyAdam(
@@ -103,7 +138,7 @@ class FastaiAdam(keras.optimizers.Optimizer):
             beta1=cast(now.beta_1),
             beta2=cast(now.beta_2),
             epsilon=cast(now.epsilon),
-            grad=cast(gradient),
+            grad=gradient,
         )
 
     def get_config(self):

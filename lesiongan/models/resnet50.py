@@ -104,6 +104,10 @@ class ResNet50(keras.layers.Layer):
             x = stage(x, training=training)
         return x
 
+    def parts(self) -> tuple[list, list]:
+        """The first stages and the last ones, as fastai cuts its ResNets for discriminative rates."""
+        return [self.stem, *self.stages[:2]], self.stages[2:]
+
     def reset(self, random: np.random.Generator) -> None:
         """All weights random anew."""
         for part in (self.stem, *self.stages):

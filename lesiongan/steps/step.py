@@ -75,39 +75,12 @@ def execute(
     """
     follow_launcher()
     name = run.__module__.rpartition(".")[2]
-    begin = time.time()
     try:
         typed = from_json(options_class, options)
         given = {k: Path(v) if isinstance(v, str) else [Path(p) for p in v] for k, v in inputs.items()}
-        digests = {k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in given.items()}
-        code = code_version([run.__module__])
-        parameters = dict(parameters or {})
-        identity = digest_text(
-            name, options, str(sorted(parameters.items())), str(seed), code, str(sorted(digests.items()))
-        )
-        run_dir = Path(work_dir or outputs[next(iter(outputs))] + ".work") / f"{name}-{identity[:16]}"
-        run_dir.mkdir(parents=True, exist_ok=True)
-        task = Task(given, {k: Path(v) for k, v in outputs.items()}, parameters, typed, seed, run_dir)
-        measured = run(task) or {}
-        for key, path in task.outputs.items():
-            if path.exists():
-                record = {
-                    "format": FORMAT,
-                    "step": name,
-                    "artifact": key,
-                    "digest": digest_directory(path),
-                    "inputs": digests,
-                    "options": dataclasses.asdict(typed),
-                    "parameters": parameters,
-                    "seed": seed,
-                    "code": code,
-                    "version": __version__,
-                    "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin)),
-                    "seconds": round(time.time() - begin, 2),
-                    "machine": machine(),
-                    "metrics": measured,
-                }
-                write_json(lineage_path(path), record)
+        places = {k: Path(v) for k, v in outputs.items()}
+        step = Step(run, given, places, dict(parameters or {}), typed, options, seed)
+        measured = step.run(Path(work_dir or outputs[next(iter(outputs))] + ".work"))
         numbers = {k: float(v) for k, v in measured.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         if metrics:
             write_json(metrics, numbers)
@@ -129,6 +102,69 @@ def execute(
             _fail(name, MachineError("out of memory on the device: lower the batch or the image size"), 3)
         _fail(name, error, ExitCode.FAILED)
     raise AssertionError("unreachable")
+
+
+class Step:
+    """One run of a step: its identity, and its work with a lineage record beside each output.
+
+    Args:
+        run: the step's function.
+        inputs, outputs, parameters, options, seed: see `Task`.
+        options_text: the options as they were given, a part of the identity.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Task], dict | None],
+        inputs: Mapping[str, Path | list[Path]],
+        outputs: Mapping[str, Path],
+        parameters: Mapping[str, str],
+        options: Any,
+        options_text: str,
+        seed: int,
+    ):
+        self.name = run.__module__.rpartition(".")[2]
+        self._run, self._inputs, self._outputs = run, inputs, outputs
+        self._parameters, self._options, self._seed = dict(parameters), options, seed
+        self._digests = {k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in inputs.items()}
+        self._code = code_version([run.__module__])
+        self.identity = digest_text(
+            self.name,
+            options_text,
+            str(sorted(self._parameters.items())),
+            str(seed),
+            self._code,
+            str(sorted(self._digests.items())),
+        )
+
+    def run(self, work_dir: Path) -> dict:
+        """Does the work, going on from what an interrupted run left in `work_dir`; returns what it measured."""
+        begin = time.time()
+        run_dir = work_dir / f"{self.name}-{self.identity[:16]}"
+        run_dir.mkdir(parents=True, exist_ok=True)
+        task = Task(self._inputs, self._outputs, self._parameters, self._options, self._seed, run_dir)
+        measured = self._run(task) or {}
+        for key, path in self._outputs.items():
+            if path.exists():
+                record = {
+                    "format": FORMAT,
+                    "step": self.name,
+                    "artifact": key,
+                    "identity": self.identity,
+                    "digest": digest_directory(path),
+                    "inputs": self._digests,
+                    "options": dataclasses.asdict(self._options),
+                    "parameters": self._parameters,
+                    "seed": self._seed,
+                    "code": self._code,
+                    "version": __version__,
+                    "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin)),
+                    "seconds": round(time.time() - begin, 2),
+                    "machine": machine(),
+                    "metrics": measured,
+                }
+                write_json(lineage_path(path), record)
+        return measured
 
 
 def lineage_path(artifact: Path) -> Path:

@@ -14,6 +14,7 @@ from lesiongan.config import ClassifierConfig, GridConfig, NevusToMelanomaConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.errors import LesionganError
+from lesiongan.evaluation.predictions import submission
 from lesiongan.files import read_json, write_json, write_text
 from lesiongan.grid import Cell, nevus_to_melanoma_cells, noise_to_lesion_cells, shares
 from lesiongan.progress import say
@@ -59,8 +60,9 @@ def run(task: Task) -> dict:
                         start, model = _start(task, model, real, validation, len(taxonomy), index)
                     added = pool.draw(cell, taxonomy)
                     model = _train_cell(task, cell, slug, model, real, added, validation, len(taxonomy), index, start)
-                    probabilities, _ = predict(model, test.images)
-                    _write_predictions(task.run_dir / "cells" / f"{slug}.csv", test, probabilities, taxonomy.classes)
+                    probabilities, _ = predict(model, test.images, tta=options.classifier.tta)
+                    text = submission(test.ids, probabilities, taxonomy.classes)
+                    write_text(task.run_dir / "cells" / f"{slug}.csv", text)
                     steps = _steps(options, len(real), len(real) + (0 if added is None else len(added)))
                     write_json(done, {"steps": steps, "train_images": len(real) + cell.amount})
                 except LesionganError as error:
@@ -167,13 +169,6 @@ def _image_weights(grid: GridConfig, real: int, images: int) -> np.ndarray | Non
     if grid.synthetic_weight == 1 or images == real:
         return None
     return np.where(np.arange(images) < real, 1.0, grid.synthetic_weight)
-
-
-def _write_predictions(path: Path, test: ImageSet, probabilities: np.ndarray, classes: tuple[str, ...]) -> None:
-    """ISIC's submission form: the image, then one probability a class."""
-    table = pd.DataFrame(probabilities, columns=list(classes))
-    table.insert(0, "image", list(test.ids))
-    write_text(path, table.to_csv(index=False, float_format="%.7g"))
 
 
 def _write_output(task: Task, rows: list[dict], test: ImageSet, classes: tuple[str, ...]) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.config import ClassifierConfig
-from lesiongan.data.image_set import ImageSet
+from lesiongan.data.image_set import ImageSet, turned
 from lesiongan.data.inputs import classifier_batches
 from lesiongan.errors import UsageError
 from lesiongan.files import read_json, write_json
 from lesiongan.models.lesion_classifier import LesionClassifier
-from lesiongan.models.optimizers import FastaiAdam
+from lesiongan.models.optimizers import FastaiAdam, ParameterGroups
+from lesiongan.training.fine_tune import FineTune
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
 from lesiongan.training.one_cycle import OneCycle
@@ -32,9 +33,16 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassi
         stem=config.stem,
         width=config.width,
         label_smoothing=config.label_smoothing,
+        mixup=config.mixup,
+        focal=config.focal,
     )
-    model.cycle = OneCycle(config.learning_rate, 1)
-    optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay)
+    groups = None
+    if config.schedule == "fine_tune":
+        model.cycle = FineTune(config.learning_rate, 1, 0, multiplier=config.rate_multiplier)
+        groups = ParameterGroups(model.parameter_groups(), model.cycle.groups)
+    else:
+        model.cycle = OneCycle(config.learning_rate, 1)
+    optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay, groups=groups)
     # Without XLA: on a CPU it makes this step four times slower.
     model.compile(optimizer=optimizer, jit_compile=False)
     return model
@@ -88,7 +96,9 @@ def train_classifier(
     steps = steps or training_steps(config, len(train))
     _start(model, config, seed, initial)
     if class_weights is None and config.class_balance == "loss":
-        class_weights = balanced_weights(train.labels, num_classes)
+        class_weights = balanced_weights(train.labels, num_classes, config.balance_power)
+    if image_weights is None and config.class_balance == "sampling" and config.balance_power != 1:
+        image_weights = balanced_weights(train.labels, num_classes, config.balance_power)[train.labels]
     model.set_class_weights(class_weights)
 
     def batches(start: int, end: int = steps) -> tf.data.Dataset:
@@ -101,18 +111,22 @@ def train_classifier(
             flips=config.flips,
             rotations=config.rotations,
             colour=config.colour,
-            balanced=config.class_balance == "sampling",
+            angle=config.angle,
+            zoom=config.zoom,
+            balanced=config.class_balance == "sampling" and config.balance_power == 1,
             weights=image_weights,
         )
 
     rate, summary = config.learning_rate, {}
     if config.find_learning_rate:
+        _set_schedule(model, config, rate, steps, len(train))
         summary["finder"] = _found(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
         rate = summary["finder"]["suggestions"][SUGGESTION]
-    model.cycle.set(rate, steps)
+    _set_schedule(model, config, rate, steps, len(train))
     summary |= fit(model, batches, steps=steps, images_per_step=config.batch, run_dir=run_dir, name=name)
     summary["learning_rate"] = rate
-    summary |= {f"validation_{key}": value for key, value in evaluate(model, validation, config.batch).items()}
+    measured = evaluate(model, validation, config.batch, tta=config.tta)
+    summary |= {f"validation_{key}": value for key, value in measured.items()}
     return model, summary
 
 
@@ -122,18 +136,25 @@ def training_steps(config: ClassifierConfig, images: int) -> int:
     return max(1, math.ceil(budget / config.batch))
 
 
-def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """n / (classes present * count) of each class, so that all weigh the same; 0 for classes without images."""
+def balanced_weights(labels: np.ndarray, classes: int, power: float = 1.0) -> np.ndarray:
+    """Weights of the classes in proportion to count^-power, 1 on average over the images; 0 for classes without images.
+
+    With power 1 all classes weigh the same: n / (classes present * count).
+    """
     counts = np.bincount(labels, minlength=classes)
-    return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0).astype(
-        np.float32
-    )
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -power, 0.0)
+    return (weights * len(labels) / (weights * counts).sum()).astype(np.float32)
 
 
-def predict(model: LesionClassifier, images: np.ndarray, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    model: LesionClassifier, images: np.ndarray, batch: int = 64, *, tta: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities `[n, k]` and features `[n, f]` of uint8 images `[n, s, s, 3]`.
 
     The last batch is padded, so that one trace (kept on the model) serves all calls with this size and batch.
+
+    Args:
+        tta: means over the eight symmetries of the square (test-time augmentation), at eight times the cost.
     """
     if not hasattr(model, "classify_pixels"):
 
@@ -144,17 +165,20 @@ def predict(model: LesionClassifier, images: np.ndarray, batch: int = 64) -> tup
         model.classify_pixels = tf.function(classify_pixels, autograph=False)
     probabilities = np.zeros((len(images), model.classes), np.float32)
     features = np.zeros((len(images), model.backbone.features), np.float32)
+    symmetries = range(8 if tta else 1)
     for begin in range(0, len(images), batch):
         part = images[begin : begin + batch]
         n = len(part)
         padded = np.concatenate([part, np.zeros((batch - n, *part.shape[1:]), np.uint8)]) if n < batch else part
-        p, f = model.classify_pixels(tf.constant(padded))
-        probabilities[begin : begin + n], features[begin : begin + n] = p[:n], f[:n]
+        for symmetry in symmetries:
+            p, f = model.classify_pixels(tf.constant(turned(padded, symmetry)))
+            probabilities[begin : begin + n] += p[:n] / len(symmetries)
+            features[begin : begin + n] += f[:n] / len(symmetries)
     return probabilities, features
 
 
-def evaluate(model: LesionClassifier, images: ImageSet, batch: int = 64) -> dict:
-    """How well a classifier does on labelled images.
+def evaluate(model: LesionClassifier, images: ImageSet, batch: int = 64, *, tta: bool = False) -> dict:
+    """How well a classifier does on labelled images, with test-time augmentation if asked for.
 
     Returns:
         `images` (how many), `accuracy`, `balanced_accuracy` (mean recall of the classes that the set has), `recall`
@@ -162,7 +186,7 @@ def evaluate(model: LesionClassifier, images: ImageSet, batch: int = 64) -> dict
     """
     if not len(images):
         return {"images": 0, "accuracy": None, "balanced_accuracy": None, "recall": [None] * model.classes}
-    hits = predict(model, images.images, batch)[0].argmax(1) == images.labels
+    hits = predict(model, images.images, batch, tta=tta)[0].argmax(1) == images.labels
     recall = [
         float(hits[images.labels == k].mean()) if (images.labels == k).any() else None for k in range(model.classes)
     ]
@@ -173,6 +197,14 @@ def evaluate(model: LesionClassifier, images: ImageSet, batch: int = 64) -> dict
         "balanced_accuracy": float(balanced),
         "recall": recall,
     }
+
+
+def _set_schedule(model: LesionClassifier, config: ClassifierConfig, rate: float, steps: int, images: int) -> None:
+    if config.schedule == "fine_tune":
+        frozen = min(math.ceil(config.frozen_epochs * images / config.batch), steps // 3)
+        model.cycle.set(rate, steps, frozen)
+    else:
+        model.cycle.set(rate, steps)
 
 
 def _found(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dict:

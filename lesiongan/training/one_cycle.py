@@ -107,7 +107,10 @@ class OneCycle:
 
 @keras.saving.register_keras_serializable(package="lesiongan")
 class OneCycleCurve(keras.optimizers.schedules.LearningRateSchedule):
-    """One of the two curves of a `OneCycle` ("rate" or "momentum"), in the form that Keras's optimizers take."""
+    """One of the two curves of a `OneCycle` ("rate" or "momentum"), in the form that Keras's optimizers take.
+
+    Another schedule with `values`, `hold` and `release` will do in its place, but is not read back from a file.
+    """
 
     def __init__(self, cycle: OneCycle | dict, curve: str):
         super().__init__()

@@ -245,3 +245,42 @@ def test_empty_sets_are_the_users_mistake():
         inputs.conditional_batches(empty, batch=1, start=0, steps=1, seed=0)
     with pytest.raises(UsageError, match="domain Y"):
         inputs.unpaired_batches(image_set(3), empty, size=8, batch=1, start=0, steps=1, seed=0)
+
+
+def affine(images: np.ndarray, **options) -> np.ndarray:
+    data = ImageSet(
+        images, np.zeros(len(images), np.int32), tuple(map(str, range(len(images)))), ("real",) * len(images)
+    )
+    found, _ = collect(
+        inputs.classifier_batches(
+            data, batch=len(images), start=0, steps=1, seed=4, flips=False, rotations=False, **options
+        )
+    )
+    return (found + 1) * 127.5
+
+
+def test_rotation_moves_a_mark_along_its_circle():
+    images = np.full((64, 41, 41, 3), 100, np.uint8)
+    images[:, 19:22, 34:37] = 255  # 15 pixels right of the middle
+    angles = []
+    for image in affine(images, angle=30.0):
+        rows, columns = np.nonzero(image[..., 0] > 200)
+        y, x = rows.mean() - 20, columns.mean() - 20
+        assert np.hypot(x, y) == pytest.approx(15, abs=0.7)
+        angles.append(np.degrees(np.arctan2(y, x)))
+    assert -31 < min(angles) < -24
+    assert 24 < max(angles) < 31
+    assert len({round(angle, 1) for angle in angles}) > 30
+
+
+def test_zoom_shows_a_part_of_the_picture_enlarged():
+    ramp = np.tile(np.arange(0, 200, 5, dtype=np.uint8)[None, :, None], (64, 40, 1, 3))
+    found = affine(ramp, zoom=0.5)[:, 20, :, 0]
+    slopes = (found[:, -1] - found[:, 0]) / 39
+    assert slopes.min() == pytest.approx(5 / 1.5, abs=0.15)
+    assert slopes.max() == pytest.approx(5, abs=0.15)
+    assert found.min() >= -0.5  # nothing from outside comes in
+    assert found.max() <= 195.5
+    starts = found[:, 0]
+    assert starts.max() > 20  # not always about the middle, nor about a corner
+    assert starts.min() < 3

@@ -11,7 +11,8 @@ from PIL import Image, ImageEnhance
 from scipy.fft import dct
 
 from lesiongan.data import phantoms
-from lesiongan.data.near_duplicates import near_duplicates, perceptual_hashes, turned
+from lesiongan.data.image_set import turned
+from lesiongan.data.near_duplicates import near_duplicates, perceptual_hashes
 from lesiongan.data.pictures import thumbnail
 
 

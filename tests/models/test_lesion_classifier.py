@@ -183,3 +183,41 @@ def test_weights_of_another_network_do_not_fit():
         LesionClassifier(3, backbone="efficientnet_lite0", width=0.25).set_state(state)
     with pytest.raises(UsageError, match=r"full resnet50, not classifier.width=0.25"):
         LesionClassifier(3, width=0.25).load_backbone_weights("imagenet")
+
+
+def test_focal_loss_and_cross_entropy_by_their_formulas():
+    logits = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3]], np.float32)
+    labels = np.array([0, 2])
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    own = p[np.arange(2), labels]
+    for gamma in (0.0, 2.0):
+        model = LesionClassifier(3, width=0.1, focal=gamma)
+        expected = (-((1 - own) ** gamma) * np.log(own)).mean()
+        np.testing.assert_allclose(float(model.loss_of(labels, logits)), expected, rtol=1e-5)
+    model = LesionClassifier(3, width=0.1, focal=2.0, label_smoothing=0.3)
+    target = np.full((2, 3), 0.1) + 0.7 * np.eye(3)[labels]
+    expected = (-(target * (1 - p) ** 2 * np.log(p)).sum(1)).mean()
+    np.testing.assert_allclose(float(model.loss_of(labels, logits)), expected, rtol=1e-5)
+
+
+def test_mixup_mixes_images_and_targets_alike_and_anew_in_each_step():
+    model = LesionClassifier(4, width=0.1, mixup=0.4)
+    model.compile(optimizer=FastaiAdam(1e-3))
+    model.reset(5)
+    model.build_optimizer()
+    images = tf.eye(4)[:, None, None, :] * tf.ones([4, 2, 2, 4])  # an image's channels say whose it is
+    mixed, targets = model._mixed(images, tf.eye(4))
+    np.testing.assert_allclose(mixed[:, 0, 1, :], targets, rtol=1e-6)
+    np.testing.assert_allclose(tf.reduce_sum(targets, 1), 1.0, rtol=1e-6)
+    own = np.diag(targets)
+    assert (own >= 0.5).all()
+    np.testing.assert_allclose(1 - own, [targets[i, (i + 1) % 4] for i in range(4)], atol=1e-6)
+    np.testing.assert_array_equal(model._mixed(images, tf.eye(4))[1], targets)
+    model.optimizer.iterations.assign_add(1)
+    assert not np.array_equal(model._mixed(images, tf.eye(4))[1], targets)
+    many = model._mixed(tf.zeros([20_000, 1, 1, 1]), tf.one_hot(tf.zeros(20_000, tf.int32), 4))
+    assert float(tf.reduce_mean(many[1][:, 0])) == pytest.approx(1.0)
+    labels = tf.one_hot(tf.range(20_000) % 2, 4)
+    shares = np.max(model._mixed(tf.zeros([20_000, 1, 1, 1]), labels)[1], 1)
+    rng = np.random.default_rng(0).beta(0.4, 0.4, 200_000)
+    assert shares.mean() == pytest.approx(np.maximum(rng, 1 - rng).mean(), abs=0.005)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -151,3 +152,29 @@ def test_compile_writes_what_kubeflow_runs(tmp_path):
         assert trainers <= on_gpu
         assert "exec-reporter" in set(executors) - on_gpu
         assert platform["platforms"]["kubernetes"]
+
+
+def test_data_says_what_is_in_a_folder(tmp_path):
+    data = isic(tmp_path / "data", LABELS, count=78)
+    shown = call("data", data, "--split", "by_image", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "80 rows, 78 usable images, 8 classes" in shown.stdout
+    found = json.loads(call("data", data, "--split", "by_image", "--json", cwd=tmp_path).stdout)
+    assert found["table1"] == {name: [8, 1, 1] for name in CLASSES}
+    assert {a["what"] for a in found["anomalies"]} == {"ISIC_0000078", "ISIC_0000079"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]  # it writes nothing
+    refused(call("data", data, "--split", "by_patient", cwd=tmp_path), 2, "by_lesion or a CSV of image, split")
+    refused(call("data", tmp_path / "gone", cwd=tmp_path), 2, "no such file or folder")
+    for file in sorted((data / "ISIC_2019_Training_Input").iterdir())[:60]:
+        file.unlink()
+    refused(call("data", data, cwd=tmp_path), 2, "--allow-missing")
+    again = call("data", data, "--split", "by_image", "--quick", "--allow-missing", cwd=tmp_path)
+    assert "18 usable images" in again.stdout
+
+
+@pytest.mark.slow
+def test_data_prints_table_1_of_the_paper(tmp_path, real_data):
+    found = call("data", real_data / "isic2019_84px", "--split", "by_image", "--json", "--quick", cwd=tmp_path)
+    table = json.loads(found.stdout)["table1"]
+    paper = csv.DictReader((Path(lesiongan.__file__).parent / "reporting" / "paper" / "table1.csv").open())
+    assert {row["class"]: [int(row[side]) for side in ("train", "validation", "test")] for row in paper} == table

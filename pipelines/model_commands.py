@@ -1,0 +1,115 @@
+"""`lesiongan train`, `evaluate` and `predict`: single models, without a pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lesiongan.errors import ExitCode, UsageError
+
+
+def add(commands, configuration: Callable, resolved: Callable) -> None:
+    """Adds the commands to the command line's.
+
+    Args:
+        configuration: adds the options of a configuration to a parser.
+        resolved: gives the configuration of parsed arguments.
+    """
+    train = commands.add_parser("train", help="train one model on its own")
+    models = train.add_subparsers(title="models", metavar="MODEL", required=True, parser_class=type(train))
+    classifier = models.add_parser("classifier", help="a lesion classifier")
+    classifier.add_argument("--data", required=True, help="as for `run --data`, or an Examples artifact")
+    classifier.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there"
+    )
+    classifier.add_argument("--seed", type=int, default=0, help="of the split and the training (default: 0)")
+    configuration(classifier)
+    classifier.set_defaults(run=lambda arguments: _train_classifier(arguments, resolved(arguments)))
+
+    evaluate = commands.add_parser("evaluate", help="how well a trained classifier does on labelled images")
+    _model(evaluate)
+    evaluate.add_argument("--data", required=True, help="an Examples artifact, or a source as for `run --data`")
+    evaluate.add_argument("--split", default="", help="of an Examples artifact (default: test)")
+    evaluate.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="probabilities in ISIC's form")
+    evaluate.add_argument("--json", action="store_true", help="for programs")
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = commands.add_parser("predict", help="probabilities of pictures, as a CSV in ISIC's form")
+    _model(predict)
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
+    predict.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: standard output")
+    predict.set_defaults(run=_predict)
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported classifier's folder")
+    parser.add_argument("--tta", action="store_true", help="mean over the square's eight symmetries")
+
+
+def _train_classifier(arguments: argparse.Namespace, config) -> int:
+    from lesiongan.steps import standalone
+
+    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
+    model = standalone.classifier(data, arguments.output.resolve(), config, arguments.seed)
+    print(f"model: {model}")
+    print(f"next: lesiongan evaluate --model {model} --data {_examples(data, arguments.output)}")
+    return ExitCode.DONE
+
+
+def _examples(data: str, output: Path) -> Path:
+    made = output.resolve() / "examples"
+    return made if made.is_dir() else Path(data)
+
+
+def _load(path: Path):
+    from lesiongan import serving
+    from lesiongan.model_artifact import describe
+
+    kind = describe(path)["kind"]
+    if kind != "classifier":
+        raise UsageError(f"{path}: a model of kind {kind}; give a classifier's folder")
+    return serving.load(path)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from lesiongan.config import DataConfig
+    from lesiongan.data.labelled import labelled
+    from lesiongan.evaluation.predictions import submission
+    from lesiongan.evaluation.single import judge, lines
+    from lesiongan.files import write_text
+
+    model = _load(arguments.model)
+    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
+    images, lesions, left_out = labelled(data, model.size, model.taxonomy, DataConfig(), split=arguments.split)
+    probabilities, _ = model.predict(images.images, tta=arguments.tta)
+    found = judge(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
+    if arguments.output:
+        write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
+    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
+    for why, count in left_out.items():
+        print(f"left out: {count:,} {why}", file=sys.stderr)
+    return ExitCode.DONE
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from lesiongan.config import DataConfig
+    from lesiongan.data.labelled import loose
+    from lesiongan.evaluation.predictions import submission
+    from lesiongan.files import write_text
+
+    model = _load(arguments.model)
+    images, names, faults = loose(arguments.pictures, model.size, DataConfig())
+    for fault in faults:
+        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+    if not len(images):
+        raise UsageError("no picture to predict; give files or folders of pictures")
+    probabilities, _ = model.predict(images, tta=arguments.tta)
+    text = submission(names, probabilities, model.taxonomy.classes)
+    if arguments.output:
+        write_text(arguments.output, text)
+    else:
+        print(text, end="")
+    return ExitCode.USAGE if faults else ExitCode.DONE
