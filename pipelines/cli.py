@@ -26,13 +26,11 @@ PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
 
 def main() -> None:
     """The console script `lesiongan`."""
-    python_logging.getLogger("absl").propagate = False
-    logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
     app.run(_guarded, flags_parser=_parse)
 
 
 def _guarded(arguments: argparse.Namespace) -> int:
+    _show_lines()
     try:
         return arguments.run(arguments) or ExitCode.DONE
     except LesionganError as error:
@@ -47,6 +45,16 @@ def _guarded(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nlesiongan: interrupted; the same command goes on from here", file=sys.stderr)
         return ExitCode.INTERRUPTED
+
+
+def _show_lines() -> None:
+    """absl's lines on stderr without its prefix, and only once: `app.run` has put its handler on the root logger, where
+    libraries may put theirs."""
+    logger = python_logging.getLogger("absl")
+    logger.propagate = False
+    logger.handlers = [logging.get_absl_handler()]
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
 
 
 class _Parser(argparse_flags.ArgumentParser):

@@ -159,6 +159,7 @@ def test_data_says_what_is_in_a_folder(tmp_path):
     shown = call("data", data, "--split", "by_image", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "80 rows, 78 usable images, 8 classes" in shown.stdout
+    assert shown.stderr.splitlines()[-1].startswith("pictures: 78 images in ")
     found = json.loads(call("data", data, "--split", "by_image", "--json", cwd=tmp_path).stdout)
     assert found["table1"] == {name: [8, 1, 1] for name in CLASSES}
     assert {a["what"] for a in found["anomalies"]} == {"ISIC_0000078", "ISIC_0000079"}

@@ -1,0 +1,72 @@
+"""Probabilities that mean what they say, and the threshold for a wanted specificity; both from the validation set."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+_TINY = 1e-30
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature T that makes softmax(log p / T) likeliest (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+    Above 1 the classifier was too sure of itself. The logits are not needed: softmax forgets the constant that
+    tells log p from them.
+
+    Args:
+        labels: int `[n]`, of validation images.
+        probabilities: float `[n, k]`.
+
+    Raises:
+        ValueError: no images, or numbers that are no probabilities.
+    """
+    logs = _logs(probabilities)
+    labels = np.asarray(labels)
+    if not len(labels):
+        raise ValueError("a temperature needs at least one labelled image")
+
+    def loss(log_temperature: float) -> float:
+        scaled = logs / np.exp(log_temperature)
+        return float((logsumexp(scaled, axis=1) - scaled[np.arange(len(labels)), labels]).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-6}).x))
+
+
+def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities `[n, k]` at another temperature; the class that is said stays the same."""
+    scaled = _logs(probabilities) / temperature
+    return np.exp(scaled - logsumexp(scaled, axis=1, keepdims=True))
+
+
+def threshold_for_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
+    """The lowest threshold t such that calling `score >= t` positive leaves at least this share of negatives alone.
+
+    Args:
+        positive: bool `[n]`, of validation images.
+        scores: float `[n]`.
+        specificity: in [0, 1].
+
+    Returns:
+        A score, or infinity where only calling nothing positive will do.
+
+    Raises:
+        ValueError: there is no negative image, or the specificity is out of range.
+    """
+    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    negatives = np.sort(scores[~positive])
+    if not len(negatives) or not 0.0 <= specificity <= 1.0:
+        raise ValueError(f"a specificity of {specificity} needs negative images and lies in [0, 1]")
+    needed = int(np.ceil(specificity * len(negatives) - 1e-9))  # negatives that must be below the threshold
+    if needed == 0:
+        return float(scores.min())
+    above = scores[scores > negatives[needed - 1]]
+    return float(above.min()) if len(above) else float("inf")
+
+
+def _logs(probabilities: np.ndarray) -> np.ndarray:
+    probabilities = np.asarray(probabilities, np.float64)
+    if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        raise ValueError("probabilities must be finite, not negative, and of shape [n, classes]")
+    return np.log(np.maximum(probabilities, _TINY))
