@@ -122,6 +122,7 @@ class NevusToMelanomaConfig:
     source: str = "NV"
     target: str = "MEL"
     alphas: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
+    folds: int = 0  # Path-Rank-Filter by out-of-fold scores of so many folds; 0: by the classifier's own scores
     amounts: tuple[int, ...] = (500, 1000, 2000, 3000, 4000, 5000, 6000, 7000)
 
 

@@ -6,10 +6,12 @@ the paper, Fig. 6): train the CycleGAN on the images of the target class that th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+
+from lesiongan.errors import UsageError
 
 
 def kept(alpha: float, count: int) -> int:
@@ -23,13 +25,16 @@ def kept(alpha: float, count: int) -> int:
     return max(1, math.floor(alpha * count + 0.5))
 
 
-def path_rank_filter(ids: Sequence[str], scores: Sequence[float], alphas: Sequence[float]) -> pd.DataFrame:
+def path_rank_filter(
+    ids: Sequence[str], scores: Sequence[float], alphas: Sequence[float], *, splits: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Ranks images by the classifier's probability of their class.
 
     Args:
         ids: image ids, training images of one class.
         scores: softmax probability of that class, same order.
         alphas: the shares to keep.
+        splits: image id -> its side; ids of another side than `train` are refused.
 
     Returns:
         A row an image, best first: `image_id`, `score`, `rank` (from 1), and for each alpha a boolean column
@@ -38,6 +43,8 @@ def path_rank_filter(ids: Sequence[str], scores: Sequence[float], alphas: Sequen
     Raises:
         ValueError: ids and scores differ in number, an id comes twice, a score is not finite, or an alpha is out of
             range.
+        UsageError: an image is not of the training side: a generator must not learn from what a classifier is chosen or
+            tested by.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(ids) != len(scores):
@@ -46,6 +53,12 @@ def path_rank_filter(ids: Sequence[str], scores: Sequence[float], alphas: Sequen
         raise ValueError("an image id comes twice")
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")
+    foreign = [image_id for image_id in ids if splits is not None and splits.get(image_id) != "train"]
+    if foreign:
+        raise UsageError(
+            f"{len(foreign)} images to rank are not of the training side (first: {foreign[0]}, of side "
+            f"{splits.get(foreign[0], 'none')}); rank training images only"
+        )
     table = pd.DataFrame({"image_id": list(ids), "score": scores})
     table = table.sort_values(["score", "image_id"], ascending=[False, True], ignore_index=True)
     table["rank"] = np.arange(1, len(table) + 1)

@@ -54,7 +54,13 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
         common = {"seed": seed, "work_dir": work_dir}
         examples, classifier = _real(config, sizes, place, data, fingerprint, common)
         selected = path_rank_filter(
-            options=_options(target=experiment.target, alphas=experiment.alphas),
+            options=_options(
+                target=experiment.target,
+                alphas=experiment.alphas,
+                folds=experiment.folds,
+                # what changes nothing must not run the step again
+                **({"classifier": config.classifier} if experiment.folds else {}),
+            ),
             examples=examples,
             model=classifier.outputs["model"],
             **common,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from lesiongan.errors import UsageError
 from lesiongan.filtering import kept, path_rank_filter
 
 
@@ -42,3 +43,11 @@ def test_what_cannot_be_ranked_is_refused():
         path_rank_filter(["a", "b"], [0.1, float("nan")], [1.0])
     with pytest.raises(ValueError, match="equally many"):
         path_rank_filter(["a"], [0.1, 0.2], [1.0])
+
+
+def test_images_of_other_sides_are_refused():
+    splits = {"a": "train", "b": "train", "c": "test", "d": "validation"}
+    assert len(path_rank_filter(["a", "b"], [0.1, 0.2], [1.0], splits=splits)) == 2
+    for ids, said in ((["a", "c"], "first: c, of side test"), (["d"], "side validation"), (["x"], "side none")):
+        with pytest.raises(UsageError, match=said):
+            path_rank_filter(ids, [0.5] * len(ids), [1.0], splits=splits)

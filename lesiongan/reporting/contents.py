@@ -103,7 +103,16 @@ def training(path: str | Path, number: int, name: str) -> dict:
         "seconds": seconds,
         "rate": images / seconds if images and seconds else None,
         "figure": figures.training_curves(lines, f"curves{number}", name),
+        "finder": _finder(path.with_name("learning_rate_finder.json"), number),
     }
+
+
+def _finder(path: Path, number: int) -> str | None:
+    """The learning-rate finder's curve, where it ran."""
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return figures.finder_curve(found["rates"], found["losses"], found["suggestions"], found["used"], f"finder{number}")
 
 
 def trainings(runs: Mapping[str, str | Path]) -> dict:

@@ -122,6 +122,35 @@ def training_curves(lines: Sequence[Mapping[str, float]], name: str, title: str)
         return _svg(figure, name, f"Training curves of {title} against images seen; last values: {last}")
 
 
+def finder_curve(
+    rates: Sequence[float], losses: Sequence[float], suggestions: Mapping[str, float], used: str, name: str
+) -> str:
+    """The learning-rate finder's smoothed loss over the rate, with its suggestions; the one that was used is bold.
+
+    Args:
+        rates, losses: of each step.
+        suggestions: by name.
+        used: the name of the one that became the peak rate.
+        name: unique among the figures of a page.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 1.9), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(rates, losses, color=_COLOURS[0], linewidth=1.2)
+        axes.set_xscale("log")
+        axes.set_ylim(top=min(max(losses), losses[0] + 2 * (losses[0] - min(losses)) + 1e-6))
+        for number, (key, rate) in enumerate(suggestions.items()):
+            style = {"color": _COLOURS[(number + 1) % len(_COLOURS)], "linewidth": 2.0 if key == used else 0.8}
+            axes.axvline(rate, label=f"{key} {rate:.1e}{' (used)' if key == used else ''}", **style)
+        axes.set_xlabel("learning rate")
+        axes.set_ylabel("loss, smoothed")
+        axes.legend()
+        axes.grid()
+        chosen = suggestions.get(used)
+        text = f"; {used}, {chosen:.2g}, was used" if chosen else ""
+        return _svg(figure, name, f"Learning-rate finder: loss over rate{text}")
+
+
 def differences(rows: Sequence[Mapping], name: str, metric: str, level: float) -> str:
     """The paired difference of each cell to the baseline with its interval (a forest plot).
 

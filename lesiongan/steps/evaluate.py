@@ -12,11 +12,12 @@ from lesiongan.config import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.evaluate import evaluate
-from lesiongan.evaluation.image_quality import kid_interval
+from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.files import write_json
 from lesiongan.progress import say
 from lesiongan.steps.step import Task
 
+_LEAST = 24  # images of each set below which nothing is measured
 _JUDGED = 500  # generated images of a class that are judged; more would not narrow the interval that the real ones set
 
 
@@ -50,10 +51,11 @@ def run(task: Task) -> dict:
 
 
 def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
-    """A row for each generated set and class: agreement, KID to the real test images of the class, and KID real
-    against real."""
+    """A row for each generated set and class: agreement, and `image_quality` against the real test images of the class,
+    with real training images as the floor. Features are standardised: the judge is a classifier of our own, whose
+    scale means nothing."""
     classes, rows = classifier.taxonomy.classes, []
-    floors: dict[int, tuple] = {}
+    floors: dict[int, np.ndarray] = {}
     for path in sorted(p.parent for a in task.inputs["generated"] for p in Path(a).glob("*/examples.json")):
         images = examples.load(path, classifier.size, "train")
         for label in np.unique(images.labels):
@@ -69,15 +71,13 @@ def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: n
             if label not in floors:
                 train = examples.load(task.inputs["examples"], classifier.size, "train", classes=[classes[label]])
                 train = train.take(np.random.default_rng(task.seed).permutation(len(train))[:_JUDGED])
-                floors[label] = _kid(classifier.predict(train.images)[1], real, task.seed)
-            row |= dict(zip(("kid", "kid_low", "kid_high"), _kid(made, real, task.seed), strict=True))
-            row |= dict(zip(("floor", "floor_low", "floor_high"), floors[label], strict=True))
+                floors[label] = classifier.predict(train.images)[1]
+            sets = (real, made, floors[label])
+            row["quality"] = None
+            if min(map(len, sets)) >= _LEAST and all(np.isfinite(features).all() for features in sets):
+                row["quality"] = image_quality(real, made, floor=floors[label], seed=task.seed, normalise=True)
             rows.append(row)
     return rows
-
-
-def _kid(x: np.ndarray, y: np.ndarray, seed: int) -> tuple:
-    return kid_interval(x, y, seed) if min(len(x), len(y)) >= 10 else (None, None, None)
 
 
 def _classifier_verdict(labels: np.ndarray, probabilities: np.ndarray) -> dict:
@@ -96,7 +96,7 @@ def _generator_verdicts(quality: list[dict], config: EvaluationConfig) -> dict[s
     for name in dict.fromkeys(row["generator"] for row in quality):
         rows = [row for row in quality if row["generator"] == name]
         agreement = float(np.mean([row["agreement"] for row in rows]))
-        kids = [row["kid"] for row in rows if row["kid"] is not None]
+        kids = [row["quality"]["kid"]["value"] for row in rows if row["quality"]]
         reason = f"agreement {agreement:.2f}" + (f", KID {np.mean(kids):.3g}" if kids else "")
         blessed = agreement >= config.min_agreement and (
             not config.max_kid or not kids or np.mean(kids) <= config.max_kid

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+import pandas as pd
+
 from lesiongan import serving, sheets
+from lesiongan.config import ClassifierConfig
 from lesiongan.data import examples
+from lesiongan.data.image_set import ImageSet
 from lesiongan.errors import UsageError
 from lesiongan.filtering import path_rank_filter
 from lesiongan.steps.step import Task
@@ -19,6 +24,8 @@ _SHOWN = 10
 class Options:
     target: str = "MEL"
     alphas: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
+    folds: int = 0  # rank by out-of-fold scores of so many folds; 0: by the classifier's own
+    classifier: ClassifierConfig = ClassifierConfig()  # how the folds' classifiers are trained
 
 
 def run(task: Task) -> dict:
@@ -27,10 +34,14 @@ def run(task: Task) -> dict:
     classifier = serving.load(task.inputs["model"] / "classifier")
     if target not in classifier.taxonomy.classes:
         raise UsageError(f"target class {target!r} is not in the data; it has {', '.join(classifier.taxonomy.classes)}")
-    images = examples.load(task.inputs["examples"], classifier.size, "train", classes=[target])
-    probabilities, _ = classifier.predict(images.images)
-    scores = probabilities[:, classifier.taxonomy.index(target)]
-    table = path_rank_filter(images.ids, scores, task.options.alphas)
+    label, listed = classifier.taxonomy.index(target), examples.read_table(task.inputs["examples"])
+    if task.options.folds:
+        images, scores = _out_of_fold(task, label, listed)
+    else:
+        images = examples.load(task.inputs["examples"], classifier.size, "train", classes=[target])
+        scores = classifier.predict(images.images)[0][:, label]
+    sides = dict(zip(listed["image_id"], listed["split"], strict=True))
+    table = path_rank_filter(images.ids, scores, task.options.alphas, splits=sides)
     output = task.outputs["selection"]
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / RANKED, index=False, float_format="%.6f")
@@ -39,3 +50,22 @@ def run(task: Task) -> dict:
     worst = [images.images[where[i]] for i in table["image_id"][::-1][:_SHOWN]]
     sheets.save(sheets.contact_sheet([best, worst], ["highest P", "lowest P"], cell=72), output / "gallery.png")
     return {"ranked": len(table), "median_score": float(table["score"].median())}
+
+
+def _out_of_fold(task: Task, label: int, listed: pd.DataFrame) -> tuple[ImageSet, np.ndarray]:
+    """The training images of a class, and their scores by classifiers that have not seen them."""
+    from lesiongan.training.out_of_fold import out_of_fold
+
+    config = task.options.classifier
+    train = examples.load(task.inputs["examples"], config.size, "train")
+    lesions = listed.set_index("image_id")["lesion_id"]
+    probabilities = out_of_fold(
+        config,
+        train,
+        [lesions[image_id] for image_id in train.ids],
+        num_classes=len(examples.taxonomy(task.inputs["examples"])),
+        count=task.options.folds,
+        run_dir=task.run_dir,
+        seed=task.seed,
+    )
+    return train.of_class(label), probabilities[train.labels == label, label]

@@ -107,15 +107,15 @@ def _quality(path: Path) -> dict:
     groups: dict[str, dict] = {}
     for row in read_json(path):
         numbers: dict = {"called the intended class": row["agreement"]}
-        if row["kid"] is not None:
-            numbers["KID to real test images"] = {"value": row["kid"], "low": row["kid_low"], "high": row["kid_high"]}
-            numbers["KID of real training images (floor)"] = {
-                "value": row["floor"],
-                "low": row["floor_low"],
-                "high": row["floor_high"],
-            }
+        if row["quality"]:
+            for metric, name in _METRICS.items():
+                numbers[f"{name}, made to real test images"] = row["quality"]["matched"][metric]
+                numbers[f"{name}, real training images (floor)"] = row["quality"]["floor"][metric]
         groups[f"{row['generator']}, {row['class']}"] = numbers
     return groups
+
+
+_METRICS = {"kid": "KID", "fid": "FID"} | {name: name for name in ("precision", "recall", "density", "coverage")}
 
 
 def _timings(task: Task) -> list[tuple[str, float, bool]]:
