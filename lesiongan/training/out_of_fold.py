@@ -54,7 +54,7 @@ def out_of_fold(
 ) -> np.ndarray:
     """Probabilities `[n, num_classes]` of the training images, each by a classifier of the other folds.
 
-    Each fold is a whole training of `config`; finished folds are kept in `run_dir`, so that an interrupted call goes on.
+    Each fold is a whole training of `config`; finished folds are kept in `run_dir`, and an interrupted call goes on.
     Arguments as for `folds` and `train_classifier`.
     """
     fold, model = folds(train.labels, groups, count, seed), None

@@ -1,0 +1,71 @@
+"""The lesion classifier's training step against PyTorch's on the same processor.
+
+    python -m benchmarks.classifier_step [--rounds 7]
+
+ResNet50 at 64 px, batch 32, and at 224 px, batch 8; EfficientNet-Lite0 at 96 px, batch 32, beside them. Ours and
+PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take steps in turn: forward,
+backward and Adam on one batch in memory. Needs the extra `bench`. The last line is the lower of ResNet50's two ratios:
+our throughput over the best PyTorch variant.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from benchmarks.live import compare
+
+CASES = (("efficientnet_lite0", 96, 32), ("resnet50", 64, 32), ("resnet50", 224, 8))
+
+
+def prepare(argument: dict):
+    """Ours: `backbone`, `size`, `batch`."""
+    import tensorflow as tf
+
+    from lesiongan.config import ClassifierConfig
+    from lesiongan.training.classifier import build_classifier
+
+    size, batch = argument["size"], argument["batch"]
+    config = ClassifierConfig(backbone=argument["backbone"], size=size, batch=batch)
+    model = build_classifier(config, 8)
+    model.reset(0)
+    model.cycle.set(1e-4, 1000)
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32))
+    labels = tf.constant(rng.integers(0, 8, batch), tf.int32)
+    train = tf.function(model.train_step, autograph=False, jit_compile=False)
+
+    def step() -> float:
+        logs = train((images, labels))
+        return float(logs["loss"]) + float(logs["accuracy"])
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    ratios = {}
+    for backbone, size, batch in CASES:
+        print(f"{backbone}, {size} px, batch {batch}", flush=True)
+        given = {"backbone": backbone, "size": size, "batch": batch}
+        theirs = {
+            "PyTorch NCHW": {},
+            "PyTorch channels_last": {"layout": "channels_last"},
+            "PyTorch compiled": {"layout": "channels_last", "compile": True},
+        }
+        contenders = {"ours": ("benchmarks.classifier_step", given)}
+        contenders |= {name: ("benchmarks.torch_classifier", {**given, **more}) for name, more in theirs.items()}
+        seconds = compare(contenders, arguments.rounds, batch)
+        others = [value for name, value in seconds.items() if name != "ours"]
+        if not others:
+            raise SystemExit("PyTorch is missing: pip install 'lesiongan[bench]'")
+        ratios[backbone, size] = min(others) / seconds["ours"]
+        print(f"  ours over the best of PyTorch: {ratios[backbone, size]:.2f}", flush=True)
+    print(f"ratio {min(value for (backbone, _), value in ratios.items() if backbone == 'resnet50'):.2f}")
+
+
+if __name__ == "__main__":
+    main()

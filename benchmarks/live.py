@@ -1,0 +1,112 @@
+"""Contenders as live processes: each waits on a pipe and takes a step when it is told to, so that they take turns.
+
+A contender is a module with `prepare(argument) -> step`, `step()` taking one whole step and returning when it is done.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.interleaved import medians
+
+_DROPPED = 2  # first steps, which warm caches up
+
+
+class Live:
+    """A contender's process.
+
+    Attributes:
+        first_step: seconds from the process's start to the end of its first step, or None where it failed.
+        error: its last words, where it failed.
+    """
+
+    def __init__(self, module: str, argument: Mapping):
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        begin = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.live", module, json.dumps(dict(argument))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.error, self.first_step = "", None
+        if self.process.stdout.readline().strip() == "ready":
+            self.first_step = time.monotonic() - begin
+        else:
+            self.error = (self.process.stderr.read().strip().splitlines() or ["no word"])[-1]
+
+    def step(self) -> float:
+        """Seconds of one step."""
+        return float(self._ask("step"))
+
+    def close(self) -> float:
+        """Ends the process; its peak memory in MB."""
+        peak = float(self._ask("end")) / 1024
+        self.process.wait()
+        return peak
+
+    def _ask(self, word: str) -> str:
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+
+def compare(contenders: Mapping[str, tuple[str, Mapping]], rounds: int, images: int) -> dict[str, float]:
+    """Steps of all contenders in turn; prints a line for each, and gives the median seconds of those that run.
+
+    Args:
+        contenders: name -> (module, its argument).
+        rounds: steps that count.
+        images: in a step, for rates.
+    """
+    live: dict[str, Live] = {}
+    for name, (module, argument) in contenders.items():
+        process = Live(module, argument)
+        if process.error:
+            print(f"  {name}: does not run here ({process.error})", flush=True)
+        else:
+            live[name] = process
+    found: dict[str, list[float]] = {name: [] for name in live}
+    for number in range(rounds + _DROPPED):
+        for name, process in live.items():
+            seconds = process.step()
+            if number >= _DROPPED:
+                found[name].append(seconds)
+    seconds = medians(found)
+    for name, process in live.items():
+        peak, spread = process.close(), sorted(found[name])
+        print(
+            f"  {name:24s}{seconds[name]:8.3f} s a step ({spread[0]:.3f} to {spread[-1]:.3f}), "
+            f"{images / seconds[name]:7.1f} images/s, first step {process.first_step:.0f} s, {peak:,.0f} MB",
+            flush=True,
+        )
+    return seconds
+
+
+def _serve(module: str, argument: dict) -> None:
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # libraries may print
+    step = importlib.import_module(module).prepare(argument)
+    step()
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=answers, flush=True)
+            return
+        begin = time.monotonic()
+        step()
+        print(time.monotonic() - begin, file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], json.loads(sys.argv[2]))
