@@ -69,6 +69,7 @@ class ClassifierConfig:
     label_smoothing: float = 0.0
     mixup: float = 0.0  # alpha of the Beta distribution; fastai's 0.4
     focal: float = 0.0  # gamma of the focal loss
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
     tta: bool = False  # test-time augmentation: probabilities are means over the square's eight symmetries
 
 

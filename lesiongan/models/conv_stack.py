@@ -118,7 +118,8 @@ class ConvStack(keras.layers.Layer):
         epsilon: float = 1.001e-5,
         momentum: float = 0.9,
     ):
-        super().__init__(name=name)
+        # Images stay float32 until a stem has scaled them: half precision knows 200 greys badly.
+        super().__init__(name=name, autocast=False)
         self.kernels = {key: self.add_weight(shape, "zeros", name=key) for key, shape in shapes.items()}
         widths = {key: shape[-2] if key in depthwise else shape[-1] for key, shape in shapes.items()}
         self.norms = NormVectors(widths, epsilon, momentum)
@@ -126,14 +127,14 @@ class ConvStack(keras.layers.Layer):
 
     def conv(self, x, key: str, stride: int = 1, padding="SAME"):
         """Convolution `key` of `[n, h, w, in]`, without its norm."""
-        kernel = tf.convert_to_tensor(self.kernels[key])
+        kernel = tf.cast(tf.convert_to_tensor(self.kernels[key]), x.dtype)
         if kernel.shape[:2] == (1, 1) and stride == 1 and (x.shape[1] or 0) * (x.shape[2] or 0) >= _LARGE:
             return pointwise_conv(x, kernel)
         return tf.nn.conv2d(x, kernel, stride, padding)
 
     def depthwise_conv(self, x, key: str, stride: int = 1):
         """Depthwise convolution `key` of `[n, h, w, c]`, without its norm; padding as TensorFlow's `SAME`."""
-        kernel = tf.convert_to_tensor(self.kernels[key])
+        kernel = tf.cast(tf.convert_to_tensor(self.kernels[key]), x.dtype)
         size, places = kernel.shape[0], x.shape[1:3]
         padding = "SAME"
         if None not in places and min(places) < size:

@@ -47,6 +47,7 @@ class Stem(ConvStack):
 
     def call(self, images, training=False):
         x = (images * 127.5 + 0.5) / 128.0  # as the weights expect it: (0 to 255, less 127) / 128
+        x = tf.cast(x, self.compute_dtype)
         norms = self.norms.begin(training)
         x = tf.nn.relu6(norms(self.conv(x, "conv", 2), "conv"))
         norms.finish()
@@ -112,7 +113,7 @@ class EfficientNetLite0(keras.layers.Layer):
     def __init__(
         self, stem: str = "imagenet", width: float = 1.0, momentum: float = 0.9, name: str = "efficientnet_lite0"
     ):
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)
         if stem != "imagenet":
             raise UsageError(
                 f"classifier.stem={stem} is for resnet50, efficientnet_lite0 has none: "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -77,6 +78,8 @@ class LesionClassifier(keras.Model):
         mixup: alpha of the Beta distribution by which each image is mixed with its neighbour in the batch (Zhang et al.
             2018, arXiv 1710.09412; the larger share is its own, as in fastai); 0: none.
         focal: gamma of the focal loss (Lin et al. 2017, arXiv 1708.02002); 0: cross-entropy.
+        precision: `float32`, or Keras's `mixed_float16` (GPUs) or `mixed_bfloat16`: convolutions in half precision;
+            weights, norms' statistics and loss in float32, and the loss scaled for float16.
 
     Raises:
         UsageError: an unknown backbone, or a stem that it does not have.
@@ -92,17 +95,19 @@ class LesionClassifier(keras.Model):
         label_smoothing: float = 0.0,
         mixup: float = 0.0,
         focal: float = 0.0,
+        precision: str = "float32",
         name: str = "classifier",
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, dtype=precision, **kwargs)
         self.classes, self.stem, self.label_smoothing = classes, stem, label_smoothing
         self.mixup, self.focal = mixup, focal
         if backbone not in BACKBONES:
             raise UsageError(f"classifier.backbone={backbone}: unknown; known are {', '.join(BACKBONES)}")
         self.backbone_name = backbone
-        self.backbone = BACKBONES[backbone](stem, width)
-        self.head = Head(self.backbone.features, classes)
+        with _precision(precision):
+            self.backbone = BACKBONES[backbone](stem, width)
+            self.head = Head(self.backbone.features, classes)
         # Settings of a training, in variables so that another training needs no other trace.
         self._seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
         self._class_weights = tf.Variable(tf.ones([classes]), trainable=False, name="class_weights")
@@ -128,8 +133,9 @@ class LesionClassifier(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         rates = {"learning_rate": tf.convert_to_tensor(self.optimizer.learning_rate)}
-        if hasattr(self.optimizer, "momentum_now"):
-            rates["momentum"] = self.optimizer.momentum_now()
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if hasattr(inner, "momentum_now"):
+            rates["momentum"] = inner.momentum_now()
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
         return {"loss": loss, "accuracy": _accuracy(labels, logits), **rates}
 
@@ -181,6 +187,8 @@ class LesionClassifier(keras.Model):
         for variable in self.optimizer.variables:
             if variable is not rate:
                 variable.assign(tf.zeros(variable.shape, variable.dtype))
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            self.optimizer.dynamic_scale.assign(self.optimizer.initial_scale)
 
     def build_optimizer(self) -> None:
         if not self.optimizer.built:
@@ -247,6 +255,7 @@ class LesionClassifier(keras.Model):
             "label_smoothing": self.label_smoothing,
             "mixup": self.mixup,
             "focal": self.focal,
+            "precision": self.dtype_policy.name,
         }
 
     def _forward(self, images, training):
@@ -266,6 +275,17 @@ class LesionClassifier(keras.Model):
                 kernels = {id(kernel) for kernel in layer.kernels.values()}
                 groups |= {id(v): 2 * number + (id(v) not in kernels) for v in layer.trainable_variables}
         return groups | {id(v): 4 for v in self.head.trainable_variables}
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Layers made inside have Keras's dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _blend(values, share):

@@ -36,6 +36,7 @@ class Stem(ConvStack):
     def call(self, images, training=False):
         # As the ImageNet weights expect it (Caffe's): 0 to 255, blue first, less the mean.
         x = (images[..., ::-1] + 1.0) * 127.5 - tf.constant(_CAFFE_MEAN, images.dtype)
+        x = tf.cast(x, self.compute_dtype)
         norms = self.norms.begin(training)
         around = [self.size // 2] * 2
         x = tf.nn.relu(norms(self.conv(x, "conv", self.stride, [[0, 0], around, around, [0, 0]]), "conv"))
@@ -84,7 +85,7 @@ class ResNet50(keras.layers.Layer):
     """
 
     def __init__(self, stem: str = "imagenet", width: float = 1.0, momentum: float = 0.9, name: str = "resnet50"):
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)
 
         def scaled(filters: int) -> int:
             return max(1, round(filters * width))

@@ -35,6 +35,7 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassi
         label_smoothing=config.label_smoothing,
         mixup=config.mixup,
         focal=config.focal,
+        precision=config.precision,
     )
     groups = None
     if config.schedule == "fine_tune":
