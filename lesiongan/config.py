@@ -23,6 +23,7 @@ T = typing.TypeVar("T")
 class DataConfig:
     """ExampleGen."""
 
+    kind: str = ""  # the layout of the source, a name of `lesiongan.data.sources.KINDS`; "" finds it from the files
     split: str = "by_lesion"  # by_image, by_lesion, or the path of a CSV of image, split that is taken as it is
     join_near_duplicates: bool = True  # by_lesion: nearly the same pictures stay on one side, whatever their lesion_id
     validation: float = 0.1  # share of the images

@@ -73,9 +73,14 @@ def open_source(data: str, config: DataConfig, seed: int) -> Source:
             missing.
     """
     _check_exists(data)
+    names = [kind.name for kind in KINDS]
+    if config.kind and config.kind not in names:
+        raise UsageError(f"option 'data.kind': {config.kind!r} is none of {', '.join(names)}")
     for kind in KINDS:
-        if kind.matches(data):
+        if config.kind in ("", kind.name) and kind.matches(data):
             return kind.open(data, config, seed)
+    if config.kind:
+        raise UsageError(f"{data}: it is no source of the kind {config.kind}; leave data.kind out to have it found")
     raise UsageError(
         f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1), no CSV of image and diagnosis, "
         f"and no two folders of pictures named by class; give a folder with one of them"

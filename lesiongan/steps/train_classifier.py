@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-
-import numpy as np
 
 from lesiongan import serving
 from lesiongan.config import ClassifierConfig
 from lesiongan.data import examples
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
-from lesiongan.training.classifier import train_classifier
+from lesiongan.training.classifier import save_state, train_classifier
 
 #: The whole state of the trained classifier, from which an experiment's cells can go on.
 STATE = "state.npz"
@@ -38,12 +35,3 @@ def run(task: Task) -> dict:
     save_state(model, directory / STATE)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")
     return {"images": len(train), **summary}
-
-
-def save_state(model, path: Path) -> None:
-    np.savez(path, *model.get_state())
-
-
-def load_state(path: Path) -> list[np.ndarray]:
-    with np.load(path) as data:
-        return [data[f"arr_{i}"] for i in range(len(data.files))]

@@ -20,8 +20,12 @@ from lesiongan.grid import Cell, nevus_to_melanoma_cells, noise_to_lesion_cells,
 from lesiongan.progress import say
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
-from lesiongan.steps.train_classifier import STATE, load_state
-from lesiongan.training.classifier import predict, train_classifier
+from lesiongan.steps.train_classifier import STATE
+from lesiongan.training.classifier import load_state, predict, train_classifier
+
+
+#: Of cells that go on from a trained classifier: there is nothing left to freeze.
+_CELL_SCHEDULE = "one_cycle"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +125,7 @@ def _start(task: Task, model, real: ImageSet, validation: ImageSet, num_classes:
     if index == 0:
         return load_state(task.inputs["classifier"] / "classifier" / STATE), model
     config, run_dir = task.options.classifier, task.run_dir / "runs" / f"start-seed{index}"
+    cells_model, model = model, model if config.schedule == _CELL_SCHEDULE else None
     model, _ = train_classifier(
         config,
         real,
@@ -131,7 +136,7 @@ def _start(task: Task, model, real: ImageSet, validation: ImageSet, num_classes:
         name=f"start, seed {index}",
         model=model,
     )
-    return model.get_state(), model
+    return model.get_state(), model if config.schedule == _CELL_SCHEDULE else cells_model
 
 
 def _steps(options: Options, real: int, images: int) -> int:
@@ -147,6 +152,8 @@ def _train_cell(task: Task, cell: Cell, slug: str, model, real, added, validatio
     # one peak for all cells: a finder that ran anew in each would make more differ than the images
     rate = task.options.grid.learning_rate or model_artifact.describe(task.inputs["classifier"] / "classifier")["peak"]
     config = dataclasses.replace(task.options.classifier, learning_rate=rate, find_learning_rate=False)
+    if start is not None:
+        config = dataclasses.replace(config, schedule=_CELL_SCHEDULE)
     images = real if added is None else ImageSet.join([real, added])
     model, _ = train_classifier(
         config,

@@ -13,7 +13,7 @@ from lesiongan.config import ClassifierConfig
 from lesiongan.data.image_set import ImageSet, turned
 from lesiongan.data.inputs import classifier_batches
 from lesiongan.errors import UsageError
-from lesiongan.files import read_json, write_json
+from lesiongan.files import read_json, write_arrays, write_json
 from lesiongan.models.lesion_classifier import LesionClassifier
 from lesiongan.models.optimizers import FastaiAdam, ParameterGroups
 from lesiongan.training.fine_tune import FineTune
@@ -223,7 +223,15 @@ def _start(model: LesionClassifier, config: ClassifierConfig, seed: int, initial
         if config.weights != "none":
             model.load_backbone_weights(config.weights)
         return
-    if isinstance(initial, (str, Path)):
-        with np.load(initial) as data:
-            initial = [data[f"arr_{i}"] for i in range(len(data.files))]
-    model.set_state(initial)
+    model.set_state(load_state(initial) if isinstance(initial, (str, Path)) else initial)
+
+
+def save_state(model: LesionClassifier, path: str | Path) -> None:
+    """Weights and moving averages as a .npz file, from which another training can go on."""
+    write_arrays(path, **{f"arr_{i}": value for i, value in enumerate(model.get_state())})
+
+
+def load_state(path: str | Path) -> list[np.ndarray]:
+    """What `save_state` wrote."""
+    with np.load(path) as data:
+        return [data[f"arr_{i}"] for i in range(len(data.files))]

@@ -271,6 +271,20 @@ def test_paths_that_are_no_source(tmp_path):
         open_source(str(tmp_path), CONFIG, 0)
 
 
+def test_the_kind_can_be_named(tmp_path):
+    """A folder with class folders and a table: the table is found first."""
+    data = folder(tmp_path, one_hot(["a", "b"], ["MEL", "NV"]), ["a.jpg", "b.jpg"], images="DF")
+    (tmp_path / "VASC").mkdir()
+    (tmp_path / "VASC/c.jpg").write_bytes(jpeg(9))
+    assert open_source(data, CONFIG, 0).taxonomy.classes == ("MEL", "NV")
+    named = open_source(data, DataConfig(kind="class_folders"), 0)
+    assert named.taxonomy.classes == ("DF", "VASC")
+    with pytest.raises(UsageError, match="no source of the kind isic_challenge"):
+        open_source(data, DataConfig(kind="isic_challenge"), 0)
+    with pytest.raises(UsageError, match="'zip' is none of phantoms, isic_challenge, one_hot_csv"):
+        open_source(data, DataConfig(kind="zip"), 0)
+
+
 def test_phantoms():
     source = open_source("phantoms", DataConfig(phantoms=40, phantom_size=24), 3)
     assert (source.kind, source.origin, source.taxonomy) == ("phantoms", "phantom", ISIC_2019)
