@@ -23,7 +23,6 @@ from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import load_state, predict, train_classifier
 
-
 #: Of cells that go on from a trained classifier: there is nothing left to freeze.
 _CELL_SCHEDULE = "one_cycle"
 
