@@ -162,11 +162,15 @@ def _configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None
     parser.add_argument("--config", metavar="FILE.toml", help="options in groups, e.g. [cyclegan] images = 2000")
 
 
-def _resolved(arguments: argparse.Namespace):
+def _resolved(arguments: argparse.Namespace, here: bool = True):
     from pipelines.presets import resolve
 
     return resolve(
-        arguments.preset, recipe=arguments.recipe, config_file=arguments.config, assignments=_assignments(arguments)
+        arguments.preset,
+        recipe=arguments.recipe,
+        config_file=arguments.config,
+        assignments=_assignments(arguments),
+        here=here,
     )
 
 
@@ -263,7 +267,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     from lesiongan.taxonomy import ISIC_2019
     from pipelines import kubeflow
 
-    config = _resolved(arguments)
+    config = _resolved(arguments, here=False)
     defaults = {
         "data": f"{kubeflow.MOUNT}/data",
         "work_dir": f"{kubeflow.MOUNT}/work",

@@ -93,9 +93,16 @@ PRESETS = {"demo": demo, "small": small, "paper": paper, "best": best}
 
 
 def resolve(
-    preset: str, *, recipe: str | None = None, config_file: str | None = None, assignments: Sequence[str] = ()
+    preset: str,
+    *,
+    recipe: str | None = None,
+    config_file: str | None = None,
+    assignments: Sequence[str] = (),
+    here: bool = True,
 ) -> Config:
     """The whole configuration: preset, then the TOML file, then `key=value` assignments.
+
+    Files that options name must be there, and get their whole paths, unless the run is elsewhere (`here` is False).
 
     Raises:
         UsageError: unknown preset, recipe or key, a wrong value, an unreadable file, or values that do not fit
@@ -117,7 +124,7 @@ def resolve(
     for assignment in assignments:
         config = options.assign(config, assignment)
     check(config)
-    return dataclasses.replace(config, data=with_whole_paths(config.data))
+    return dataclasses.replace(config, data=with_whole_paths(config.data)) if here else config
 
 
 def with_whole_paths(data: options.DataConfig) -> options.DataConfig:

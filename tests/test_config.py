@@ -57,6 +57,20 @@ def test_a_file_and_then_assignments_change_a_preset(tmp_path):
         resolve("demo", config_file=str(tmp_path / "none.toml"))
 
 
+def test_files_that_options_name_get_their_whole_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("image,split\n")
+    assignments = ["data.split=mine.csv", "data.further_tests=a,b"]
+    config = resolve("demo", assignments=assignments)
+    assert config.data.split == str(tmp_path / "mine.csv")
+    assert config.data.further_tests == (str(tmp_path / "a"), str(tmp_path / "b"))
+    for option in ("data.split=by_patient", "data.diagnoses=gone.csv"):
+        with pytest.raises(UsageError, match="there is no file"):
+            resolve("demo", assignments=[option])
+    # for a cluster, whose files are elsewhere
+    assert resolve("demo", assignments=["data.split=/mnt/split.csv"], here=False).data.split == "/mnt/split.csv"
+
+
 def test_the_paper_preset_is_the_paper():
     config = resolve("paper")
     assert config.recipe == "paper"
