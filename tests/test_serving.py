@@ -64,7 +64,8 @@ def test_a_loaded_classifier_says_the_same(artifact):
     expected = models["classifier"].classify(tf.constant(to_unit(pictures)))
     probabilities, features = serving.load(folder / "classifier").predict(pictures, batch=2)
     np.testing.assert_allclose(probabilities, expected["probabilities"], atol=1e-5)
-    np.testing.assert_allclose(features, expected["features"], atol=1e-4)
+    expected = expected["features"].numpy()  # some hundred without a training
+    np.testing.assert_allclose(features, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_loaded_translator_says_the_same(artifact):
