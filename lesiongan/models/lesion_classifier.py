@@ -246,8 +246,10 @@ class LesionClassifier(keras.Model):
         self.backbone.load_pretrained(str(weights))
 
     def get_config(self):
+        config = super().get_config()
+        config.pop("dtype", None)  # it is `precision`
         return {
-            **super().get_config(),
+            **config,
             "classes": self.classes,
             "backbone": self.backbone_name,
             "stem": self.stem,

@@ -227,20 +227,21 @@ def test_mixup_mixes_images_and_targets_alike_and_anew_in_each_step():
 @pytest.mark.parametrize(("precision", "tolerance"), [("mixed_float16", 0.15), ("mixed_bfloat16", 0.7)])
 def test_half_precision_says_nearly_the_same_and_trains(backbone, precision, tolerance):
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32))
+    images = tf.constant(rng.uniform(-1, 1, (8, 32, 32, 3)).astype(np.float32))
     labels = tf.constant(np.arange(8) % 3, tf.int32)
     found = {}
     for name in ("float32", precision):
-        config = ClassifierConfig(backbone=backbone, width=0.25, size=64, precision=name)
+        config = ClassifierConfig(backbone=backbone, width=0.1, size=32, precision=name)
         model = build_classifier(config, 3)
         model.reset(1)
-        model.cycle.set(1e-3, 20)
+        model.cycle.set(3e-3, 60)
         maps = model.backbone(images, training=True)  # the head's dropout draws other numbers in another type
         assert maps.dtype == model.compute_dtype == name.removeprefix("mixed_")
         assert model(images).dtype == tf.float32
         assert {v.dtype for v in model.trainable_variables} == {"float32"}
-        losses = [float(model.train_step((images, labels))["loss"]) for _ in range(20)]
-        assert losses[-1] < 0.8 * losses[0]
+        step = tf.function(model.train_step, autograph=False)
+        losses = [float(step((images, labels))["loss"]) for _ in range(60)]
+        assert np.mean(losses[-15:]) < 0.7 * np.mean(losses[:15])
         found[name] = tf.cast(maps, tf.float32).numpy()
         if name == "mixed_float16":
             assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
