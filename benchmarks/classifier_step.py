@@ -46,6 +46,9 @@ def prepare(argument: dict):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
+    )
     arguments = parser.parse_args()
     ratios = {}
     for backbone, size, batch in CASES:
@@ -56,6 +59,8 @@ def main() -> None:
             "PyTorch channels_last": {"layout": "channels_last"},
             "PyTorch compiled": {"layout": "channels_last", "compile": True},
         }
+        if arguments.no_compile:
+            del theirs["PyTorch compiled"]
         contenders = {"ours": ("benchmarks.classifier_step", given)}
         contenders |= {name: ("benchmarks.torch_classifier", {**given, **more}) for name, more in theirs.items()}
         seconds = compare(contenders, arguments.rounds, batch)

@@ -4,7 +4,7 @@
 
 Logistic regression (scikit-learn, L2, classes weighted by the root of their rarity as the `small` preset's classifier)
 on histograms of 8 x 8 x 8 colours of each picture of an Examples artifact's training side; strength chosen on the
-validation side, measured on the test side.
+validation side, measured on the test side. Minutes on two cores.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     counts = np.bincount(sides["train"].labels)
     weights = {label: count**-0.5 for label, count in enumerate(counts)}
     best = (-1.0, None)
-    for strength in (3.0, 30.0, 300.0):
+    for strength in (3.0, 30.0):
         model = LogisticRegression(C=strength * counts.mean() ** 0.5, class_weight=weights, max_iter=300)
         model.fit(x["train"], sides["train"].labels)
         score = balanced_accuracy_score(sides["validation"].labels, model.predict(x["validation"]))
