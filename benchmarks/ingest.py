@@ -18,6 +18,7 @@ where FOLDER has some (the environment's LESIONGAN_TEST_DATA, else phantoms); th
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import multiprocessing
 import os
@@ -88,14 +89,19 @@ def make(root: Path, count: int, originals: list[Path]) -> None:
         if originals:
             image = Image.open(originals[i % len(originals)]).convert("RGB")
         else:
-            from lesiongan.data import phantoms
-
-            image = Image.fromarray(phantoms.render(("MEL", "NV")[i % 2], i % 60, 224))
+            image = phantom(("MEL", "NV")[i % 2], i % 60)
         folder = root / ("MEL", "NV")[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         grain = np.random.default_rng(i).normal(0, 3, (shape[1], shape[0], 1))  # enlarged pictures are too smooth
         large = np.asarray(image.resize(shape, Image.Resampling.BICUBIC)) + grain
         Image.fromarray(np.clip(large, 0, 255).astype(np.uint8)).save(folder / f"{i:05d}.jpg", quality=95)
+
+
+@functools.cache
+def phantom(name: str, seed: int) -> Image.Image:
+    from lesiongan.data import phantoms
+
+    return Image.fromarray(phantoms.render(name, seed, 224))
 
 
 def pillow(task: tuple[Path, Path]) -> None:
