@@ -1,4 +1,4 @@
-"""`lesiongan train`, `evaluate` and `predict`: single models, without a pipeline."""
+"""`lesiongan train`, `evaluate`, `predict` and `import-cyclegan`: single models, without a pipeline."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def add(commands, configuration: Callable, resolved: Callable) -> None:
     predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
     predict.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: standard output")
     predict.set_defaults(run=_predict)
+
+    imported = commands.add_parser(
+        "import-cyclegan", help="a generator of pytorch-CycleGAN-and-pix2pix (.pth) as a model of this project"
+    )
+    imported.add_argument("file", type=Path, metavar="FILE.pth", help="of netG, e.g. latest_net_G_A.pth")
+    imported.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    imported.add_argument("--size", type=int, default=256, help="pixels of its images (default: %(default)s)")
+    imported.add_argument("--source", default="X", metavar="CLASS", help="of what goes in (default: %(default)s)")
+    imported.add_argument("--target", default="Y", metavar="CLASS", help="of what comes out (default: %(default)s)")
+    imported.set_defaults(run=_import_cyclegan)
 
 
 def _model(parser: argparse.ArgumentParser) -> None:
@@ -113,3 +123,18 @@ def _predict(arguments: argparse.Namespace) -> int:
     else:
         print(text, end="")
     return ExitCode.USAGE if faults else ExitCode.DONE
+
+
+def _import_cyclegan(arguments: argparse.Namespace) -> int:
+    from lesiongan.models.cyclegan_import import export_generator
+
+    record = export_generator(
+        arguments.file, arguments.output, size=arguments.size, source=arguments.source, target=arguments.target
+    )
+    facts = record["imported"]
+    print(
+        f"{arguments.source} to {arguments.target} at {record['size']} px: {facts['blocks']} residual blocks, "
+        f"{facts['filters']} filters, {record['parameters']:,} parameters"
+    )
+    print(f"model: {arguments.output}")
+    return ExitCode.DONE

@@ -74,9 +74,22 @@ class CycleGAN(keras.Model):
             `discriminator_y`.
         """
         x, y = data
-        config, losses = self.config, {}
         seeds = tf.random.split(tf.stack([self.seed, self.generator_optimizer.iterations.value]), 2)
 
+        losses, gradients, (fake_x, fake_y) = self.generator_gradients(x, y)
+        self.generator_optimizer.apply(gradients, self.generator_variables)
+
+        shown_x, shown_y = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+        discriminator_losses, gradients = self.discriminator_gradients(x, y, shown_x, shown_y)
+        self.discriminator_optimizer.apply(gradients, self.discriminator_variables)
+
+        self._average()
+        return losses | discriminator_losses
+
+    def generator_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, list[tf.Tensor], tuple]:
+        """Loss terms by name, before their weights; gradients of their weighted sum for `generator_variables`; and the
+        generated images of X and of Y, `[batch, size, size, 3]` each."""
+        config, losses = self.config, {}
         with tf.GradientTape() as tape:
             # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
             # generator is fed its target domain too.
@@ -94,21 +107,21 @@ class CycleGAN(keras.Model):
             total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
             if config.identity:
                 total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
-        gradients = tape.gradient(total, self.generator_variables)
-        self.generator_optimizer.apply(gradients, self.generator_variables)
+        return losses, tape.gradient(total, self.generator_variables), (fake_x, fake_y)
 
-        shown_x, shown_y = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+    def discriminator_gradients(
+        self, x: tf.Tensor, y: tf.Tensor, shown_x: tf.Tensor, shown_y: tf.Tensor
+    ) -> tuple[dict, list[tf.Tensor]]:
+        """Both losses by name, and gradients of their sum for `discriminator_variables`; `shown_x` and `shown_y` are
+        the pools' generated images."""
+        losses = {}
         with tf.GradientTape() as tape:
             real_x, pooled_x = tf.split(self.discriminator_x(tf.concat([x, shown_x], 0)), 2)
             real_y, pooled_y = tf.split(self.discriminator_y(tf.concat([y, shown_y], 0)), 2)
             losses["discriminator_x"] = discriminator_loss(real_x, pooled_x)
             losses["discriminator_y"] = discriminator_loss(real_y, pooled_y)
             total = losses["discriminator_x"] + losses["discriminator_y"]
-        gradients = tape.gradient(total, self.discriminator_variables)
-        self.discriminator_optimizer.apply(gradients, self.discriminator_variables)
-
-        self._average()
-        return losses
+        return losses, tape.gradient(total, self.discriminator_variables)
 
     def _average(self) -> None:
         """Moves the averaged generator towards the trained one; at first quickly, to forget the random start."""

@@ -1,0 +1,72 @@
+"""CycleGAN's training step against PyTorch's on the same processor.
+
+    python -m benchmarks.cyclegan_step --size 256 [--rounds 7]
+
+256 px: 9 blocks, 64 filters, batch 1 (the paper's networks). 64 px: 6 blocks, 32 filters, batch 4. Identity loss and
+pools are on in both. Ours and PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take
+steps in turn: both generators, the pools and both discriminators, with Adam, on one batch in memory. Needs the extra
+`bench` and an idle machine: PyTorch's threads wait for each other busily, and crawl where something else runs. The
+last line is our throughput over the best PyTorch variant's.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from benchmarks.live import compare
+
+#: Size -> blocks, filters of both networks, batch. 32 px says nothing of speed: a trial of the benchmark.
+CASES = {256: (9, 64, 1), 64: (6, 32, 4), 32: (1, 4, 1)}
+
+
+def prepare(argument: dict):
+    """Ours: `size`, `blocks`, `ngf`, `ndf`, `batch`; the identity loss is on."""
+    import tensorflow as tf
+
+    from lesiongan.config import CycleGANConfig
+    from lesiongan.models.cyclegan import CycleGAN
+
+    size, batch = argument["size"], argument["batch"]
+    networks = {"blocks": argument["blocks"], "filters": argument["ngf"], "discriminator_filters": argument["ndf"]}
+    model = CycleGAN(CycleGANConfig(size=size, batch=batch, identity=0.5, **networks), steps=1000)
+    rng = np.random.default_rng(0)
+    x, y = tf.unstack(tf.constant(rng.uniform(-1, 1, (2, batch, size, size, 3)), tf.float32))
+    train = tf.function(model.train_step, autograph=False, jit_compile=False)
+
+    def step() -> float:
+        return float(sum(float(loss) for loss in train((x, y)).values()))
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, choices=CASES, default=256, help="pixels (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
+    )
+    arguments = parser.parse_args()
+    size, (blocks, filters, batch) = arguments.size, CASES[arguments.size]
+    print(f"CycleGAN, {size} px, {blocks} blocks, {filters} filters, batch {batch}, identity loss on", flush=True)
+    given = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch}
+    theirs = {
+        "PyTorch NCHW": {},
+        "PyTorch channels_last": {"layout": "channels_last"},
+        "PyTorch compiled": {"layout": "channels_last", "compile": True},
+    }
+    if arguments.no_compile:
+        del theirs["PyTorch compiled"]
+    contenders = {"ours": ("benchmarks.cyclegan_step", given)}
+    contenders |= {name: ("benchmarks.torch_cyclegan", {**given, **more}) for name, more in theirs.items()}
+    seconds = compare(contenders, arguments.rounds, batch)
+    others = [value for name, value in seconds.items() if name != "ours"]
+    if not others:
+        raise SystemExit("PyTorch is missing: pip install 'lesiongan[bench]'")
+    print(f"ratio {min(others) / seconds['ours']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
