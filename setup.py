@@ -21,7 +21,7 @@ setup(
     packages=find_packages(
         include=["lesiongan", "lesiongan.*", "components", "components.*", "pipelines", "pipelines.*"]
     ),
-    package_data={"lesiongan.reporting": ["*.j2", "*.css", "paper/*.csv"]},
+    package_data={"lesiongan.data": ["*.csv"], "lesiongan.reporting": ["*.j2", "*.css", "paper/*.csv"]},
     install_requires=[
         "absl-py>=2.1",
         "jinja2>=3.1",

@@ -13,6 +13,9 @@ import pandas as pd
 
 from lesiongan.errors import UsageError
 
+#: The ranked table inside the `selection` artifact.
+RANKED = "ranked.csv"
+
 
 def kept(alpha: float, count: int) -> int:
     """How many of `count` images alpha keeps: round(alpha x count), halves up; at least one.

@@ -12,11 +12,9 @@ from lesiongan.config import ClassifierConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.errors import UsageError
-from lesiongan.filtering import path_rank_filter
+from lesiongan.filtering import RANKED, path_rank_filter
 from lesiongan.steps.step import Task
 
-#: The ranked table inside the `selection` artifact.
-RANKED = "ranked.csv"
 _SHOWN = 10
 
 

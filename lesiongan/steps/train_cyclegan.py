@@ -12,11 +12,11 @@ from lesiongan import serving
 from lesiongan.config import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
+from lesiongan.filtering import RANKED
 from lesiongan.grid import alpha_generator
 from lesiongan.progress import say
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
-from lesiongan.steps.path_rank_filter import RANKED
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
 
