@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.live import compare
+from benchmarks.live import add_options, against_torch
 
 CASES = (("efficientnet_lite0", 96, 32), ("resnet50", 64, 32), ("resnet50", 224, 8))
 
@@ -45,30 +45,15 @@ def prepare(argument: dict):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
-    )
+    add_options(parser)
     arguments = parser.parse_args()
     ratios = {}
     for backbone, size, batch in CASES:
         print(f"{backbone}, {size} px, batch {batch}", flush=True)
-        given = {"backbone": backbone, "size": size, "batch": batch}
-        theirs = {
-            "PyTorch NCHW": {},
-            "PyTorch channels_last": {"layout": "channels_last"},
-            "PyTorch compiled": {"layout": "channels_last", "compile": True},
-        }
-        if arguments.no_compile:
-            del theirs["PyTorch compiled"]
-        contenders = {"ours": ("benchmarks.classifier_step", given)}
-        contenders |= {name: ("benchmarks.torch_classifier", {**given, **more}) for name, more in theirs.items()}
-        seconds = compare(contenders, arguments.rounds, batch)
-        others = [value for name, value in seconds.items() if name != "ours"]
-        if not others:
-            raise SystemExit("PyTorch is missing: pip install 'lesiongan[bench]'")
-        ratios[backbone, size] = min(others) / seconds["ours"]
-        print(f"  ours over the best of PyTorch: {ratios[backbone, size]:.2f}", flush=True)
+        case = {"backbone": backbone, "size": size, "batch": batch}
+        ratio = against_torch("benchmarks.classifier_step", "benchmarks.torch_classifier", case, arguments)
+        ratios[backbone, size] = ratio
+        print(f"  ours over the best of PyTorch: {ratio:.2f}", flush=True)
     print(f"ratio {min(value for (backbone, _), value in ratios.items() if backbone == 'resnet50'):.2f}")
 
 

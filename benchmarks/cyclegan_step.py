@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.live import compare
+from benchmarks.live import add_options, against_torch
 
 #: Size -> blocks, filters of both networks, batch. 32 px says nothing of speed: a trial of the benchmark.
 CASES = {256: (9, 64, 1), 64: (6, 32, 4), 32: (1, 4, 1)}
@@ -44,28 +44,12 @@ def prepare(argument: dict):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, choices=CASES, default=256, help="pixels (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
-    )
+    add_options(parser)
     arguments = parser.parse_args()
     size, (blocks, filters, batch) = arguments.size, CASES[arguments.size]
     print(f"CycleGAN, {size} px, {blocks} blocks, {filters} filters, batch {batch}, identity loss on", flush=True)
     given = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch}
-    theirs = {
-        "PyTorch NCHW": {},
-        "PyTorch channels_last": {"layout": "channels_last"},
-        "PyTorch compiled": {"layout": "channels_last", "compile": True},
-    }
-    if arguments.no_compile:
-        del theirs["PyTorch compiled"]
-    contenders = {"ours": ("benchmarks.cyclegan_step", given)}
-    contenders |= {name: ("benchmarks.torch_cyclegan", {**given, **more}) for name, more in theirs.items()}
-    seconds = compare(contenders, arguments.rounds, batch)
-    others = [value for name, value in seconds.items() if name != "ours"]
-    if not others:
-        raise SystemExit("PyTorch is missing: pip install 'lesiongan[bench]'")
-    print(f"ratio {min(others) / seconds['ours']:.2f}")
+    print(f"ratio {against_torch('benchmarks.cyclegan_step', 'benchmarks.torch_cyclegan', given, arguments):.2f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A contender is a module with `prepare(argument) -> step`, `step()` taking one wh
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -91,6 +92,38 @@ def compare(contenders: Mapping[str, tuple[str, Mapping]], rounds: int, images: 
             flush=True,
         )
     return seconds
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every comparison with PyTorch."""
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
+    )
+
+
+def against_torch(ours: str, theirs: str, case: Mapping, arguments: argparse.Namespace) -> float:
+    """Our throughput over that of the best PyTorch variant.
+
+    Args:
+        ours, theirs: the contenders' modules; theirs knows `layout` and `compile` beside the case.
+        case: what both are given; `batch` is its images a step.
+        arguments: those of `add_options`.
+    """
+    variants = {
+        "PyTorch NCHW": {},
+        "PyTorch channels_last": {"layout": "channels_last"},
+        "PyTorch compiled": {"layout": "channels_last", "compile": True},
+    }
+    if arguments.no_compile:
+        del variants["PyTorch compiled"]
+    contenders = {"ours": (ours, case)}
+    contenders |= {name: (theirs, {**case, **more}) for name, more in variants.items()}
+    seconds = compare(contenders, arguments.rounds, case["batch"])
+    others = [value for name, value in seconds.items() if name != "ours"]
+    if not others:
+        raise SystemExit("PyTorch is missing: pip install 'lesiongan[bench]'")
+    return min(others) / seconds["ours"]
 
 
 def _serve(module: str, argument: dict) -> None:

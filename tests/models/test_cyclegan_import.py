@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference_scripts import REFERENCE, script
 
 import lesiongan
 from lesiongan import serving
@@ -25,18 +25,10 @@ from lesiongan.models.cyclegan_import import (
     import_generator,
 )
 
-REFERENCE = Path(__file__).parent / "reference"
 PTH = REFERENCE / "netG.pth"
 
 
-def _maker():
-    spec = importlib.util.spec_from_file_location("make_cyclegan", REFERENCE / "make_cyclegan.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make = _maker()
+make = script("make_cyclegan")
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,11 @@ PyTorch's numbers are stored (reference/make_cyclegan.py); where it is installed
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference_scripts import REFERENCE, script
 
 from lesiongan.config import CycleGANConfig
 from lesiongan.models.cyclegan import CycleGAN
@@ -19,17 +17,7 @@ from lesiongan.models.cyclegan_import import discriminator_weights, generator_we
 from lesiongan.models.layers import FORMS
 from lesiongan.training.adam import Adam
 
-REFERENCE = Path(__file__).parent / "reference"
-
-
-def _maker():
-    spec = importlib.util.spec_from_file_location("make_cyclegan", REFERENCE / "make_cyclegan.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make = _maker()
+make = script("make_cyclegan")
 
 
 @pytest.fixture(scope="module")

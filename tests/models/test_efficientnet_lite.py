@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference_scripts import REFERENCE, script
 
 from lesiongan.errors import UsageError
 from lesiongan.models import efficientnet_lite
@@ -17,17 +15,7 @@ from lesiongan.models.lesion_classifier import LesionClassifier
 from lesiongan.models.optimizers import FastaiAdam
 from lesiongan.models.pth import read_state_dict
 
-REFERENCE = Path(__file__).parent / "reference"
-
-
-def _maker():
-    spec = importlib.util.spec_from_file_location("make_efficientnet_lite0", REFERENCE / "make_efficientnet_lite0.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make = _maker()
+make = script("make_efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")
