@@ -4,9 +4,19 @@ The library knows nothing of pipelines: `components` wrap it and `pipelines` com
 """
 
 import os
+import sys
+import warnings
 
 # TensorFlow leaves oneDNN off on processors without AVX-512; with it a ResNet50 step takes a third of the time
 # there. It is read when TensorFlow is imported, so it stands here.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    if "tensorflow" in sys.modules:
+        warnings.warn(
+            "import lesiongan before tensorflow (or set TF_ENABLE_ONEDNN_OPTS=1): TensorFlow may run without oneDNN, "
+            "which takes two to three times as long on some CPUs",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 __version__ = "0.1.0"
