@@ -41,9 +41,8 @@ def main() -> None:
         model.fit(x["train"], sides["train"].labels)
         score = balanced_accuracy_score(sides["validation"].labels, model.predict(x["validation"]))
         best = max(best, (score, model), key=lambda pair: pair[0])
-    table = examples.read_table(directory).set_index("image_id")["lesion_id"]
     test = sides["test"]
-    lesions = [table[image_id] for image_id in test.ids]
+    lesions = examples.lesion_ids(directory, test.ids)
     found = judge(test.labels, best[1].predict_proba(x["test"]), info["taxonomy"]["classes"], lesions)
     print("\n".join(lines(found)))
 

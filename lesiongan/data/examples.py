@@ -76,14 +76,7 @@ def first_of_each_class(directory: str | Path, size: int, split: str, count: int
 def load_splits(directory: str | Path, size: int, splits: Sequence[str]) -> ImageSet:
     """Several splits one behind the other; see `load`."""
     parts = [load(directory, size, split) for split in splits]
-    if len(parts) == 1:
-        return parts[0]
-    return ImageSet(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        tuple(image_id for part in parts for image_id in part.ids),
-        tuple(origin for part in parts for origin in part.origins),
-    )
+    return parts[0] if len(parts) == 1 else ImageSet.join(parts)
 
 
 def read_table(directory: str | Path) -> pd.DataFrame:
@@ -98,6 +91,16 @@ def read_table(directory: str | Path) -> pd.DataFrame:
         keep_default_na=False,
         na_values={column: [""] for column in header if column in numbers},
     )
+
+
+def lesion_ids(directory: str | Path, image_ids: Sequence[str]) -> list[str]:
+    """The lesion that each image shows, "" where that is not known.
+
+    Raises:
+        KeyError: an image that is not of these Examples.
+    """
+    known = read_table(directory).set_index("image_id")["lesion_id"]
+    return known.loc[list(image_ids)].tolist()
 
 
 def read_info(directory: str | Path) -> dict:

@@ -41,8 +41,7 @@ def labelled(
     if data != PHANTOMS and (Path(data) / examples.INFO).is_file():
         known = examples.taxonomy(data)
         images = examples.load(data, size, split or "test")
-        table = examples.read_table(data).set_index("image_id")["lesion_id"]
-        lesions, left_out = [table[image_id] for image_id in images.ids], {}
+        lesions, left_out = examples.lesion_ids(data, images.ids), {}
     else:
         if split:
             raise UsageError(f"{data}: --split {split} needs an Examples artifact; of other data all images are used")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from lesiongan import serving, sheets
 from lesiongan.config import ClassifierConfig
@@ -34,7 +33,7 @@ def run(task: Task) -> dict:
         raise UsageError(f"target class {target!r} is not in the data; it has {', '.join(classifier.taxonomy.classes)}")
     label, listed = classifier.taxonomy.index(target), examples.read_table(task.inputs["examples"])
     if task.options.folds:
-        images, scores = _out_of_fold(task, label, listed)
+        images, scores = _out_of_fold(task, label)
     else:
         images = examples.load(task.inputs["examples"], classifier.size, "train", classes=[target])
         scores = classifier.predict(images.images)[0][:, label]
@@ -50,17 +49,16 @@ def run(task: Task) -> dict:
     return {"ranked": len(table), "median_score": float(table["score"].median())}
 
 
-def _out_of_fold(task: Task, label: int, listed: pd.DataFrame) -> tuple[ImageSet, np.ndarray]:
+def _out_of_fold(task: Task, label: int) -> tuple[ImageSet, np.ndarray]:
     """The training images of a class, and their scores by classifiers that have not seen them."""
     from lesiongan.training.out_of_fold import out_of_fold
 
     config = task.options.classifier
     train = examples.load(task.inputs["examples"], config.size, "train")
-    lesions = listed.set_index("image_id")["lesion_id"]
     probabilities = out_of_fold(
         config,
         train,
-        [lesions[image_id] for image_id in train.ids],
+        examples.lesion_ids(task.inputs["examples"], train.ids),
         num_classes=len(examples.taxonomy(task.inputs["examples"])),
         count=task.options.folds,
         run_dir=task.run_dir,
