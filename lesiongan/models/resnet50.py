@@ -18,7 +18,7 @@ from lesiongan.errors import UsageError
 from lesiongan.models.conv_stack import ConvStack
 
 #: Kernel size, stride and max pooling of each stem.
-STEMS = {"imagenet": (7, 2, True), "small": (3, 1, False)}
+STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False)}
 
 #: Filters of the bottleneck, number of blocks and stride of each stage.
 STAGES = {"conv2": (64, 3, 1), "conv3": (128, 4, 2), "conv4": (256, 6, 2), "conv5": (512, 3, 2)}
@@ -75,11 +75,11 @@ class Stage(ConvStack):
 
 
 class ResNet50(keras.layers.Layer):
-    """The backbone: images float32 `[n, s, s, 3]` in [-1, 1] -> `[n, s', s', 2048]`, s' = s / 32 (s / 8 with `small`).
+    """The backbone: images float32 `[n, s, s, 3]` in [-1, 1] -> `[n, s', s', 2048]`, s' = s / 32 (s / 16 with `small`).
 
     Args:
-        stem: `imagenet` (7 x 7, stride 2, max pooling), or `small` (3 x 3, stride 1, no pooling) for small pictures, of
-            which the first would throw most away.
+        stem: `imagenet` (7 x 7, stride 2, max pooling), or `small` (3 x 3, stride 2, no pooling) for small pictures, of
+            which the first would throw most away; a step is nearly four times as long.
         width: factor on all filters; 1 is ResNet50. The features are then 2048 x width.
         momentum: of batch norm's moving averages.
     """

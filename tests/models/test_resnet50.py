@@ -115,9 +115,9 @@ def test_imagenet_without_a_network_names_both_ways_out(monkeypatch):
         LesionClassifier(8).load_backbone_weights("imagenet")
 
 
-def test_small_stem_keeps_the_resolution_and_refuses_imagenet_weights(weights_file):
+def test_small_stem_keeps_twice_the_resolution_and_refuses_imagenet_weights(weights_file):
     model = LesionClassifier(3, stem="small")
     model.reset(0)
-    assert model.backbone(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 4, 4, 2048)
+    assert model.backbone(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 2, 2, 2048)
     with pytest.raises(UsageError, match="stem=imagenet"):
         model.load_backbone_weights(weights_file)
