@@ -13,11 +13,23 @@ from lesiongan.config import ACGANConfig
 from lesiongan.data.image_set import ImageSet, to_uint8
 from lesiongan.data.inputs import conditional_batches
 from lesiongan.errors import UsageError
+from lesiongan.evaluation.judge import LEAST, Judge, Reference
 from lesiongan.models.acgan import ACGAN
+from lesiongan.progress import say
 from lesiongan.sheets import contact_sheet
+from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
+from lesiongan.training.measuring import best_state
+from lesiongan.training.watch import Watch, acgan_rules
 
 _COLUMNS = 8  # images of a class in a sample grid
+_WATCHED = 16  # images of a class in which failures are looked for
+_JUDGED = 64  # images of a class, generated and real, that KID is measured with at most
+_BATCH = 64  # images sampled at a time
+_MEASUREMENTS = 20  # of a training, where no other number is asked for
+
+#: Labels int32 `[n]`, seeds int64 `[n]` -> images `[n, size, size, 3]` in [-1, 1].
+Sample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def acgan_steps(config: ACGANConfig, n: int) -> int:
@@ -27,9 +39,21 @@ def acgan_steps(config: ACGANConfig, n: int) -> int:
 
 
 def train_acgan(
-    config: ACGANConfig, data: ImageSet, *, num_classes: int, run_dir: Path, seed: int, name: str = "acgan"
+    config: ACGANConfig,
+    data: ImageSet,
+    *,
+    num_classes: int,
+    run_dir: Path,
+    seed: int,
+    name: str = "acgan",
+    judge: Judge | None = None,
+    validation: ImageSet | None = None,
 ) -> ACGAN:
     """Trains an ACGAN, going on from the last checkpoint of `run_dir` where there is one.
+
+    A twentieth of the training (or `config.measure_every_images` images) apart, images of fixed noise are made of every
+    class: how much they differ within a class, and with a judge the mean over the classes of their KID to real ones.
+    Failures are said (see `watch`).
 
     Args:
         config: see `ACGANConfig`.
@@ -38,23 +62,34 @@ def train_acgan(
         run_dir: gets checkpoints, statistics, TensorBoard events and sample grids; see `training.loop.fit`.
         seed: of weights, order of the images, augmentation and noise.
         name: what progress calls this training.
+        judge: the eyes for KID, by which `config.export` and `config.patience` decide.
+        validation: real images that KID is measured to; classes with fewer than 16 of them do not count.
 
     Returns:
-        The trained model; `sample` draws from the averaged generator where `config.ema` is set.
+        The trained model; `sample` draws from the averaged generator where `config.ema` is set. With `config.export`
+        "best" the generator that `sample` draws from has the weights of the lowest KID (`measuring.last_state` the
+        last ones).
 
     Raises:
-        UsageError: an empty set, images of another size, or a configuration that the networks cannot have.
+        UsageError: an empty set, images of another size, a configuration that the networks cannot have, or one that
+            needs a judge without one.
     """
     if not len(data):
         raise UsageError(f"{name}: there are no images to train on; check the split and the classes of the Examples")
     if data.size != config.size:
         raise UsageError(f"{name}: images have {data.size} px, acgan.size is {config.size}; make Examples of that size")
+    if judge is None and (config.export == "best" or config.patience):
+        raise UsageError(f"{name}: acgan.export=best and acgan.patience go by KID, which needs a judge; give one")
     steps = acgan_steps(config, len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()
     options = {"batch": config.batch, "seed": seed, "flip": config.flip, "balanced": config.balanced}
-    sample = tf.function(model.sample, autograph=False)
-    fit(
+    specs = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
+    sample = tf.function(model.sample, autograph=False, input_signature=specs)
+    references = _references(judge, validation, num_classes, name)
+    watched = _spread(data, num_classes, _WATCHED)
+    generator = model.averaged or model.generator
+    summary = fit(
         model,
         lambda start: conditional_batches(data, start=start, steps=steps, **options),
         steps=steps,
@@ -63,15 +98,86 @@ def train_acgan(
         name=name,
         samples=lambda: {"classes": classes_grid(model, sample)},
         samples_every=max(1, min(2000, steps // 4)),
+        measure=lambda: measured(sample, num_classes, watched, references),
+        measure_every=math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS),
+        select="kid" if references else "",
+        exported=lambda: [variable.value for variable in generator.variables],
+        watch=Watch(acgan_rules(), steps),
+        patience=config.patience if references else 0,
     )
+    if config.export == "best" and "best_step" in summary:
+        best = best_state(run_dir)
+        say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
+        best.assign(variable.value for variable in generator.variables)
     return model
 
 
-def classes_grid(model: ACGAN, sample: Callable, columns: int = _COLUMNS) -> np.ndarray:
+def classes_grid(model: ACGAN, sample: Sample, columns: int = _COLUMNS) -> np.ndarray:
     """A picture for the eye: a row a class, a column a seed, the same noise in every grid; uint8 `[h, w, 3]`.
 
     `sample` is `model.sample`, or that as a `tf.function`.
     """
-    labels, seeds = np.divmod(np.arange(model.num_classes * columns), columns)
-    images = to_uint8(sample(tf.constant(labels, tf.int32), tf.constant(seeds, tf.int64)))
-    return contact_sheet(images.reshape(model.num_classes, columns, *images.shape[1:]), cell=max(64, model.config.size))
+    images = _made(sample, model.num_classes, columns)
+    return contact_sheet(list(images), cell=max(64, model.config.size))
+
+
+def measured(
+    sample: Sample, num_classes: int, watched: ImageSet, references: dict[int, tuple[Reference, int]]
+) -> dict[str, float]:
+    """What is measured while an ACGAN trains.
+
+    Args:
+        sample: the ACGAN's.
+        num_classes: k.
+        watched: real images, some of each class, whose diversity the generated ones should have.
+        references: label -> real images of the class, and how many generated ones are compared to them.
+
+    Returns:
+        `kid`, the mean over the classes of `references` (NaN where one is), if there are any; `class_diversity` and
+        `class_diversity_lowest` (see `symptoms.of_classes`).
+    """
+    made = _made(sample, num_classes, max([_WATCHED, *(count for _, count in references.values())]))
+    first = made[:, :_WATCHED]
+    labels = np.repeat(np.arange(num_classes), _WATCHED)
+    found = symptoms.of_classes(watched.images, watched.labels, first.reshape(-1, *first.shape[2:]), labels)
+    if not references:
+        return found
+    kids = [reference.kid(made[label, :count]) for label, (reference, count) in references.items()]
+    return {"kid": float(np.mean(kids)), **found}
+
+
+def _made(sample: Sample, num_classes: int, count: int) -> np.ndarray:
+    """Images of every class from the seeds 0, 1, ...: uint8 `[k, count, size, size, 3]`."""
+    labels, seeds = np.divmod(np.arange(num_classes * count), count)
+    parts = [
+        to_uint8(
+            sample(tf.constant(labels[begin : begin + _BATCH], tf.int32), tf.constant(seeds[begin : begin + _BATCH]))
+        )
+        for begin in range(0, len(labels), _BATCH)
+    ]
+    images = np.concatenate(parts)
+    return images.reshape(num_classes, count, *images.shape[1:])
+
+
+def _references(
+    judge: Judge | None, validation: ImageSet | None, num_classes: int, name: str
+) -> dict[int, tuple[Reference, int]]:
+    """The real images that KID is measured to, of each class that has enough of them."""
+    if judge is None:
+        return {}
+    chosen = None if validation is None else _spread(validation, num_classes, _JUDGED)
+    counts = np.zeros(num_classes, int) if chosen is None else np.bincount(chosen.labels, minlength=num_classes)
+    enough = np.flatnonzero(counts >= LEAST)
+    if not len(enough):
+        say(
+            f"{name}: KID is not measured and the last state is exported: no class has {LEAST} validation images "
+            f"(the largest {counts.max()})"
+        )
+    return {int(label): (judge.reference(chosen.of_class(label).images), int(counts[label])) for label in enough}
+
+
+def _spread(images: ImageSet, num_classes: int, count: int) -> ImageSet:
+    """At most `count` images of each class, spread over the set, the same in every run."""
+    places = [np.flatnonzero(images.labels == label) for label in range(num_classes)]
+    chosen = [own[np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).astype(int))] for own in places]
+    return images.take(np.concatenate(chosen))

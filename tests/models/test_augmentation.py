@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from lesiongan.models import augmentation
@@ -68,6 +69,58 @@ def test_real_and_generated_images_get_the_same_draw_and_other_seeds_another():
     np.testing.assert_allclose(a[:3], b[:3], atol=1e-6)
     assert np.abs(a - augmentation.augment(x, tf.constant([3, 5])).numpy()).max() > 0.1
     assert len({image.tobytes() for image in augmentation.augment(tf.repeat(x[:1], 6, 0), SEED).numpy()}) == 6
+
+
+def test_each_transformation_happens_to_each_image_with_the_probability():
+    x = images(0, count=400)
+    np.testing.assert_allclose(augmentation.augment(x, SEED, tf.constant(0.0)), x, atol=1e-5)
+    np.testing.assert_allclose(
+        augmentation.augment(x, SEED, tf.constant(1.0)), augmentation.augment(x, SEED), atol=1e-6
+    )
+    some = augmentation.augment(x, SEED, tf.constant(0.25)).numpy()
+    gone = np.abs(some - x).reshape(400, -1).max(1) > 1e-3
+    # none of the five: 0.75^5; nothing is seen of moves by 0 (1 of 25)
+    expected = 1 - 0.75**4 * (0.75 + 0.25 / 25)
+    assert gone.mean() == pytest.approx(expected, abs=4.5 * np.sqrt(expected * (1 - expected) / 400))
+    cut = (some == 0).all(axis=3).sum((1, 2)) >= 16  # moves let in at most 60 grey pixels, at two sides
+    assert 0.15 < cut.mean() < 0.5
+    again = augmentation.augment(tf.concat([x[:200], images(1, count=400)[200:]], 0), SEED, tf.constant(0.25)).numpy()
+    np.testing.assert_allclose(again[:200], some[:200], atol=1e-5)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_what_does_not_happen_leaves_an_image_as_it_is(number):
+    x = images(0, count=4)
+    happens = tf.constant([True, False, True, False])
+    if number < 3:
+        result = augmentation.colour(x, SEED, [happens if index == number else tf.zeros(4, bool) for index in range(3)])
+    else:
+        result = (augmentation.translate, augmentation.cutout)[number - 3](x, SEED, happens)
+    changed = np.abs(result - x).reshape(4, -1).max(1) > 1e-3
+    np.testing.assert_array_equal(changed, happens)
+
+
+def test_the_adaptive_probability_moves_by_its_formula():
+    ada = augmentation.AdaptiveProbability(0.6, 1000)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (40, 10, 1), p=[0.2, 0.8])
+    p, found, expected = 0.0, [], []
+    for step, sources in enumerate(signs):
+        ada.update(tf.constant(3 * sources, tf.float32), tf.constant(step, tf.int64))
+        if step % 4 == 3:
+            p = min(1.0, max(0.0, p + np.sign(signs[step - 3 : step + 1].mean() - 0.6) * 40 / 1000))
+        found.append(float(ada.p))
+        expected.append(p)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(set(np.diff(expected).round(3))) == 3  # up, down and still
+    assert [variable.name for variable in ada.state()] == ["augmentation_probability:0", "augmentation_signs:0"]
+
+
+def test_the_adaptive_probability_stays_between_0_and_1():
+    ada = augmentation.AdaptiveProbability(0.6, 10)
+    for sources, bound in ((tf.ones([10, 1]), 1.0), (-tf.ones([10, 1]), 0.0)):
+        for step in range(8):
+            ada.update(sources, tf.constant(step, tf.int64))
+        assert float(ada.p) == bound
 
 
 def test_the_gradient_is_that_of_the_augmentation():
