@@ -9,9 +9,14 @@ import tensorflow as tf
 
 from lesiongan.config import CycleGANConfig
 from lesiongan.errors import UsageError
+from lesiongan.models.accumulation import in_parts
+from lesiongan.models.augmentation import augment
 from lesiongan.models.image_pool import ImagePool
+from lesiongan.models.loss_scale import LossScale
 from lesiongan.models.losses import discriminator_loss, l1, least_squares
-from lesiongan.models.networks import PatchGAN, ResNetGenerator
+from lesiongan.models.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator, halved
+from lesiongan.models.replicas import replica_seed, share_of_mean
+from lesiongan.models.spectral_norm import initial_vector
 from lesiongan.training.adam import Adam
 from lesiongan.training.schedules import LinearDecay
 
@@ -20,30 +25,31 @@ from lesiongan.training.schedules import LinearDecay
 class CycleGAN(keras.Model):
     """Two generators, two discriminators, two image pools, two optimizers; compiled and built when it is made.
 
-    All that is random depends on the seed and the step alone: weights, and the draws of the pools.
+    All that is random depends on the seed and the step alone: weights, and the draws of pools and augmentation.
+
+    Made in the scope of a `tf.distribute` strategy, `config.batch` is the global batch: a step is that of one device
+    with it (losses and gradients are means per image), but each replica has pools and draws of its own.
 
     Args:
         config: see `CycleGANConfig`.
-        seed: of weights and pools.
+        seed: of weights, pools and augmentation.
         steps: of the whole training; the learning rate's two halves are scaled to it.
-        form: a key of `layers.FORMS`.
+        form: a key of `layers.FORMS`; with `config.xla` it is `subpixel` whatever is given.
 
     Raises:
-        UsageError: a size or a number of blocks that the networks cannot have.
+        UsageError: options that are impossible, by themselves or together.
     """
 
     def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int = 1, form: str = "plain", **kwargs):
         super().__init__(**kwargs)
         _check(config)
-        self.config, self.form = config, form
+        self.config, self.form = config, "subpixel" if config.xla else form
         size = config.size
-        generator = {"filters": config.filters, "blocks": config.blocks, "upsampling": config.upsampling, "form": form}
-        discriminator = {"filters": config.discriminator_filters, "form": form}
-        self.generator_xy = ResNetGenerator(size, **generator, name="generator_xy")
-        self.generator_yx = ResNetGenerator(size, **generator, name="generator_yx")
-        self.discriminator_x = PatchGAN(size, **discriminator, name="discriminator_x")
-        self.discriminator_y = PatchGAN(size, **discriminator, name="discriminator_y")
-        self.averaged_xy = ResNetGenerator(size, **generator, name="averaged_xy") if config.ema else None
+        self.generator_xy = _generator(config, self.form, "generator_xy")
+        self.generator_yx = _generator(config, self.form, "generator_yx")
+        self.discriminator_x = _discriminator(config, self.form, "discriminator_x")
+        self.discriminator_y = _discriminator(config, self.form, "discriminator_y")
+        self.averaged_xy = _generator(config, self.form, "averaged_xy") if config.ema else None
         self.pool_x = ImagePool(config.pool, (size, size, 3))
         self.pool_y = ImagePool(config.pool, (size, size, 3))
 
@@ -52,18 +58,21 @@ class CycleGAN(keras.Model):
         self.generator_variables = [v for network in generators for v in network.trainable_variables]
         self.discriminator_variables = [v for network in discriminators for v in network.trainable_variables]
         self.schedule = LinearDecay(config.learning_rate, steps)
-        adam = {"learning_rate": self.schedule, "beta_1": config.beta_1, "beta_2": 0.999, "epsilon": 1e-8}
-        self.generator_optimizer, self.discriminator_optimizer = Adam(**adam), Adam(**adam)
+        self.discriminator_schedule = LinearDecay(config.discriminator_rate or config.learning_rate, steps)
+        self.generator_optimizer = _optimizer(config, self.schedule)
+        self.discriminator_optimizer = _optimizer(config, self.discriminator_schedule)
         self.generator_optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator_variables)
 
         self.seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
         self.built = True
-        self.compile(optimizer=self.generator_optimizer, jit_compile=False)
+        self.compile(optimizer=self.generator_optimizer, jit_compile=config.xla, auto_scale_loss=False)
         self.reset(seed, steps)
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """One step of both generators, then one of both discriminators.
+
+        A batch that is computed in parts goes through the pools as a whole, in its order.
 
         Args:
             data: `(x, y)`, each float `[batch, size, size, 3]` in [-1, 1].
@@ -74,21 +83,28 @@ class CycleGAN(keras.Model):
             `discriminator_y`.
         """
         x, y = data
-        seeds = tf.random.split(tf.stack([self.seed, self.generator_optimizer.iterations.value]), 2)
+        parts = self.config.accumulate
+        seed = replica_seed(tf.stack([self.seed, self.generator_optimizer.iterations.value]))
+        seeds = tf.unstack(tf.random.split(seed, 4))
 
-        losses, gradients, (fake_x, fake_y) = self.generator_gradients(x, y)
-        self.generator_optimizer.apply(gradients, self.generator_variables)
+        losses, gradients, (fake_x, fake_y) = in_parts(self.generator_gradients, parts, (x, y), seeds[2])
+        self.generator_optimizer.apply(share_of_mean(gradients), self.generator_variables)
 
-        shown_x, shown_y = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
-        discriminator_losses, gradients = self.discriminator_gradients(x, y, shown_x, shown_y)
-        self.discriminator_optimizer.apply(gradients, self.discriminator_variables)
+        shown = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+        more, gradients = in_parts(self.discriminator_gradients, parts, (x, y, *shown), seeds[3])
+        self.discriminator_x.advance()
+        self.discriminator_y.advance()
+        self.discriminator_optimizer.apply(share_of_mean(gradients), self.discriminator_variables)
 
         self._average()
-        return losses | discriminator_losses
+        return losses | more
 
-    def generator_gradients(self, x: tf.Tensor, y: tf.Tensor) -> tuple[dict, list[tf.Tensor], tuple]:
-        """Loss terms by name, before their weights; gradients of their weighted sum for `generator_variables`; and the
-        generated images of X and of Y, `[batch, size, size, 3]` each."""
+    def generator_gradients(
+        self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> tuple[dict, list[tf.Tensor], tuple]:
+        """Loss terms by name, before their weights; gradients of their weighted sum for `generator_variables`, as large
+        as the optimizer scales its loss; and the generated images of X and of Y, `[batch, size, size, 3]` each.
+        `seed`, int64 `[2]`, is the augmentation's."""
         config, losses = self.config, {}
         with tf.GradientTape() as tape:
             # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
@@ -101,27 +117,36 @@ class CycleGAN(keras.Model):
                 fake_y, fake_x = self.generator_xy(x), self.generator_yx(y)
             losses["cycle_x"] = l1(self.generator_yx(fake_y), x)
             losses["cycle_y"] = l1(self.generator_xy(fake_x), y)
-            losses["adversarial_xy"] = least_squares(self.discriminator_y(fake_y), 1.0)
-            losses["adversarial_yx"] = least_squares(self.discriminator_x(fake_x), 1.0)
+            (scores_y,) = self._scores(self.discriminator_y, seed, fake_y)
+            (scores_x,) = self._scores(self.discriminator_x, seed, fake_x)
+            losses["adversarial_xy"] = least_squares(scores_y, 1.0)
+            losses["adversarial_yx"] = least_squares(scores_x, 1.0)
             total = losses["adversarial_xy"] + losses["adversarial_yx"]
             total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
             if config.identity:
                 total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
+            total = self.generator_optimizer.scale_loss(total)
         return losses, tape.gradient(total, self.generator_variables), (fake_x, fake_y)
 
     def discriminator_gradients(
-        self, x: tf.Tensor, y: tf.Tensor, shown_x: tf.Tensor, shown_y: tf.Tensor
+        self, x: tf.Tensor, y: tf.Tensor, shown_x: tf.Tensor, shown_y: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tuple[dict, list[tf.Tensor]]:
-        """Both losses by name, and gradients of their sum for `discriminator_variables`; `shown_x` and `shown_y` are
-        the pools' generated images."""
+        """Both losses by name, and gradients of their sum for `discriminator_variables`, as large as the optimizer
+        scales its loss; `shown_x` and `shown_y` are the pools' generated images, `seed` is the augmentation's."""
         losses = {}
         with tf.GradientTape() as tape:
-            real_x, pooled_x = tf.split(self.discriminator_x(tf.concat([x, shown_x], 0)), 2)
-            real_y, pooled_y = tf.split(self.discriminator_y(tf.concat([y, shown_y], 0)), 2)
-            losses["discriminator_x"] = discriminator_loss(real_x, pooled_x)
-            losses["discriminator_y"] = discriminator_loss(real_y, pooled_y)
+            losses["discriminator_x"] = discriminator_loss(*self._scores(self.discriminator_x, seed, x, shown_x))
+            losses["discriminator_y"] = discriminator_loss(*self._scores(self.discriminator_y, seed, y, shown_y))
             total = losses["discriminator_x"] + losses["discriminator_y"]
+            total = self.discriminator_optimizer.scale_loss(total)
         return losses, tape.gradient(total, self.discriminator_variables)
+
+    def _scores(self, discriminator, seed, *batches) -> list:
+        """Of each batch of images its scores, a list of the scales' maps; the batches are augmented by one draw."""
+        if self.config.augment:
+            batches = [augment(images, seed) for images in batches]
+        maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
+        return list(zip(*(tf.split(scores, len(batches)) for scores in maps), strict=True))
 
     def _average(self) -> None:
         """Moves the averaged generator towards the trained one; at first quickly, to forget the random start."""
@@ -152,7 +177,7 @@ class CycleGAN(keras.Model):
         """Makes the model as new, in place, so that a compiled step serves the next training.
 
         Args:
-            seed: of weights and pools. Kernels are N(0, 0.02), biases 0.
+            seed: of weights, pools and augmentation. Kernels are N(0, 0.02), biases 0.
             steps: of the next training, where it differs.
         """
         self.seed.assign(seed)
@@ -164,13 +189,18 @@ class CycleGAN(keras.Model):
         if self.averaged_xy is not None:
             for average, weight in zip(self.averaged_xy.variables, self.generator_xy.variables, strict=True):
                 average.value.assign(weight.value)
+        for index, vector in enumerate([*self.discriminator_x.vectors, *self.discriminator_y.vectors], len(trained)):
+            vector.value.assign(initial_vector(seed, index, vector.shape[0]))
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             for variable in optimizer.variables:
                 variable.value.assign(tf.zeros_like(variable.value))
+            if isinstance(optimizer, LossScale):
+                optimizer.restart()
         self.pool_x.reset()
         self.pool_y.reset()
         if steps is not None:
             self.schedule.rescale(steps)
+            self.discriminator_schedule.rescale(steps)
 
     def state(self) -> list[tf.Variable]:
         """Everything that a resumed training needs, in a fixed order."""
@@ -192,11 +222,45 @@ class CycleGAN(keras.Model):
         return cls(CycleGANConfig(**config["config"]), seed=config["seed"], form=config["form"])
 
 
+def _generator(config: CycleGANConfig, form: str, name: str) -> ResNetGenerator:
+    settings = {"filters": config.filters, "blocks": config.blocks, "upsampling": config.upsampling}
+    return ResNetGenerator(config.size, **settings, form=form, dtype=config.precision, name=name)
+
+
+def _discriminator(config: CycleGANConfig, form: str, name: str) -> PatchGAN | MultiScalePatchGAN:
+    settings = {"filters": config.discriminator_filters, "spectral_norm": config.spectral_norm, "form": form}
+    scales = config.discriminator_scales
+    if scales == 1:
+        return PatchGAN(config.size, **settings, dtype=config.precision, name=name)
+    return MultiScalePatchGAN(config.size, scales=scales, settings=settings, dtype=config.precision, name=name)
+
+
+def _optimizer(config: CycleGANConfig, schedule: LinearDecay) -> keras.optimizers.Optimizer:
+    adam = Adam(schedule, beta_1=config.beta_1, beta_2=0.999, epsilon=1e-8)
+    return LossScale(adam) if config.precision == "mixed_float16" else adam
+
+
 def _check(config: CycleGANConfig) -> None:
     if config.size < 32 or config.size % 4:
         raise UsageError(f"cyclegan.size is {config.size}: it must be a multiple of 4 and at least 32 pixels")
-    for name in ("blocks", "filters", "discriminator_filters", "batch"):
+    for name in ("blocks", "filters", "discriminator_filters", "batch", "discriminator_scales", "accumulate"):
         if getattr(config, name) < 1:
             raise UsageError(f"cyclegan.{name} is {getattr(config, name)}: it must be at least 1")
     if config.pool < 0 or not 0.0 <= config.ema < 1.0:
         raise UsageError("cyclegan.pool must be 0 or more, and cyclegan.ema at least 0 and below 1")
+    if config.discriminator_rate < 0:
+        raise UsageError("cyclegan.discriminator_rate must be 0 (the generators' rate) or more")
+    smallest = config.size
+    for _ in range(config.discriminator_scales - 1):
+        smallest = halved(smallest)
+    if smallest < 32:
+        raise UsageError(
+            f"cyclegan.discriminator_scales is {config.discriminator_scales}: its smallest pictures would have "
+            f"{smallest} pixels and need 32; take fewer scales or a larger cyclegan.size"
+        )
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if config.batch % (replicas * config.accumulate):
+        raise UsageError(
+            f"cyclegan.batch is {config.batch}: it must be a multiple of cyclegan.accumulate ({config.accumulate}) "
+            f"times the number of replicas ({replicas})"
+        )

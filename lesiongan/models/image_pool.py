@@ -11,6 +11,8 @@ class ImagePool(tf.Module):
     Image by image: while the pool fills, an image is stored and returned. Then, with probability 0.5, a stored image is
     returned and the new one takes its place; else the new one is returned and not stored.
 
+    Made in the scope of a `tf.distribute` strategy it is one pool a replica, each of `capacity` images.
+
     Args:
         capacity: images kept, 50 in the reference; 0 returns what comes in.
         shape: of one image, `(height, width, channels)`.
@@ -18,13 +20,20 @@ class ImagePool(tf.Module):
 
     def __init__(self, capacity: int, shape: tuple[int, int, int], name: str | None = None):
         super().__init__(name=name)
-        self.capacity = capacity
+        self.capacity, self.strategy = capacity, tf.distribute.get_strategy()
         if capacity:
-            self.buffer = tf.Variable(tf.zeros((capacity, *shape)), trainable=False, name="buffer")
-            self.count = tf.Variable(0, dtype=tf.int64, trainable=False, name="count")
+            own = {
+                "trainable": False,
+                "synchronization": tf.VariableSynchronization.ON_READ,
+                "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            }
+            self.buffer = tf.Variable(tf.zeros((capacity, *shape)), name="buffer", **own)
+            self.count = tf.Variable(0, dtype=tf.int64, name="count", **own)
 
     def state(self) -> list[tf.Variable]:
-        return [self.buffer, self.count] if self.capacity else []
+        """Buffer and count, of every replica's pool."""
+        of_replicas = self.strategy.experimental_local_results
+        return [*of_replicas(self.buffer), *of_replicas(self.count)] if self.capacity else []
 
     def reset(self) -> None:
         """Empties the pool, in place."""
@@ -59,7 +68,8 @@ class ImagePool(tf.Module):
             old = tf.gather(self.buffer, slot)
             # Storing the old image again is the quiet way of not storing: no branch in the graph.
             stored = tf.where(tf.logical_or(filling, swap), image, old)
-            self.buffer.scatter_update(tf.IndexedSlices(stored[None], slot[None]))
+            # `scatter_update` refuses a variable that each replica has its own of.
+            tf.raw_ops.ResourceScatterUpdate(resource=self.buffer.handle, indices=slot[None], updates=stored[None])
             self.count.assign_add(tf.cast(filling, tf.int64))
             returned.append(tf.where(swap, old, image))
         return tf.stack(returned)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:
-    """Mean of (score - target)^2 over images and patches: the LSGAN loss, target 1 for real and 0 for generated."""
-    return tf.reduce_mean(tf.math.squared_difference(scores, tf.cast(target, scores.dtype)))
+def least_squares(scores: tf.Tensor | list[tf.Tensor], target: float) -> tf.Tensor:
+    """Mean of (score - target)^2 over images and patches: the LSGAN loss, target 1 for real and 0 for generated.
+
+    Of several discriminators' maps the sum of their losses (pix2pixHD: Wang et al. 2018, equation 3).
+    """
+    maps = tf.nest.flatten(scores)
+    return sum(tf.reduce_mean(tf.math.squared_difference(each, tf.cast(target, each.dtype))) for each in maps)
 
 
-def discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def discriminator_loss(real: tf.Tensor | list[tf.Tensor], fake: tf.Tensor | list[tf.Tensor]) -> tf.Tensor:
     """0.5 x (real towards 1 + generated towards 0); the generator's `least_squares(fake, 1)` is not halved."""
     return 0.5 * (least_squares(real, 1.0) + least_squares(fake, 0.0))
 
