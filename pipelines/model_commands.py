@@ -1,4 +1,4 @@
-"""`lesiongan train`, `evaluate`, `predict` and `import-cyclegan`: single models, without a pipeline."""
+"""`lesiongan train`, `translate`, `evaluate`, `predict` and `import-cyclegan`: single models, without a pipeline."""
 
 from __future__ import annotations
 
@@ -21,13 +21,30 @@ def add(commands, configuration: Callable, resolved: Callable) -> None:
     train = commands.add_parser("train", help="train one model on its own")
     models = train.add_subparsers(title="models", metavar="MODEL", required=True, parser_class=type(train))
     classifier = models.add_parser("classifier", help="a lesion classifier")
-    classifier.add_argument("--data", required=True, help="as for `run --data`, or an Examples artifact")
-    classifier.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there"
-    )
-    classifier.add_argument("--seed", type=int, default=0, help="of the split and the training (default: 0)")
-    configuration(classifier)
+    _labelled(classifier)
+    _training(classifier, configuration, "of the split and the training")
     classifier.set_defaults(run=lambda arguments: _train_classifier(arguments, resolved(arguments)))
+
+    acgan = models.add_parser("acgan", help="an ACGAN: images of a class from noise")
+    _labelled(acgan)
+    _training(acgan, configuration, "of the split and the training")
+    acgan.add_argument("--judge", type=Path, metavar="MODEL", help="a classifier's folder: measure KID while it trains")
+    acgan.set_defaults(run=lambda arguments: _train_acgan(arguments, resolved(arguments)))
+
+    cyclegan = models.add_parser("cyclegan", help="a CycleGAN: pictures of one folder as those of another")
+    cyclegan.add_argument("--from", dest="source", required=True, metavar="DIR", help="a folder of pictures")
+    cyclegan.add_argument("--to", dest="target", required=True, metavar="DIR", help="what they are to look like")
+    _training(cyclegan, configuration, "of the pictures set aside and the training")
+    cyclegan.add_argument(
+        "--judge", default="", metavar="MODEL", help="a classifier's folder, or `imagenet`: measure KID while it trains"
+    )
+    cyclegan.set_defaults(run=lambda arguments: _train_cyclegan(arguments, resolved(arguments)))
+
+    translate = commands.add_parser("translate", help="pictures through a trained CycleGAN")
+    translate.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported CycleGAN's folder")
+    translate.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
+    translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a PNG a picture")
+    translate.set_defaults(run=_translate)
 
     evaluate = commands.add_parser("evaluate", help="how well a trained classifier does on labelled images")
     _model(evaluate)
@@ -59,6 +76,16 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tta", action="store_true", help="mean over the square's eight symmetries")
 
 
+def _labelled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, help="as for `run --data`, or an Examples artifact")
+
+
+def _training(parser: argparse.ArgumentParser, configuration: Callable, seeded: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there")
+    parser.add_argument("--seed", type=int, default=0, help=f"{seeded} (default: 0)")
+    configuration(parser)
+
+
 def _train_classifier(arguments: argparse.Namespace, config) -> int:
     from lesiongan.steps import standalone
 
@@ -74,24 +101,47 @@ def _examples(data: str, output: Path) -> Path:
     return made if made.is_dir() else Path(data)
 
 
-def _load(path: Path):
-    from lesiongan import serving
-    from lesiongan.model_artifact import describe
+def _train_acgan(arguments: argparse.Namespace, config) -> int:
+    from lesiongan.steps import standalone
 
-    kind = describe(path)["kind"]
-    if kind != "classifier":
-        raise UsageError(f"{path}: a model of kind {kind}; give a classifier's folder")
-    return serving.load(path)
+    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
+    judge = arguments.judge.resolve() if arguments.judge else ""
+    print(f"model: {standalone.acgan(data, arguments.output.resolve(), config, arguments.seed, judge)}")
+    print(f"sample grids, statistics: {arguments.output.resolve() / 'model_run' / 'acgan'}")
+    return ExitCode.DONE
+
+
+def _train_cyclegan(arguments: argparse.Namespace, config) -> int:
+    from lesiongan.steps import standalone
+
+    output = arguments.output.resolve()
+    judge = arguments.judge if arguments.judge in ("", "imagenet") else Path(arguments.judge).resolve()
+    model = standalone.cyclegan(arguments.source, arguments.target, output, config, arguments.seed, judge)
+    print(f"model: {model}")
+    print(f"sample grids, statistics: {output / 'model_run' / 'cyclegan'}")
+    print(f"next: lesiongan translate --model {model} {arguments.source} -o FOLDER")
+    return ExitCode.DONE
+
+
+def _translate(arguments: argparse.Namespace) -> int:
+    from lesiongan.translate import translate_pictures
+
+    done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
+    for fault in faults:
+        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+    print(f"{done:,} pictures: {arguments.output}")
+    return ExitCode.USAGE if faults else ExitCode.DONE
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from lesiongan.config import DataConfig
     from lesiongan.data.labelled import labelled
+    from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
     from lesiongan.evaluation.single import judge, lines
     from lesiongan.files import write_text
 
-    model = _load(arguments.model)
+    model = load_classifier(arguments.model)
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
     images, lesions, left_out = labelled(data, model.size, model.taxonomy, DataConfig(), split=arguments.split)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
@@ -107,10 +157,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     from lesiongan.config import DataConfig
     from lesiongan.data.labelled import loose
+    from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
     from lesiongan.files import write_text
 
-    model = _load(arguments.model)
+    model = load_classifier(arguments.model)
     images, names, faults = loose(arguments.pictures, model.size, DataConfig())
     for fault in faults:
         print(f"lesiongan: {fault}; not in the result", file=sys.stderr)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lesiongan.config import Config, to_json
-from lesiongan.data import examples
+from lesiongan.config import Config, DataConfig, to_json
+from lesiongan.data import examples, folders
 from lesiongan.data.sources import source_fingerprint
 from lesiongan.errors import UsageError
-from lesiongan.files import read_json
+from lesiongan.evaluation.imagenet_judge import IMAGENET
+from lesiongan.evaluation.judge import load_classifier
+from lesiongan.files import digest_text, read_json
 from lesiongan.progress import say
-from lesiongan.steps import example_gen, train_classifier
+from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
 from lesiongan.steps.step import Step, lineage_path
 
 
@@ -33,6 +35,80 @@ def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path
     options = train_classifier.Options(classifier=config.classifier)
     _once(train_classifier, {"examples": made}, ("model", "model_run"), output, options=options, seed=seed)
     return output / "model" / "classifier"
+
+
+def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str | Path = "") -> Path:
+    """Examples from a source, and an ACGAN trained on them; as `classifier`.
+
+    Args:
+        data, output, seed: as for `classifier`; the model is `model/acgan`.
+        config: its groups `data` and `acgan` count.
+        judge: the folder of a classifier, for KID while it trains.
+    """
+    output, judges = Path(output), {}
+    _needs_judge(config.acgan, "acgan", judge)
+    if judge:
+        load_classifier(Path(judge))  # what is wrong with it is said before anything is trained
+        judges = {"judge": Path(judge)}
+    made = examples_of(data, output, config, (config.acgan.size,), seed)
+    options = train_acgan.Options(acgan=config.acgan)
+    _once(train_acgan, {"examples": made, **judges}, ("model", "model_run"), output, options=options, seed=seed)
+    return output / "model" / "acgan"
+
+
+def cyclegan(
+    source: str | Path, target: str | Path, output: str | Path, config: Config, seed: int, judge: str | Path = ""
+) -> Path:
+    """A CycleGAN trained on two folders of pictures; the same call goes on from what is in `output`.
+
+    Args:
+        source: a folder of pictures of X, of any size; folders below it count.
+        target: a folder of pictures of Y.
+        output: gets `model/cyclegan` and `model_run/cyclegan` (sample grids, statistics, TensorBoard); not within one
+            of the others.
+        config: its group `cyclegan` counts, and `data.resize`, `data.exact_resize` and `data.validation`, the share of
+            the pictures that is set aside.
+        seed: of the share set aside and of the training.
+        judge: the folder of a classifier or `imagenet`, for KID while it trains.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        UsageError: a folder is not there, has too few pictures, or is given twice; no such judge.
+    """
+    output = Path(output)
+    folders.check_apart({"--from": source, "--to": target, "the output": output})
+    _needs_judge(config.cyclegan, "cyclegan", judge)
+    judges = {}
+    if judge and str(judge) != IMAGENET:
+        load_classifier(Path(judge))
+        judges = {"judge": Path(judge)}
+    names = [Path(source).resolve().name, Path(target).resolve().name]
+    parameters = {
+        "from": str(Path(source).resolve()),
+        "to": str(Path(target).resolve()),
+        "fingerprint": digest_text(folders.fingerprint(source), folders.fingerprint(target)),
+        "judge": "" if judges else str(judge),
+        **dict(zip(("source", "target"), names if names[0] != names[1] else ("X", "Y"), strict=True)),
+    }
+    options = train_pair.Options(
+        cyclegan=config.cyclegan,
+        # what changes nothing must not train again
+        data=DataConfig(
+            resize=config.data.resize, exact_resize=config.data.exact_resize, validation=config.data.validation
+        ),
+    )
+    _once(train_pair, judges, ("model", "model_run"), output, parameters=parameters, options=options, seed=seed)
+    return output / "model" / "cyclegan"
+
+
+def _needs_judge(config: Any, name: str, judge: str | Path) -> None:
+    if not judge and (config.export == "best" or config.patience):
+        raise UsageError(
+            f"{name}.export=best and {name}.patience go by KID: give --judge MODEL, or --set {name}.export=last "
+            f"--set {name}.patience=0"
+        )
 
 
 def examples_of(data: str, output: Path, config: Config, sizes: tuple[int, ...], seed: int) -> Path:

@@ -12,6 +12,7 @@ from lesiongan import serving
 from lesiongan.config import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
+from lesiongan.evaluation.judge import Judge
 from lesiongan.filtering import RANKED
 from lesiongan.grid import alpha_generator
 from lesiongan.progress import say
@@ -19,6 +20,7 @@ from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
+from lesiongan.training.measuring import exported_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,18 +34,30 @@ class Options:
 
 
 def run(task: Task) -> dict:
-    """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes. Outputs: `model`,
-    `model_run`."""
+    """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes; `judge` (a classifier's
+    Model artifact), where trainings are measured by KID to real validation images. Outputs: `model`, `model_run`."""
     options, config = task.options, task.options.cyclegan
     taxonomy = examples.taxonomy(task.inputs["examples"])
+    judge = Judge.of_classifier(task.inputs["judge"]) if "judge" in task.inputs else None
     model, finished = None, 0
-    for name, x, y, details in [*_alpha_jobs(task), *_class_jobs(task)]:
+    for name, x, y, validation, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
         # a job that was finished before a kill is not trained again: its export stands in the working folder
         exported, run_dir = task.run_dir / "models" / name, task.run_dir / "runs" / name
         if not (exported / "model.json").exists():
-            model = train_cyclegan(config, x, y, run_dir=run_dir, seed=task.seed, name=name, model=model)
+            model = train_cyclegan(
+                config,
+                x,
+                y,
+                run_dir=run_dir,
+                seed=task.seed,
+                name=name,
+                model=model,
+                judge=judge,
+                validation=validation,
+            )
             details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
+            details |= exported_state(run_dir, config.export)
             serving.export(model, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
@@ -52,28 +66,36 @@ def run(task: Task) -> dict:
 
 
 def _alpha_jobs(task: Task):
-    """X = training images of the source class, Y = those of the target class that alpha keeps."""
+    """X = training images of the source class, Y = those of the target class that alpha keeps; both classes' validation
+    images to judge by."""
     options = task.options
     if not options.alphas:
         return
-    size = options.cyclegan.size
-    x = examples.load(task.inputs["examples"], size, "train", classes=[options.source])
-    target = examples.load(task.inputs["examples"], size, "train", classes=[options.target])
+    x, target = (_of_class(task, "train", name) for name in (options.source, options.target))
+    validation = tuple(_of_class(task, "validation", name) for name in (options.source, options.target))
     ranked = pd.read_csv(task.inputs["selection"] / RANKED, dtype={"image_id": str})
     for alpha in options.alphas:
         chosen = set(ranked["image_id"][ranked[f"kept_{alpha:g}"]])
         y = target.take([i for i, image_id in enumerate(target.ids) if image_id in chosen])
-        yield alpha_generator(alpha), x, y, {"source": options.source, "target": options.target, "alpha": alpha}
+        details = {"source": options.source, "target": options.target, "alpha": alpha}
+        yield alpha_generator(alpha), x, y, validation, details
+
+
+def _of_class(task: Task, split: str, name: str) -> ImageSet:
+    return examples.load(task.inputs["examples"], task.options.cyclegan.size, split, classes=[name])
 
 
 def _class_jobs(task: Task):
-    """X = the ACGAN's images of the class, Y = the real ones."""
+    """X = the ACGAN's images of the class, Y = the real ones; judged are X's own translations, by the class's real
+    validation images (which Y has seen too where `with_validation` is on)."""
     options = task.options
     if not options.classes:
         return
     size, taxonomy = options.cyclegan.size, examples.taxonomy(task.inputs["examples"])
     real = examples.load_splits(task.inputs["examples"], size, gan_splits(options.with_validation))
+    held = examples.load(task.inputs["examples"], size, "validation")
     generated: ImageSet = examples.load(task.inputs["generated"] / "acgan", size, "train")
     for abbreviation in options.classes:
         label = taxonomy.index(abbreviation)
-        yield f"refined-{abbreviation}", generated.of_class(label), real.of_class(label), {"class": abbreviation}
+        x, y, judged = (images.of_class(label) for images in (generated, real, held))
+        yield f"refined-{abbreviation}", x, y, (x, judged), {"class": abbreviation}

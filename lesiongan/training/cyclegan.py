@@ -9,14 +9,23 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.config import CycleGANConfig
-from lesiongan.data.image_set import ImageSet, to_uint8
+from lesiongan.data.image_set import ImageSet, to_uint8, to_unit
 from lesiongan.data.inputs import unpaired_batches
 from lesiongan.errors import UsageError
+from lesiongan.evaluation.judge import LEAST, MOST, Judge, Reference, resized
 from lesiongan.models.cyclegan import CycleGAN
+from lesiongan.progress import say
+from lesiongan.sheets import contact_sheet
+from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
+from lesiongan.training.measuring import best_state
+from lesiongan.training.watch import Watch, cyclegan_rules
 
 _PAIRS = 4  # rows of a sample grid
-_GAP = 2  # pixels between its pictures
+_COLUMNS = ("x", "x to y", "x to y to x", "x to x", "y", "y to x", "y to x to y", "y to y")
+_WATCHED = 32  # images in which failures are looked for
+_BATCH = 16  # images translated at a time
+_MEASUREMENTS = 20  # of a training, where no other number is asked for
 
 
 def cyclegan_steps(config: CycleGANConfig, n_x: int, n_y: int) -> int:
@@ -38,8 +47,14 @@ def train_cyclegan(
     seed: int,
     name: str = "cyclegan",
     model: CycleGAN | None = None,
+    judge: Judge | None = None,
+    validation: tuple[ImageSet, ImageSet] | None = None,
 ) -> CycleGAN:
     """Trains X -> Y (and Y -> X), going on from the last checkpoint of `run_dir` where there is one.
+
+    A twentieth of the training (or `config.measure_every_images` images) apart, fixed images of X are translated:
+    how far they move, how much they differ among themselves, and with a judge their KID to real images of Y. Failures
+    are said (see `watch`).
 
     Args:
         config: see `CycleGANConfig`; `max_steps` caps an epoch budget only.
@@ -49,16 +64,22 @@ def train_cyclegan(
         seed: of weights, order of the images, augmentation and pools.
         name: what progress calls this training.
         model: a model of the same configuration, which is reset and trained: its compiled step is used again.
+        judge: the eyes for KID, by which `config.export` and `config.patience` decide.
+        validation: images of X and of Y that the sample grids show and that measurements are made with; of the training
+            images where there are none, and then without KID. With fewer than 16 of either KID is not measured.
 
     Returns:
-        The trained model; `translate` gives X -> Y.
+        The trained model; `translate` gives X -> Y. With `config.export` "best" its exported generator has the weights
+        of the lowest KID (`measuring.last_state` the last ones).
 
     Raises:
-        UsageError: an empty set, or a configuration that the networks cannot have.
+        UsageError: an empty set, a configuration that the networks cannot have, or one that needs a judge without one.
     """
     for letter, images in (("X", x), ("Y", y)):
         if not len(images):
             raise UsageError(f"{name}: there are no images in domain {letter}; a CycleGAN needs some in both")
+    if judge is None and (config.export == "best" or config.patience):
+        raise UsageError(f"{name}: cyclegan.export=best and cyclegan.patience go by KID, which needs a judge; give one")
     steps = cyclegan_steps(config, len(x), len(y))
     if model is None:
         model = CycleGAN(config, seed=seed, steps=steps)
@@ -67,22 +88,56 @@ def train_cyclegan(
             raise ValueError("a model that is used again must have the configuration of the training")
         model.reset(seed, steps)
     options = {"size": config.size, "batch": config.batch, "seed": seed, "flip": config.flip, "crop": config.crop}
-    fixed = _first(x, config.size), _first(y, config.size)
-    fit(
+    shown_x, shown_y = (
+        held if held is not None and len(held) else images
+        for held, images in zip(validation or (None, None), (x, y), strict=True)
+    )
+    pairs = (_spread(shown_x, _PAIRS, config.size), _spread(shown_y, _PAIRS, config.size))
+    reference = _reference(judge, validation, config.size, name)
+    fixed = _spread(shown_x, MOST if reference else _WATCHED, config.size)
+    generator = model.averaged_xy or model.generator_xy
+    summary = fit(
         model,
         lambda start: unpaired_batches(x, y, start=start, steps=steps, **options),
         steps=steps,
         images_per_step=config.batch,
         run_dir=run_dir,
         name=name,
-        samples=lambda: {"pairs": pairs_grid(model, *fixed)},
+        samples=lambda: {"pairs": pairs_grid(model, *map(to_unit, pairs))},
         samples_every=max(1, min(2000, steps // 4)),
+        rates=lambda: _rates(model),
+        measure=lambda: _measured(model, fixed, reference),
+        measure_every=math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS),
+        select="kid" if reference else "",
+        exported=lambda: [variable.value for variable in generator.variables],
+        watch=Watch(cyclegan_rules(), steps),
+        patience=config.patience if reference else 0,
     )
+    if config.export == "best" and "best_step" in summary:
+        best = best_state(run_dir)
+        say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
+        best.assign(variable.value for variable in generator.variables)
     return model
 
 
+def translate(model: CycleGAN, images: np.ndarray) -> np.ndarray:
+    """X -> Y as it is exported, uint8 `[n, size, size, 3]` on both sides; one trace (kept on the model) serves all
+    trainings with it."""
+    if not hasattr(model, "translate_pixels"):
+        model.translate_pixels = tf.function(
+            lambda pixels: model.translate(tf.cast(pixels, tf.float32) / 127.5 - 1.0), autograph=False
+        )
+    parts = []
+    for begin in range(0, len(images), _BATCH):
+        part = images[begin : begin + _BATCH]
+        padded = np.concatenate([part, np.repeat(part[-1:], _BATCH - len(part), 0)])
+        parts.append(to_uint8(model.translate_pixels(padded)[: len(part)]))
+    return np.concatenate(parts)
+
+
 def pairs_grid(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
-    """A picture for the eye: a row for each pair, with the columns x, x->y, x->y->x, y, y->x, y->x->y.
+    """A picture for the eye: a row for each pair, with the columns x, x->y, x->y->x and x->x (by Y's generator, what
+    the identity loss holds), and the same of y.
 
     Args:
         model: its trained generators are shown, not their average.
@@ -95,16 +150,44 @@ def pairs_grid(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
     n = min(len(x), len(y))
     x, y = x[:n], y[:n]
     fake_y, fake_x = model.generator_xy(x), model.generator_yx(y)
-    columns = [x, fake_y, model.generator_yx(fake_y), y, fake_x, model.generator_xy(fake_x)]
-    tiles = np.pad(to_uint8(np.stack(columns, 1)), [(0, 0), (0, 0), (_GAP, 0), (_GAP, 0), (0, 0)], constant_values=255)
-    rows, across, height, width, _ = tiles.shape
-    return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, across * width, 3)
+    columns = [x, fake_y, model.generator_yx(fake_y), model.generator_yx(x)]
+    columns += [y, fake_x, model.generator_xy(fake_x), model.generator_xy(y)]
+    tiles = to_uint8(np.stack([np.asarray(column) for column in columns], 1))
+    return contact_sheet(tiles, column_labels=_COLUMNS, cell=max(64, model.config.size))
 
 
-def _first(images: ImageSet, size: int) -> tf.Tensor:
-    """A few images spread over the set, the same in every run: float `[n, size, size, 3]` in [-1, 1]."""
-    chosen = images.images[np.unique(np.linspace(0, len(images) - 1, min(_PAIRS, len(images))).astype(int))]
-    resized = tf.cast(chosen, tf.float32)
-    if images.size != size:
-        resized = tf.clip_by_value(tf.image.resize(resized, (size, size), "bicubic", antialias=True), 0.0, 255.0)
-    return resized / 127.5 - 1.0
+def _measured(model: CycleGAN, x: np.ndarray, reference: Reference | None) -> dict[str, float]:
+    made = translate(model, x)
+    found = symptoms.of_translation(x[:_WATCHED], made[:_WATCHED])
+    return found if reference is None else {"kid": reference.kid(made), **found}
+
+
+def _reference(
+    judge: Judge | None, validation: tuple[ImageSet, ImageSet] | None, size: int, name: str
+) -> Reference | None:
+    """The real images of Y that KID is measured to, where it can be measured."""
+    if judge is None:
+        return None
+    counts = [len(images) for images in validation or ((), ())]
+    if min(counts) < LEAST:
+        say(
+            f"{name}: KID is not measured and the last state is exported: there are {counts[0]} validation images of X "
+            f"and {counts[1]} of Y, {LEAST} of both are needed"
+        )
+        return None
+    return judge.reference(_spread(validation[1], MOST, size))
+
+
+def _rates(model: CycleGAN) -> dict[str, float]:
+    generator, discriminator = (
+        float(optimizer.learning_rate) for optimizer in (model.generator_optimizer, model.discriminator_optimizer)
+    )
+    if generator == discriminator:
+        return {"learning_rate": generator}
+    return {"learning_rate": generator, "learning_rate_discriminator": discriminator}
+
+
+def _spread(images: ImageSet, count: int, size: int) -> np.ndarray:
+    """At most `count` images spread over the set, the same in every run: uint8 `[n, size, size, 3]`."""
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
+    return resized(images.images[chosen], size)

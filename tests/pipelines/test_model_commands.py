@@ -1,4 +1,4 @@
-"""`lesiongan train classifier`, `evaluate` and `predict` as a user gives them: real processes, real training."""
+"""`lesiongan train`, `evaluate`, `predict` and `translate` as a user gives them: real processes, real training."""
 
 from __future__ import annotations
 
@@ -106,3 +106,96 @@ def test_predict(trained, tmp_path):
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 2
     wrong = call("predict", "--model", tmp_path, "a.jpg", cwd=tmp_path)
     assert (wrong.returncode, "no model here" in wrong.stderr) == (2, True)
+
+
+TINY_CYCLEGAN = ["cyclegan.size=32", "cyclegan.blocks=1", "cyclegan.filters=4", "cyclegan.discriminator_filters=4"]
+TINY_CYCLEGAN += ["cyclegan.images=120", "data.validation=0.4"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Path:
+    """Dark and light pictures of many sizes, in folders of several depths, and one broken file."""
+    root, rng = tmp_path_factory.mktemp("folders"), np.random.default_rng(0)
+    for name, level in (("dark", 60), ("light", 190)):
+        for i in range(42):
+            path = root / name / ("deep" if i % 3 else "") / f"{name}{i}.{'jpg' if i % 2 else 'png'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            height, width = rng.integers(30, 80, 2)
+            Image.fromarray(rng.integers(level - 50, level + 50, (height, width, 3)).astype(np.uint8)).save(path)
+    (root / "dark" / "broken.jpg").write_bytes(b"no picture")
+    return root
+
+
+def sets(*values: str) -> list[str]:
+    return [part for value in values for part in ("--set", value)]
+
+
+def test_train_cyclegan_on_two_folders_and_translate(folders, trained):
+    judge = trained / "out/model/classifier"
+    options = sets(*TINY_CYCLEGAN, "cyclegan.export=best")
+    command = ["train", "cyclegan", "--from", "dark", "--to", "light", "-o", "out", "--judge", judge, *options]
+    done = call(*command, cwd=folders)
+    assert done.returncode == 0, done.stderr
+    assert "broken.jpg is left out: not a picture" in done.stderr
+    assert "from: 25 pictures to learn from, 17 set aside" in done.stderr
+    run, record = (
+        folders / "out/model_run/cyclegan",
+        json.loads((folders / "out/model/cyclegan/model.json").read_text()),
+    )
+    measured = [json.loads(line) for line in (run / "measurements.jsonl").read_text().splitlines()]
+    best = min(measured, key=lambda line: line["kid"])
+    assert record["exported"]["state"] == "best"
+    assert (record["exported"]["step"], record["exported"]["measured"]["kid"]) == (best["step"], best["kid"])
+    assert (record["source"], record["target"], record["taxonomy"]["classes"]) == ("dark", "light", ["dark", "light"])
+    assert {p.name for p in run.iterdir()} >= {"samples", "stats.jsonl", "tensorboard", "best", "last"}
+    again = call(*command, cwd=folders)
+    assert "train_pair: done before" in again.stderr
+    made = call("translate", "--model", "out/model/cyclegan", "dark", "-o", "made", cwd=folders)
+    assert made.returncode == 2  # for the broken one
+    assert made.stderr.strip().endswith("broken.jpg: not a picture; not in the result")
+    assert made.stdout.startswith("42 pictures")
+    assert len(list((folders / "made").glob("dark*.png"))) == 42
+
+
+def test_train_cyclegan_says_in_one_line_what_is_wrong(folders):
+    def refused(*arguments) -> str:
+        done = call("train", "cyclegan", *arguments, "-o", "refused", *sets(*TINY_CYCLEGAN), cwd=folders)
+        assert done.returncode == 2
+        return done.stderr.strip().splitlines()[-1]
+
+    assert refused("--from", "nothing", "--to", "light") == (
+        "lesiongan: nothing: there is no such folder; give a folder of pictures"
+    )
+    assert refused("--from", "light", "--to", "light/../light").endswith("--to is the same folder as --from; give two")
+    assert "no model here" in refused("--from", "dark", "--to", "light", "--judge", "nothing")
+    assert "give --judge MODEL" in refused("--from", "dark", "--to", "light", "--set", "cyclegan.patience=3")
+    assert not (folders / "refused").exists()
+
+
+def test_train_acgan_with_a_judge(trained):
+    options = sets("acgan.size=32", "acgan.width=0.1", "acgan.batch=16", "acgan.images=320", "acgan.export=best")
+    arguments = ["--data", "out/examples", "-o", "gan", "--judge", "out/model/classifier", *options]
+    done = call("train", "acgan", *arguments, cwd=trained)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((trained / "gan/model/acgan/model.json").read_text())
+    assert record["kind"] == "acgan"
+    assert (trained / "gan/model_run/acgan/measurements.jsonl").is_file()
+    other = call("train", "acgan", "--data", "out/examples", "-o", "gan2", *options, cwd=trained)
+    assert other.returncode == 2
+    assert "give --judge MODEL" in other.stderr
+
+
+def test_the_lines_of_python_in_the_documentation(folders):
+    text = (Path(lesiongan.__file__).parent.parent / "docs/cyclegan.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    small = "size=32, blocks=1, filters=4, batch=4, images=20, identity=0.5"
+    code = code.replace("size=64, blocks=6, filters=32, batch=4, images=30_000, identity=0.5", small)
+    code = code.replace('"NEVI", "MELANOMAS"', '"dark", "light"')
+    assert small in code
+    assert '"light"' in code
+    code += "\nassert melanomas.shape == (8, 32, 32, 3), melanomas.shape"
+    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folders, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert list((folders / "runs/first/samples").glob("pairs-*.png"))

@@ -3,54 +3,13 @@ from __future__ import annotations
 import itertools
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from line import Stop, batches, by_hand, model
 
 from lesiongan.errors import LesionganError
 from lesiongan.training.loop import fit
-
-
-class Line(keras.Model):
-    """Fits y = w x; the batch says how fast, so that any change of the data's position shows in w."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = self.add_weight(shape=(), initializer="zeros", name="w")
-        self.built = True
-
-    def train_step(self, data):
-        x, y = data
-        error = tf.reduce_mean(y - self.w * x)
-        self.w.assign_add(0.1 * error)
-        return {"loss": error}
-
-    def state(self):
-        return [self.w.value]
-
-
-def model() -> Line:
-    line = Line()
-    line.compile(jit_compile=False)
-    return line
-
-
-def batches(stop: int, step_count: list | None = None):
-    def start_at(start: int) -> tf.data.Dataset:
-        if step_count is not None:
-            step_count.append(start)
-        data = tf.data.Dataset.range(start, stop)
-        return data.map(lambda i: (tf.cast(i % 7, tf.float32)[None], tf.cast(i % 5, tf.float32)[None]))
-
-    return start_at
-
-
-def by_hand(steps: int) -> float:
-    w = np.float32(0)
-    for i in range(steps):
-        w += np.float32(0.1) * (np.float32(i % 5) - w * np.float32(i % 7))
-    return float(w)
 
 
 def test_a_training_of_n_steps_is_n_steps(tmp_path):
@@ -62,16 +21,6 @@ def test_a_training_of_n_steps_is_n_steps(tmp_path):
     assert [row["step"] for row in lines] == list(range(1, 31))
     assert lines[0]["loss"] == pytest.approx(0.0)
     assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-class Stop(keras.callbacks.Callback):
-    def __init__(self, after: int):
-        super().__init__()
-        self.after = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 == self.after:
-            raise KeyboardInterrupt
 
 
 def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
@@ -116,3 +65,11 @@ def test_samples_are_saved_on_the_way_and_at_the_end(tmp_path):
     options = {"steps": 10, "images_per_step": 1, "run_dir": tmp_path, "name": "line"}
     fit(model(), batches(10), samples=pictures, samples_every=4, **options)
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"grid-{i:07d}.png" for i in (4, 8, 10)]
+
+
+def test_rates_are_recorded_with_the_losses(tmp_path):
+    rates = iter(range(100))
+    options = {"steps": 3, "images_per_step": 1, "run_dir": tmp_path, "name": "line"}
+    fit(model(), batches(3), rates=lambda: {"learning_rate": next(rates)}, **options)
+    lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [line["learning_rate"] for line in lines] == [0, 1, 2]

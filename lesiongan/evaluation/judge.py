@@ -1,0 +1,113 @@
+"""The eyes by which images are judged while a GAN trains: the feature space of a trained network, and KID in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lesiongan import serving
+from lesiongan.errors import UsageError
+from lesiongan.evaluation.image_quality import kernel_inception_distance
+from lesiongan.model_artifact import describe
+
+#: Images of each set below which KID is not worth measuring.
+LEAST = 16
+#: Images of each set that a measurement takes at most, so that it costs seconds.
+MOST = 256
+
+
+class Judge:
+    """A network that looks at images of any size.
+
+    Args:
+        name: what reports call it.
+        size: pixels of the images that the network takes; others are resized (bicubic, antialiased).
+        look: uint8 `[n, size, size, 3]` -> class probabilities `[n, k]` (or None) and features `[n, f]`.
+        classes: the k classes; none where it is no classifier of lesions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        look: Callable[[np.ndarray], tuple[np.ndarray | None, np.ndarray]],
+        classes: tuple[str, ...] = (),
+    ):
+        self.name, self.size, self.classes, self._look = name, size, classes, look
+
+    @classmethod
+    def of_classifier(cls, directory: Path) -> Judge:
+        """An exported classifier of this project: its folder, or a Model artifact that has it as `classifier`.
+
+        Raises:
+            UsageError: no classifier there.
+        """
+        directory = Path(directory)
+        inside = directory / "classifier"
+        model = load_classifier(inside if (inside / "model.json").is_file() else directory)
+        return cls(model.record["name"], model.size, model.predict, model.taxonomy.classes)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """float32 `[n, f]` of uint8 `[n, s, s, 3]`."""
+        return np.asarray(self._look(resized(images, self.size))[1], np.float32)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """float32 `[n, k]` of uint8 `[n, s, s, 3]`.
+
+        Raises:
+            UsageError: the judge is no classifier of lesions.
+        """
+        if not self.classes:
+            raise UsageError(f"the judge {self.name} knows no classes; give the folder of a classifier in its place")
+        return np.asarray(self._look(resized(images, self.size))[0], np.float32)
+
+    def reference(self, images: np.ndarray) -> Reference:
+        """Real images, uint8 `[n, s, s, 3]`, n >= 2, to which generated ones are compared."""
+        return Reference(self, images)
+
+
+class Reference:
+    """Real images as a judge sees them.
+
+    Every feature is standardised by its mean and deviation over these images, since a network's scale means nothing;
+    the numbers compare for one judge and one reference. A deviation counts as a tenth of the features' root mean square
+    at least: a feature that is silent for these few images would otherwise outweigh all others.
+    """
+
+    def __init__(self, judge: Judge, images: np.ndarray):
+        features = judge.features(images).astype(np.float64)
+        self.judge, self._mean, deviation = judge, features.mean(0), features.std(0)
+        usual = np.sqrt(np.mean(deviation**2))
+        self._deviation = np.maximum(deviation, 0.1 * usual) if usual > 0 else np.ones_like(deviation)
+        self._real = (features - self._mean) / self._deviation
+
+    def kid(self, images: np.ndarray) -> float:
+        """Kernel inception distance of generated images, uint8 `[n, s, s, 3]`, n >= 2: 0 on average for real ones, and
+        NaN where a feature is not finite."""
+        made = (self.judge.features(images) - self._mean) / self._deviation
+        if not np.isfinite(made).all():
+            return float("nan")
+        return kernel_inception_distance(self._real, made)
+
+
+def load_classifier(directory: Path) -> serving.Served:
+    """An exported classifier.
+
+    Raises:
+        UsageError: no model there, or one of another kind.
+    """
+    kind = describe(directory)["kind"]
+    if kind != "classifier":
+        raise UsageError(f"{directory}: a model of kind {kind}; give a classifier's folder")
+    return serving.load(directory)
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 `[n, s, s, 3]` -> uint8 `[n, size, size, 3]`, bicubic and antialiased."""
+    if images.shape[1] == size:
+        return images
+    pixels = tf.image.resize(images, (size, size), "bicubic", antialias=True)
+    return np.clip(np.rint(pixels.numpy()), 0, 255).astype(np.uint8)

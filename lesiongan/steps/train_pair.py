@@ -1,0 +1,62 @@
+"""Trainer: one CycleGAN on two folders of pictures, on its own; no pipeline has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+from lesiongan import serving
+from lesiongan.config import CycleGANConfig, DataConfig
+from lesiongan.data.folders import held_out, read_folder
+from lesiongan.evaluation.imagenet_judge import judge_of
+from lesiongan.progress import say
+from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.step import Task
+from lesiongan.taxonomy import ISIC_2019, Taxonomy
+from lesiongan.training.cyclegan import train_cyclegan
+from lesiongan.training.measuring import exported_state
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    cyclegan: CycleGANConfig = CycleGANConfig()
+    data: DataConfig = DataConfig()  # `resize`, `exact_resize` and `validation` count
+
+
+def run(task: Task) -> dict:
+    """Inputs: `judge` (a classifier's folder), where there is one. Parameters: `from` and `to`, folders of pictures;
+    `fingerprint` of both; `judge`: `imagenet` or empty; `source` and `target`, what they are called. Outputs: `model`
+    (a model named `cyclegan`), `model_run`."""
+    config, data = task.options.cyclegan, task.options.data
+    reading = {side: task.run_dir / f"reading-{side}" for side in ("from", "to")}
+    sides = []
+    for label, (side, place) in enumerate(reading.items()):
+        images = read_folder(task.parameters[side], config.size, data, label=label, scratch=place)
+        sides.append(held_out(images, data.validation, task.seed))
+        say(f"{side}: {len(sides[-1][0]):,} pictures to learn from, {len(sides[-1][1]):,} set aside")
+    named = task.inputs.get("judge") or task.parameters["judge"]
+    run_dir = task.run_dir / "run"
+    model = train_cyclegan(
+        config,
+        *(training for training, _ in sides),
+        run_dir=run_dir,
+        seed=task.seed,
+        judge=judge_of(named) if named else None,
+        validation=tuple(validation for _, validation in sides),
+    )
+    source, target = task.parameters["source"], task.parameters["target"]
+    known = source in ISIC_2019.classes and target in ISIC_2019.classes
+    details = {"config": dataclasses.asdict(config), "seed": task.seed, "source": source, "target": target}
+    details["resize"] = data.resize
+    serving.export(
+        model,
+        task.outputs["model"] / "cyclegan",
+        kind="cyclegan",
+        size=config.size,
+        taxonomy=ISIC_2019 if known else Taxonomy.of((source, target)),
+        details=details | exported_state(run_dir, config.export),
+    )
+    keep_run(run_dir, task.outputs["model_run"] / "cyclegan")
+    for place in reading.values():
+        shutil.rmtree(place, ignore_errors=True)
+    return {"from": len(sides[0][0]), "to": len(sides[1][0])}
