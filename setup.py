@@ -21,7 +21,11 @@ setup(
     packages=find_packages(
         include=["lesiongan", "lesiongan.*", "components", "components.*", "pipelines", "pipelines.*"]
     ),
-    package_data={"lesiongan.data": ["*.csv"], "lesiongan.reporting": ["*.j2", "*.css", "paper/*.csv"]},
+    package_data={
+        "lesiongan.data": ["*.csv"],
+        "lesiongan.reporting": ["*.j2", "*.css"],
+        "lesiongan.tables": ["*.j2", "paper/*.csv"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "jinja2>=3.1",
@@ -52,8 +56,10 @@ setup(
             "pytest>=8.3",
             "pytest-timeout>=2.3",
             "ruff>=0.9",
+            "websocket-client>=1.8",
         ],
         "bench": ["torch==2.13.0"],
+        "scorer": ["isic-challenge-scoring>=5.6"],  # needs a C compiler
     },
     entry_points={"console_scripts": ["lesiongan = pipelines.cli:main"]},
     classifiers=[

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import lesiongan  # noqa: F401  before any test imports TensorFlow: the package turns oneDNN on
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 

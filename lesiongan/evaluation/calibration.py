@@ -1,4 +1,5 @@
-"""Probabilities that mean what they say, and the threshold for a wanted specificity; both from the validation set."""
+"""Whether probabilities mean what they say: the reliability curve and its error; and what the validation set is for, a
+temperature that puts them right and the threshold for a wanted specificity."""
 
 from __future__ import annotations
 
@@ -7,6 +8,37 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 _TINY = 1e-30
+BINS = 15
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> dict[str, np.ndarray]:
+    """The reliability curve: images by the probability of the class that is said, in equal bins.
+
+    Bins are open below and closed above (Guo et al. 2017, arXiv 1706.04599, section 2).
+
+    Args:
+        labels: int `[n]`.
+        probabilities: float `[n, k]`.
+        bins: how many.
+
+    Returns:
+        `images` (how many fall into each bin), `confidence` (their mean probability) and `accuracy` (the share of them
+        that is right), each `[bins]`; the means are nan in an empty bin.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    images = np.bincount(which, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(which, weights=values, minlength=bins) / images for values in (confidence, right)]
+    return {"images": images, "confidence": means[0], "accuracy": means[1]}
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
+    """Mean gap of confidence and accuracy over the images of the reliability curve's bins (Guo et al. 2017, eq. 3)."""
+    curve = reliability(labels, probabilities, bins)
+    gaps = np.abs(curve["accuracy"] - curve["confidence"])
+    return float(np.nansum(gaps * curve["images"]) / len(labels))
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -10,6 +10,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
+from lesiongan.evaluation.calibration import expected_calibration_error
+
+#: What there is of each class.
+PER_CLASS = ("precision", "recall", "specificity", "f1", "auc", "sensitivity_at_half", "specificity_at_half")
+
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Images by true class (rows) and predicted class (columns), int64 `[k, k]`."""
@@ -45,16 +50,6 @@ def rates(confusion: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Mean gap of confidence and accuracy over `bins` equal bins of the top probability (Guo et al. 2017, eq. 3)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    # Bins are open below and closed above, as in the paper's definition.
-    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
 def auc(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Area under the ROC curve of each class against all others, `[k]`; nan where a class or its rest has no image.
 
@@ -77,14 +72,14 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, .
 
     Returns:
         `accuracy`, `balanced_accuracy`, `macro_f1`, `ece`, `classes` (for each abbreviation: precision, recall,
-        specificity, f1, auc, support) and `confusion` (rows are true classes).
+        specificity, f1, auc, support, and `sensitivity_at_half` and `specificity_at_half`, where an image is called the
+        class if its probability is above 0.5, as ISIC's scorer does) and `confusion` (rows are true classes).
     """
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
     found = rates(confusion)
-    areas = auc(labels, probabilities)
+    found |= {"auc": auc(labels, probabilities), **_at_half(labels, probabilities)}
     per_class = {
-        name: {key: number(found[key][k]) for key in ("precision", "recall", "specificity", "f1")}
-        | {"auc": number(areas[k]), "support": int(confusion[k].sum())}
+        name: {key: number(found[key][k]) for key in PER_CLASS} | {"support": int(confusion[k].sum())}
         for k, name in enumerate(classes)
     }
     return {
@@ -92,6 +87,16 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, .
         "ece": expected_calibration_error(labels, probabilities),
         "classes": per_class,
         "confusion": confusion.tolist(),
+    }
+
+
+def _at_half(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    called = probabilities > 0.5
+    of_class = labels[:, None] == np.arange(probabilities.shape[1])
+    n = of_class.sum(axis=0)
+    return {
+        "sensitivity_at_half": _ratio((called & of_class).sum(axis=0), n, np.nan),
+        "specificity_at_half": _ratio((~called & ~of_class).sum(axis=0), len(labels) - n, np.nan),
     }
 
 

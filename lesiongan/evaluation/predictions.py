@@ -1,4 +1,11 @@
-"""The predictions artifact: what each classifier of a grid said of each test image, in ISIC's submission form."""
+"""The predictions artifact: what each classifier of a grid said of each test image, in ISIC's submission form.
+
+cells.csv                    a row a classifier: cell, kind, alpha, amount, seed, steps, train_images, file, share
+truth.csv                    the test images: image, label, lesion_id
+predictions/<name>.csv       the `file` of a row: image, and the probability of each class
+sets/<set>/truth.csv         the same of a further set of images; `validation` is the one that thresholds and
+sets/<set>/<file>            temperatures come from, every other one is a test set of its own
+"""
 
 from __future__ import annotations
 
@@ -13,6 +20,8 @@ from lesiongan.errors import UsageError
 
 BASELINE = "baseline"  # the kind of the row that every other one is compared with
 CONTROL = "control"  # the kind of rows that are compared, but counted apart from an experiment's cells
+SETS = "sets"
+VALIDATION = "validation"
 _CELL_COLUMNS = ("cell", "kind", "alpha", "amount", "seed", "steps", "train_images", "file")
 
 
@@ -38,6 +47,12 @@ class Truth:
         """Test images of each class, int64 `[k]`."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
+    def only(self, chosen: np.ndarray) -> Truth:
+        """The images that a boolean `[n]` marks, their lesions numbered anew."""
+        images = tuple(image for image, taken in zip(self.images, chosen, strict=True) if taken)
+        lesions = np.unique(self.lesions[chosen], return_inverse=True)[1]
+        return Truth(images, self.labels[chosen], lesions, self.classes)
+
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
@@ -48,6 +63,7 @@ class Classifier:
         kind: `baseline`, `control`, or where the added images come from (`acgan`, `cyclegan`, ...).
         alpha: the share that the Path-Rank-Filter kept, None where there is none.
         amount: images added to the training set.
+        share: of added images, by which the paper's tables name their rows; None where it was not written.
         probabilities: float64 `[n, k]`, rows in the order of `Truth.images`.
     """
 
@@ -59,6 +75,7 @@ class Classifier:
     steps: int
     train_images: int
     probabilities: np.ndarray
+    share: float | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -70,15 +87,27 @@ class Classifier:
         return bool(np.isfinite(self.probabilities).all())
 
 
-def read(directory: Path | str) -> tuple[Truth, list[Classifier]]:
-    """Reads `cells.csv`, `truth.csv` and the predictions that they name.
+def further_sets(directory: Path | str) -> list[str]:
+    """The test sets beside the usual one, by name."""
+    found = sorted(path.parent.name for path in (Path(directory) / SETS).glob("*/truth.csv"))
+    return [name for name in found if name != VALIDATION]
+
+
+def has_validation(directory: Path | str) -> bool:
+    """Whether the artifact holds what the classifiers said of the validation images."""
+    return (Path(directory) / SETS / VALIDATION / "truth.csv").is_file()
+
+
+def read(directory: Path | str, name: str = "") -> tuple[Truth, list[Classifier]]:
+    """Reads `cells.csv`, and of the usual test set, or of the further set `name`, the truth and the predictions.
 
     Rows of a predictions file may stand in any order and may include images that `truth.csv` lacks. Raises `UsageError`
     when a file or a column is missing, an image has no prediction or two, or a label has no column.
     """
     directory = Path(directory)
-    truth = _table(directory / "truth.csv", ("image", "label", "lesion_id"))
     cells = _table(directory / "cells.csv", _CELL_COLUMNS)
+    directory = directory / SETS / name if name else directory
+    truth = _table(directory / "truth.csv", ("image", "label", "lesion_id"))
     if truth.empty or cells.empty:
         raise UsageError(f"{directory}: truth.csv or cells.csv has no rows; nothing to evaluate")
     images = tuple(truth["image"])
@@ -87,7 +116,7 @@ def read(directory: Path | str) -> tuple[Truth, list[Classifier]]:
     if cells.duplicated(["cell", "seed"]).any():
         twice = cells[cells.duplicated(["cell", "seed"])].iloc[0]
         raise UsageError(
-            f"{directory / 'cells.csv'}: cell {twice['cell']!r} seed {twice['seed']} is listed twice; keep one"
+            f"{directory}: cell {twice['cell']!r} seed {twice['seed']} is listed twice in cells.csv; keep one"
         )
     classes: tuple[str, ...] = ()
     classifiers = []
@@ -98,19 +127,23 @@ def read(directory: Path | str) -> tuple[Truth, list[Classifier]]:
         classes = classes or columns
         if set(columns) != set(classes):
             raise UsageError(f"{path}: its classes are {', '.join(columns)}, the first file's {', '.join(classes)}")
-        classifiers.append(_classifier(row, _aligned(table, images, classes, path), directory / "cells.csv"))
+        classifiers.append(_classifier(row, _aligned(table, images, classes, path), path))
     unknown = sorted(set(truth["label"]) - set(classes))
     if unknown:
         raise UsageError(f"{directory / 'truth.csv'}: label {unknown[0]!r} has no column in the predictions")
     labels = np.array([classes.index(label) for label in truth["label"]], dtype=np.int64)
-    # An image without a lesion id gets its own id as one; the tuple keeps the two kinds of id from meeting.
+    return Truth(images, labels, lesion_numbers(truth["lesion_id"], images), classes), classifiers
+
+
+def lesion_numbers(lesion_ids: Sequence[str], images: Sequence[str]) -> np.ndarray:
+    """Lesions counted from 0, int64 `[n]`: the same number for the same id; an image without one ("") is a lesion of
+    its own."""
+    # The tuple keeps the two kinds of id from meeting.
     keys = [
-        ("lesion", lesion) if lesion else ("image", image)
-        for lesion, image in zip(truth["lesion_id"], images, strict=True)
+        ("lesion", lesion) if lesion else ("image", image) for lesion, image in zip(lesion_ids, images, strict=True)
     ]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    lesions = np.array([numbers[key] for key in keys], dtype=np.int64)
-    return Truth(images, labels, lesions, classes), classifiers
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
 def submission(ids: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> str:
@@ -162,6 +195,7 @@ def _classifier(row: Mapping[str, str], probabilities: np.ndarray, path: Path) -
             steps=int(float(row["steps"] or 0)),
             train_images=int(float(row["train_images"] or 0)),
             probabilities=probabilities,
+            share=float(row["share"]) if row.get("share") else None,
         )
     except ValueError as error:
         raise UsageError(f"{path}: cell {row['cell']!r}: {error}") from None

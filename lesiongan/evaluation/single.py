@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lesiongan.evaluation import classification, statistics
+from lesiongan.evaluation.cells import compare
+from lesiongan.evaluation.predictions import Truth, lesion_numbers
+from lesiongan.evaluation.scores import of_classifier
 
 _METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-_OF_CLASS = ("recall", "precision")
+_OF_CLASS = ("recall", "precision", "auc")
 
 
 def judge(
@@ -33,26 +36,22 @@ def judge(
 
     Returns:
         The metrics, with `images`, `lesions`, and `intervals`: metric -> [low, high], `classes` -> class -> metric ->
-        [low, high] (recall and precision).
+        [low, high] (recall, precision and AUC).
     """
-    labels = np.asarray(labels)
-    own = [lesion or f" {i}" for i, lesion in enumerate(lesions)]  # no id begins with a space
-    numbers = np.unique(own, return_inverse=True)[1]
-    weights = statistics.lesion_weights(labels, numbers, resamples, seed)
-    predicted = np.asarray(probabilities).argmax(1)
-    confusions = statistics.resampled_confusions(labels, predicted, numbers, len(classes), weights)
-    rates = classification.rates(confusions)
-    tail = 100 * (1 - confidence) / 2
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    images = tuple(str(i) for i in range(len(labels)))
+    truth = Truth(images, labels, lesion_numbers(lesions, images), tuple(classes))
+    weights = statistics.lesion_weights(labels, truth.lesions, resamples, seed)
+    scored = {"": {0: of_classifier(truth, probabilities, weights, target=0, against=None)}}
+    entries = compare(scored, {"": ""}, None, confidence)[""]
 
-    def interval(values: np.ndarray) -> list[float | None]:
-        if not np.isfinite(values).any():
-            return [None, None]
-        return [float(bound) for bound in np.nanpercentile(values, [tail, 100 - tail])]
+    def interval(*key: str) -> list[float | None]:
+        return [entries[key]["low"], entries[key]["high"]]
 
-    found = classification.metrics(labels, probabilities, tuple(classes))
-    found |= {"images": len(labels), "lesions": int(numbers.max()) + 1, "confidence": confidence}
-    found["intervals"] = {name: interval(rates[name]) for name in _METRICS} | {
-        "classes": {c: {name: interval(rates[name][:, k]) for name in _OF_CLASS} for k, c in enumerate(classes)}
+    found = classification.metrics(labels, probabilities, truth.classes)
+    found |= {"images": len(labels), "lesions": int(truth.lesions.max()) + 1, "confidence": confidence}
+    found["intervals"] = {name: interval("metrics", name) for name in _METRICS} | {
+        "classes": {c: {name: interval("classes", c, name) for name in _OF_CLASS} for c in classes}
     }
     return found
 
@@ -69,10 +68,9 @@ def lines(found: dict) -> list[str]:
     for name in _METRICS:
         text.append(f"{name.replace('_', ' '):18s}{number(found[name], found['intervals'][name])}")
     text.append(f"{'calibration error':18s}{found['ece']:.3f}")
-    text.append(f"{'class':8s}{'images':>7s}  {'recall':24s}{'precision':24s}{'AUC':>6s}")
+    text.append(f"{'class':8s}{'images':>7s}  {'recall':24s}{'precision':24s}AUC")
     for name, values in found["classes"].items():
         bounds = found["intervals"]["classes"][name]
-        recall, precision = (number(values[key], bounds[key]) for key in _OF_CLASS)
-        area = "-" if values["auc"] is None else f"{values['auc']:.3f}"
-        text.append(f"{name:8s}{values['support']:>7,}  {recall:24s}{precision:24s}{area:>6s}")
+        recall, precision, area = (number(values[key], bounds[key]) for key in _OF_CLASS)
+        text.append(f"{name:8s}{values['support']:>7,}  {recall:24s}{precision:24s}{area}")
     return text

@@ -4,19 +4,22 @@ Two things vary from one run of an experiment to the next: which lesions happen 
 the training. Both enter every interval, crossed: each resample of lesions is taken for all cells and seeds at once.
 
 - Lesions: a bootstrap that draws lesions with replacement within each class (several images of a lesion come
-  together), so every resample holds as many lesions of a class as the test set. V_L is the variance, over resamples,
-  of the metric's mean over the seeds.
+  together), so every resample holds as many lesions of a class as the test set. It gives V_L, the variance of the
+  metric's mean over the S seeds.
 - Seeds: drawing S - 1 of the S seeds with replacement, the bootstrap that is unbiased for few (McCarthy and Snowden
   1985), gives the variance s^2 / S exactly, with s the standard deviation over seeds; V_S is that number, without
   drawing.
+- Both hold the interaction of lesion and seed (two trainings differ on the same lesion by chance), so that their sum
+  counts it twice (Owen 2007, "The pigeonhole bootstrap"). Let A be the mean over the seeds of the variance over
+  resamples of a single training's metric. With c the lesions' own variance and i the interaction's in one training,
+  A = c + i and V_L = c + i / S, so that i / S = (A - V_L) / (S - 1): the lesions' share is c = V_L - i / S.
 
-The half-width is sqrt(t^2 V_S + z^2 V_L): the t quantile with S - 1 degrees of freedom on the share that few seeds
+The half-width is sqrt(t^2 V_S + z^2 c): the t quantile with S - 1 degrees of freedom on the share that few seeds
 estimate, the normal quantile z on the lesions' share, which hundreds of lesions estimate. A p value is the level at
-which that interval of the paired difference first touches 0. (Resampling both at once and one t quantile on the whole
-holds its level too, but counts the interaction of lesion and seed three times (Owen 2007, "The pigeonhole
-bootstrap"): with 3 seeds its intervals were 1.2 to 1.7 times as wide in our simulation, its false alarms close to
-none.) With one seed there is no V_S: the interval is the percentile bootstrap's over lesions and holds for that one
-training.
+which that interval of the paired difference first touches 0. In simulations (`python -m benchmarks.false_alarms`)
+tests at 5 % then reject 4 to 5 % of true null hypotheses; with the interaction counted twice it was 1 to 2 %, by
+lesions alone 15 % and more. With one seed there is no V_S: the interval is the percentile bootstrap's over lesions and
+holds for that one training.
 """
 
 from __future__ import annotations
@@ -26,9 +29,6 @@ import dataclasses
 import numpy as np
 from scipy import special
 from statsmodels.stats import contingency_tables
-from statsmodels.stats.multitest import multipletests
-
-from lesiongan.evaluation import classification
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +42,16 @@ class Estimate:
 
 
 def lesion_weights(labels: np.ndarray, lesions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """How often each lesion is drawn in each resample: float32 `[resamples, g]`, stratified by class.
+    """How often each lesion counts in the test set, once, and then in each resample: float32 `[1 + resamples, g]`.
 
-    A lesion whose images bear several labels counts in the stratum of its first one.
+    Resamples are stratified by class; a lesion whose images bear several labels counts in the stratum of its first one.
     """
     lesion_labels = labels[np.unique(lesions, return_index=True)[1]]
-    weights = np.empty((resamples, len(lesion_labels)), dtype=np.float32)
+    weights = np.ones((1 + resamples, len(lesion_labels)), dtype=np.float32)
     generator = np.random.default_rng(seed)
     for label in np.unique(lesion_labels):
         members = np.flatnonzero(lesion_labels == label)
-        weights[:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), resamples)
+        weights[1:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), resamples)
     return weights
 
 
@@ -65,16 +65,26 @@ def resampled_confusions(
     return (weights @ by_lesion.astype(np.float32)).reshape(-1, classes, classes)
 
 
-def scores(confusion: np.ndarray, target: int) -> dict[str, np.ndarray]:
-    """The table's metrics from confusion matrices `[..., k, k]`: each `[...]`; `target` is the label of interest."""
-    rates = classification.rates(confusion)
-    return {
-        "accuracy": rates["accuracy"],
-        "balanced_accuracy": rates["balanced_accuracy"],
-        "macro_f1": rates["macro_f1"],
-        "target_precision": rates["precision"][..., target],
-        "target_recall": rates["recall"][..., target],
-    }
+def resampled_auc(positive: np.ndarray, scores: np.ndarray, lesions: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve on every resample, `[resamples]`: the share of pairs (positive, negative) that the
+    scores put in order, ties half; nan where a side is empty.
+
+    Args:
+        positive: bool `[n]`.
+        scores: float `[n]`.
+        lesions: int `[n]`, columns of `weights`.
+        weights: `[resamples, g]`.
+    """
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(scores[negative], kind="stable")]
+    # Negatives below the first one, the first two, ...; whole numbers below 2^24 are exact in float32.
+    below = np.zeros((len(weights), len(negative) + 1), np.float32)
+    np.cumsum(weights[:, lesions[negative]], axis=1, dtype=np.float32, out=below[:, 1:])
+    sides = [np.searchsorted(scores[negative], scores[positive], side=side) for side in ("left", "right")]
+    drawn = weights[:, lesions[positive]]
+    in_order = sum(np.einsum("rp,rp->r", drawn, below[:, side], dtype=np.float64) for side in sides) / 2
+    pairs = drawn.sum(1, dtype=np.float64) * below[:, -1]
+    return np.divide(in_order, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
 def estimate(points: np.ndarray, resampled: np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -84,10 +94,16 @@ def estimate(points: np.ndarray, resampled: np.ndarray, confidence: float = 0.95
         points: `[s]`, the value of each seed on the test set.
         resampled: `[resamples, s]`, the same on every resample of lesions.
         confidence: of the interval, 0 to 1.
+
+    Returns:
+        The estimate; four nan where a point does not exist (the recall of a class without an image).
     """
     points = np.asarray(points, dtype=np.float64)
     value = float(points.mean())
-    means = np.asarray(resampled, dtype=np.float64).mean(axis=1)
+    if not np.isfinite(value):
+        return Estimate(np.nan, np.nan, np.nan, np.nan)
+    resampled = np.asarray(resampled, dtype=np.float64)
+    means = resampled.mean(axis=1)
     if len(points) == 1:
         tail = 100 * (1 - confidence) / 2
         low, high = np.percentile(means, [tail, 100 - tail])
@@ -95,7 +111,8 @@ def estimate(points: np.ndarray, resampled: np.ndarray, confidence: float = 0.95
         # chapter 4).
         beyond = min(np.sum(means <= 0), np.sum(means >= 0))
         return Estimate(value, float(low), float(high), float(min(1.0, 2 * (beyond + 1) / (len(means) + 1))))
-    of_lesions = means.std()
+    interaction = (np.var(resampled, axis=0).mean() - means.var()) / (len(points) - 1)
+    of_lesions = np.sqrt(max(0.0, means.var() - interaction))
     of_seeds = points.std(ddof=1) / np.sqrt(len(points))
     half = _half_width(1 - confidence, of_lesions, of_seeds, len(points) - 1)
     return Estimate(value, value - half, value + half, _p_value(value, of_lesions, of_seeds, len(points) - 1))
@@ -115,9 +132,17 @@ def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict:
 
 
 def holm(p_values) -> np.ndarray:
-    """p values corrected for the number of tests by Holm's step-down procedure (statsmodels), in the given order."""
+    """p values corrected for the number of tests by Holm's step-down procedure, in the given order.
+
+    The same numbers as statsmodels' `multipletests`, which collects garbage at every call: half a second in a process
+    that holds TensorFlow, times hundreds of calls.
+    """
     p_values = np.asarray(p_values, dtype=np.float64)
-    return multipletests(p_values, method="holm")[1] if len(p_values) else p_values
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
 
 
 def resamples_needed(resamples: int, tests: int, confidence: float) -> int:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from lesiongan.evaluation import tables
-from lesiongan.evaluation.evaluate import NAMES
-from lesiongan.evaluation.predictions import BASELINE, CONTROL
-from lesiongan.reporting import figures, paper_results
+from lesiongan.evaluation import translation
+from lesiongan.reporting import figures, result_figures
+from lesiongan.tables.contents import split_order, split_table
 from lesiongan.taxonomy import Taxonomy
 
 _SHOWN_ANOMALIES = 8
 _DRAWN_TRAININGS = 24
-_DRAWN_CELLS = 60
+_SHOWN_WARNINGS = 5
 
 
 def section(build: Callable[..., dict], source: Any, what: str, *arguments) -> dict:
@@ -34,11 +30,12 @@ def section(build: Callable[..., dict], source: Any, what: str, *arguments) -> d
         return {"missing": f"The {what} at {source} cannot be read ({type(error).__name__}: {error})."}
 
 
-def examples(directory: str | Path) -> dict:
-    """Class distribution, provenance of the images and the files that were not used."""
+def examples(directory: str | Path, with_paper: bool) -> dict:
+    """Class distribution, provenance of the images and the files that were not used. The paper's numbers mean nothing
+    beside phantoms."""
     directory = Path(directory)
     record = json.loads((directory / "examples.json").read_text(encoding="utf-8"))
-    counts = {split: record["counts"][split] for split in sorted(record["counts"], key=_split_order)}
+    counts = {split: record["counts"][split] for split in sorted(record["counts"], key=split_order)}
     classes = list(dict.fromkeys(c for split in counts.values() for c in split))
     taxonomy = Taxonomy.from_dict(record["taxonomy"]) if "taxonomy" in record else Taxonomy.of(classes)
     known = dict(zip(taxonomy.classes, zip(taxonomy.names, taxonomy.colours, strict=True), strict=True))
@@ -47,21 +44,13 @@ def examples(directory: str | Path) -> dict:
         "source": record.get("source", "unknown"),
         "phantom": phantom,
         "isic": not phantom and _is_isic(directory, str(record.get("source", ""))),
-        "splits": list(counts),
-        "rows": [
-            {"class": c, "name": known.get(c, (c,))[0], "counts": [split.get(c, 0) for split in counts.values()]}
-            for c in classes
-        ],
-        "totals": [sum(split.values()) for split in counts.values()],
+        "paper": with_paper and not phantom,
+        "table": split_table(counts, with_paper and not phantom),
+        "names": {c: known[c][0] for c in classes if known.get(c, (c,))[0] != c},
         "figure": figures.class_distribution(counts, {c: v[1] for c, v in known.items()}, "classes"),
         "leak": record.get("leak_audit", {}),
         "anomalies": _anomalies(directory / "anomalies.csv"),
     }
-
-
-def _split_order(split: str) -> tuple[int, str]:
-    known = ("train", "validation", "test")
-    return (known.index(split) if split in known else len(known), split)
 
 
 def _is_isic(directory: Path, source: str) -> bool:
@@ -104,6 +93,7 @@ def training(path: str | Path, number: int, name: str) -> dict:
         "rate": images / seconds if images and seconds else None,
         "figure": figures.training_curves(lines, f"curves{number}", name),
         "finder": _finder(path.with_name("learning_rate_finder.json"), number),
+        "warnings": _warnings(path.with_name("warnings.jsonl")),
     }
 
 
@@ -113,6 +103,19 @@ def _finder(path: Path, number: int) -> str | None:
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
     return figures.finder_curve(found["rates"], found["losses"], found["suggestions"], found["used"], f"finder{number}")
+
+
+def _warnings(path: Path) -> dict:
+    """What the training's watch noted, where it did."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines if line.strip()]
+    return {"rows": rows[:_SHOWN_WARNINGS], "count": len(rows)}
+
+
+def distances(path: str | Path) -> dict:
+    """How far each alpha's CycleGAN moves an image (`distances.json`)."""
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {"figure": result_figures.distances(found, "distances"), "sentence": translation.sentence(found)}
 
 
 def trainings(runs: Mapping[str, str | Path]) -> dict:
@@ -127,143 +130,12 @@ def trainings(runs: Mapping[str, str | Path]) -> dict:
     }
 
 
-def evaluation(directory: str | Path, pipeline: str, with_paper: bool) -> dict:
-    """The verdict, the table of the experiment, its figures and confusion matrices."""
-    result = json.loads((Path(directory) / "metrics.json").read_text(encoding="utf-8"))
-    if result.get("format") != 1:
-        raise ValueError(
-            f"its format {result.get('format')!r} is not known here; make the report with the code that wrote it"
-        )
-    names = {key: text.format(target=result["target"]) for key, text in NAMES.items()}
-    level = 1 - result["confidence"]
-    cells = []
-    for cell in result["cells"]:
-        paper = paper_results.numbers(pipeline, cell["kind"], cell["alpha"], cell["amount"]) if with_paper else {}
-        entries = []
-        for key in tables.METRICS:
-            m = cell["metrics"][key]
-            entries.append({**m, "sure": m["p_holm"] is not None and m["p_holm"] < level, "paper": paper.get(key)})
-        cells.append({**cell, "entries": entries})
-    return {
-        **{
-            key: result[key]
-            for key in ("verdict", "target", "baseline", "confidence", "resamples", "images", "lesions")
-        },
-        **{key: result[key] for key in ("classes", "excluded", "generated")},
-        "several_seeds": any(len(c["seeds"]) > 1 for c in result["cells"]),
-        "classifiers": len(result["classifiers"]),
-        "heads": [names[key] for key in tables.METRICS],
-        "cells": cells,
-        "has_paper": any(e["paper"] is not None for c in cells for e in c["entries"]),
-        "citation": paper_results.CITATION,
-        "keys": _key_numbers(result, names),
-        "figures": _figures(result, names, level),
-        "confusions": _confusions(result),
-        "per_class": _per_class(result),
-        "mcnemar": [
-            {
-                "cell": c["cell"],
-                "seed": c["seed"],
-                **{f"{k}_{n}": c["mcnemar"][k][n] for k in c["mcnemar"] for n in c["mcnemar"][k]},
-            }
-            for c in result["classifiers"]
-            if c["mcnemar"]
-        ],
-    }
-
-
-def _key_numbers(result: Mapping, names: Mapping[str, str]) -> list[dict]:
-    numbers = []
-    base = next((c for c in result["cells"] if c["cell"] == result["baseline"]), result["cells"][0])
-    for key in dict.fromkeys((result["primary"], "accuracy", "target_recall")):
-        m = base["metrics"][key]
-        if m["value"] is not None:
-            note = f"{m['low']:.3f} to {m['high']:.3f}"
-            numbers.append({"label": f"{names[key]}, {base['cell']}", "value": f"{m['value']:.3f}", "note": note})
-    tested = [c for c in result["cells"] if c["kind"] not in (BASELINE, CONTROL)]
-    tested = [c for c in tested if c["metrics"][result["primary"]]["difference"] is not None]
-    if tested:
-        best = max(tested, key=lambda c: c["metrics"][result["primary"]]["difference"])
-        m = best["metrics"][result["primary"]]
-        note = f"{signed(m['difference_low'])} to {signed(m['difference_high'])}"
-        label = f"best change in {names[result['primary']]}, {best['cell']}"
-        numbers.append({"label": label, "value": signed(m["difference"]), "note": note})
-    numbers.append({"label": "test lesions", "value": f"{result['lesions']:,}", "note": f"{result['images']:,} images"})
-    return numbers
-
-
-def _figures(result: Mapping, names: Mapping[str, str], level: float) -> list[str]:
-    drawn = []
-    others = [c for c in result["cells"] if c["cell"] != result["baseline"]][:_DRAWN_CELLS]
-    keys = list(dict.fromkeys((result["primary"], "target_recall")))
-    for number, key in enumerate(keys):
-        rows = [
-            {"label": c["cell"], **c["metrics"][key]} for c in others if c["metrics"][key]["difference"] is not None
-        ]
-        if rows:
-            drawn.append(figures.differences(rows, f"differences{number}", names[key], level))
-    base = next((c for c in result["cells"] if c["cell"] == result["baseline"]), None)
-    for number, key in enumerate(keys):
-        series: dict[str, list[tuple]] = {}
-        for cell in others:
-            if cell["kind"] not in (BASELINE, CONTROL) and cell["metrics"][key]["value"] is not None:
-                label = cell["kind"] if cell["alpha"] is None else f"{cell['kind']}, alpha {_fraction(cell['alpha'])}"
-                series.setdefault(label, []).append(_point(cell, key))
-        if base and any(len(points) > 1 for points in series.values()) and base["metrics"][key]["value"] is not None:
-            series = {label: [_point(base, key), *points] for label, points in series.items()}
-            drawn.append(figures.learning_curves(series, f"learning{number}", names[key]))
-    return drawn
-
-
-def _point(cell: Mapping, key: str) -> tuple:
-    m = cell["metrics"][key]
-    return cell["amount"], m["value"], m["low"], m["high"]
-
-
-def _fraction(alpha: float) -> str:
-    """1/8 for 0.125, as the paper writes it; other numbers as they are."""
-    fraction = Fraction(alpha)
-    return str(fraction) if fraction.denominator <= 64 else f"{alpha:g}"
-
-
-def _confusions(result: Mapping) -> list[dict]:
-    """One matrix a cell, the mean over its seeds: the baseline's and the best cell's first."""
-    primary = result["primary"]
-
-    def rank(cell):
-        return cell["cell"] != result["baseline"], -(cell["metrics"][primary]["value"] or 0)
-
-    shown = []
-    for cell in sorted(result["cells"], key=rank)[:_DRAWN_CELLS]:
-        matrices = [c["confusion"] for c in result["classifiers"] if c["cell"] == cell["cell"]]
-        rows = []
-        for i, name in enumerate(result["classes"]):
-            counts = [sum(m[i][j] for m in matrices) / len(matrices) for j in range(len(result["classes"]))]
-            total = sum(counts)
-            shares = [n / total if total else 0.0 for n in counts]
-            rows.append({"class": name, "cells": list(zip(counts, shares, strict=True))})
-        shown.append({"cell": cell["cell"], "seeds": len(matrices), "rows": rows})
-    return shown
-
-
-def _per_class(result: Mapping) -> dict:
-    """Table 2's form as heads and rows."""
-    table = tables.class_table(result)
-    rows = [[None if pd.isna(v) else v for v in row] for row in table.drop(columns=["amount"]).itertuples(index=False)]
-    return {"heads": result["classes"], "rows": rows}
-
-
 def timings(steps: Sequence[Sequence]) -> dict:
     """Seconds of each step, with its share of the longest."""
     rows = [{"step": str(s), "seconds": float(t), "cached": bool(c)} for s, t, c in steps]
     longest = max([row["seconds"] for row in rows] + [1e-9])
     total = sum(row["seconds"] for row in rows if not row["cached"])
     return {"rows": [{**row, "share": row["seconds"] / longest} for row in rows], "total": total}
-
-
-def signed(value: float) -> str:
-    """Three decimals with a sign (a minus as wide as the plus)."""
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def flat(options: Mapping, where: str = "") -> list[tuple[str, str]]:

@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from lesiongan.errors import UsageError
 from lesiongan.files import write_text
-from lesiongan.reporting import contents, pictures
+from lesiongan.reporting import contents, pages, pictures, results
 
 #: Bytes that embedded pictures may take together, so that a report stays below 2 MB.
 PICTURE_BUDGET = 1_300_000
@@ -43,6 +40,7 @@ class ReportInputs:
         trainings: name -> stats.jsonl (or the folder that holds it).
         evaluation: folder of the Evaluation artifact (metrics.json).
         rankings: figures of the Path-Rank-Filter, as `grids`.
+        distances: `distances.json` of the evaluation: how far each alpha's CycleGAN moves an image.
         image_quality: name -> a number, or {"value", "low", "high"}, or a group of such.
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
@@ -61,6 +59,7 @@ class ReportInputs:
     trainings: Mapping[str, str | Path] = dataclasses.field(default_factory=dict)
     evaluation: str | Path | None = None
     rankings: Sequence[Picture | Mapping[str, str]] = ()
+    distances: str | Path | None = None
     image_quality: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     timings: Sequence[Sequence] = ()
     paper: bool = True
@@ -81,7 +80,7 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
 
     Args:
         output_html: the file.
-        pipeline: the pipeline's name; `noise_to_lesion` and `nevus_to_melanoma` have numbers in the paper.
+        pipeline: the pipeline's name.
         title: the heading.
         data: `ReportInputs`, or a dict of its fields.
 
@@ -89,51 +88,31 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         `output_html`.
     """
     inputs = data if isinstance(data, ReportInputs) else ReportInputs.from_dict(data)
-    examples = {"phantom": False, "isic": False, **contents.section(contents.examples, inputs.examples, "examples")}
-    # The paper's numbers mean nothing beside phantoms.
-    with_paper = inputs.paper and not examples["phantom"]
-    evaluation = contents.section(contents.evaluation, inputs.evaluation, "evaluation", pipeline, with_paper)
+    examples = {
+        **{"phantom": False, "isic": False, "paper": inputs.paper},
+        **contents.section(contents.examples, inputs.examples, "examples", inputs.paper),
+    }
+    evaluation = contents.section(results.evaluation, inputs.evaluation, "evaluation", examples["paper"])
     grids, rankings = _pictures(inputs.grids, inputs.rankings)
-    timings = contents.section(contents.timings, inputs.timings, "timings")
-    page = (
-        _environment()
-        .get_template("template.html.j2")
-        .render(
-            title=title,
-            pipeline=pipeline,
-            inputs=inputs,
-            examples=examples,
-            leak=contents.flat({**examples.get("leak", {}), **inputs.leak}),
-            evaluation=evaluation,
-            grids=grids,
-            rankings=rankings,
-            trainings=contents.section(contents.trainings, inputs.trainings, "trainings"),
-            quality=_quality({**evaluation.get("generated", {}), **inputs.image_quality}),
-            timings=timings,
-            config=contents.flat(inputs.config),
-            machine=contents.flat(inputs.machine),
-        )
+    page = pages.render(
+        "template.html.j2",
+        title=title,
+        pipeline=pipeline,
+        inputs=inputs,
+        examples=examples,
+        leak=contents.flat({**examples.get("leak", {}), **inputs.leak}),
+        evaluation=evaluation,
+        grids=grids,
+        rankings=rankings,
+        distances=contents.section(contents.distances, inputs.distances, "distances"),
+        trainings=contents.section(contents.trainings, inputs.trainings, "trainings"),
+        quality=_quality(inputs.image_quality),
+        timings=contents.section(contents.timings, inputs.timings, "timings"),
+        config=contents.flat(inputs.config),
+        machine=contents.flat(inputs.machine),
     )
     write_text(output_html, page)
     return Path(output_html)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lesiongan.reporting", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "svg": Markup,
-        "duration": _duration,
-        "signed": contents.signed,
-        "p": _p_text,
-        "plain": _plain,
-    }
-    return environment
 
 
 def _pictures(*groups) -> list[list[dict]]:
@@ -161,26 +140,3 @@ def _quality(values: Mapping[str, Any], where: str = "") -> list[dict]:
         else:
             rows.append({"name": where + key, "value": value, "low": None, "high": None})
     return rows
-
-
-def _plain(value: Any) -> str:
-    """A number with four digits that count, anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return "–" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,4 +1,4 @@
-"""Evaluator: the experiment's table with intervals, the generated images' quality, and the blessings."""
+"""Evaluator: the experiment's tables with intervals, the generated images' quality and figures, and the blessings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from lesiongan import serving
 from lesiongan.config import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
-from lesiongan.evaluation.evaluate import evaluate
+from lesiongan.evaluation.evaluate import RESULT, evaluate
 from lesiongan.evaluation.image_quality import image_quality
-from lesiongan.files import write_json
+from lesiongan.evaluation.predictions import SETS
+from lesiongan.files import read_json, write_json
 from lesiongan.progress import say
+from lesiongan.steps import evaluation_figures
 from lesiongan.steps.step import Task
+from lesiongan.tables import contents, formats
 
 _LEAST = 24  # images of each set below which nothing is measured
 _JUDGED = 500  # generated images of a class that are judged; more would not narrow the interval that the real ones set
@@ -25,29 +28,52 @@ _JUDGED = 500  # generated images of a class that are judged; more would not nar
 class Options:
     evaluation: EvaluationConfig = EvaluationConfig()
     target: str = ""  # the class whose precision and recall stand in the table
+    against: str = ""  # the class that it is told from; of experiment 2 the source
 
 
 def run(task: Task) -> dict:
     """Inputs: `examples`, `predictions`, `classifier`, `generated` (a list). Outputs: `evaluation`, `blessing`."""
-    options = task.options
+    options, output = task.options, task.outputs["evaluation"]
     summary = evaluate(
         task.inputs["predictions"],
-        task.outputs["evaluation"],
+        output,
         options.evaluation,
         task.seed,
+        table=examples.read_table(task.inputs["examples"]),
         target=options.target or None,
+        against=options.against or None,
     )
     say(summary["verdict"])
+    _tables(task, summary)
     classifier = serving.load(task.inputs["classifier"] / "classifier")
     test = examples.load(task.inputs["examples"], classifier.size, "test")
     probabilities, features = classifier.predict(test.images)
     quality = _quality(task, classifier, test, features)
-    write_json(task.outputs["evaluation"] / "image_quality.json", quality)
+    write_json(output / "image_quality.json", quality)
+    evaluation_figures.write(
+        task.inputs["examples"], _sets(task), classifier, features.std(0), output, options.evaluation.confidence
+    )
     verdicts = {"classifier": _classifier_verdict(test.labels, probabilities)}
     verdicts |= _generator_verdicts(quality, options.evaluation)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
     accuracy = float((probabilities.argmax(1) == test.labels).mean())
     return {"classifier_accuracy": accuracy, "blessed": sum(v["blessed"] for v in verdicts.values())}
+
+
+def _tables(task: Task, summary: dict) -> None:
+    """The paper's tables beside each test set's `metrics.json`; its numbers mean nothing beside phantoms."""
+    info, output = examples.read_info(task.inputs["examples"]), task.outputs["evaluation"]
+    with_paper = not info.get("phantom", False)
+    formats.write([contents.split_table(info["counts"], with_paper)], output)
+    formats.write(contents.of_evaluation(summary, with_paper), output)
+    for name in summary["further"]:
+        result = read_json(output / SETS / name / RESULT)
+        formats.write(contents.of_evaluation(result, False), output / SETS / name)
+
+
+def _sets(task: Task) -> list[Path]:
+    """The generated images, a folder of Examples each."""
+    return sorted(p.parent for a in task.inputs["generated"] for p in Path(a).glob("*/examples.json"))
 
 
 def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
@@ -56,7 +82,7 @@ def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: n
     scale means nothing."""
     classes, rows = classifier.taxonomy.classes, []
     floors: dict[int, np.ndarray] = {}
-    for path in sorted(p.parent for a in task.inputs["generated"] for p in Path(a).glob("*/examples.json")):
+    for path in _sets(task):
         images = examples.load(path, classifier.size, "train")
         for label in np.unique(images.labels):
             part = images.of_class(label)

@@ -10,16 +10,19 @@ import numpy as np
 CLASSES = ("MEL", "NV", "BCC")
 
 
-def write_grid(directory: Path, cells, *, seed=0, counts=(120, 300, 80), classes=CLASSES, images_per_lesion=1) -> None:
-    """Writes cells.csv, truth.csv and predictions.
+def write_grid(
+    directory: Path, cells, *, seed=0, counts=(120, 300, 80), classes=CLASSES, images_per_lesion=1, name=""
+) -> None:
+    """Writes cells.csv, truth.csv and predictions; with a `name`, those of a further set of images.
 
     `cells` are dicts: cell, kind, amount, seeds (a list), recall (a number, or one a class: the chance that an image
     of the class is called right), and perhaps alpha and `same_as` (a cell whose predictions are repeated).
     """
     random = np.random.default_rng(seed)
+    root, directory = directory, directory / "sets" / name if name else directory
     (directory / "predictions").mkdir(parents=True, exist_ok=True)
     labels = np.repeat(np.arange(len(classes)), counts)
-    images = [f"IMG_{i:05d}" for i in range(len(labels))]
+    images = [f"IMG_{name}{i:05d}" for i in range(len(labels))]
     with open(directory / "truth.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "label", "lesion_id"])
@@ -48,7 +51,7 @@ def write_grid(directory: Path, cells, *, seed=0, counts=(120, 300, 80), classes
             rows.append(
                 [cell["cell"], cell["kind"], cell.get("alpha", ""), cell["amount"], k, 100, 2000 + cell["amount"], name]
             )
-    with open(directory / "cells.csv", "w", newline="") as file:
+    with open(root / "cells.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["cell", "kind", "alpha", "amount", "seed", "steps", "train_images", "file"])
         writer.writerows(rows)

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from lesiongan.config import EvaluationConfig
 from lesiongan.errors import LesionganError, UsageError
 from lesiongan.evaluation import classification, predictions
+from lesiongan.evaluation.calibration import expected_calibration_error
 from lesiongan.evaluation.evaluate import evaluate
 
 
@@ -75,7 +76,7 @@ def test_rates_of_many_matrices_are_those_of_each():
 def test_calibration_error_by_hand():
     # Two images at confidence 0.8, one right: gap 0.3, weight 2/4. Two at 0.6, both right: gap 0.4, weight 2/4.
     probabilities = np.array([[0.8, 0.2], [0.8, 0.2], [0.6, 0.4], [0.4, 0.6]])
-    assert classification.expected_calibration_error(np.array([0, 1, 0, 1]), probabilities) == pytest.approx(0.35)
+    assert expected_calibration_error(np.array([0, 1, 0, 1]), probabilities) == pytest.approx(0.35)
 
 
 def test_rows_in_another_order_are_joined_by_image(tmp_path):
@@ -120,24 +121,13 @@ def test_a_diverged_classifier_is_excluded_and_named(tmp_path):
         evaluate(tmp_path, tmp_path / "out", EvaluationConfig(resamples=50), 0)
 
 
-def test_files(tmp_path):
-    cells = [{"cell": "real only", "kind": "baseline", "amount": 0, "seeds": [0], "recall": 0.9}]
-    write_grid(tmp_path, [*cells, {"cell": "a_1 & b", "kind": "acgan", "amount": 7, "seeds": [0], "recall": 0.9}])
-    (tmp_path / "acgan").mkdir()
-    (tmp_path / "acgan" / "quality.json").write_text(
-        json.dumps({"kid": {"value": 0.2, "low": 0.1, "high": 0.3}, "agreement": 0.9})
-    )
+def test_the_result_is_what_the_file_holds(tmp_path):
+    write_grid(tmp_path, [{"cell": "real only", "kind": "baseline", "amount": 0, "seeds": [0], "recall": 0.9}])
     config = EvaluationConfig(resamples=50)
-    result = evaluate(tmp_path, tmp_path / "out", config, 0, [tmp_path / "acgan"], target="BCC")
-    assert result["generated"]["acgan"]["kid"]["high"] == 0.3
-    assert result["target"] == "BCC"
+    result = evaluate(tmp_path, tmp_path / "out", config, 0, target="BCC")
+    assert (result["target"], result["against"]) == ("BCC", "NV")
     assert result["support"] == dict(zip(CLASSES, (120, 300, 80), strict=True))
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == result
-    assert (
-        (tmp_path / "out" / "table.csv")
-        .read_text()
-        .startswith("cell,kind,alpha,amount,seeds,train_images,steps,accuracy,accuracy_low")
-    )
-    assert r"a\_1 \& b" in (tmp_path / "out" / "table.tex").read_text()
-    with pytest.raises(UsageError, match="unknown target"):
-        evaluate(tmp_path, tmp_path / "out", config, 0, target="XYZ")
+    for wrong in ({"target": "XYZ"}, {"against": "XYZ"}, {"baseline": "XYZ"}, {"primary": "XYZ"}):
+        with pytest.raises(UsageError, match=r"unknown (class|metric|baseline cell) 'XYZ'"):
+            evaluate(tmp_path, tmp_path / "out", config, 0, **wrong)

@@ -12,14 +12,25 @@ from grids import write_grid
 from PIL import Image
 
 from lesiongan.config import Config, EvaluationConfig
+from lesiongan.data.examples import read_table
 from lesiongan.evaluation.evaluate import evaluate
+from lesiongan.evaluation.translation import by_alpha
+from lesiongan.files import write_json
 from lesiongan.taxonomy import ISIC_2019, Taxonomy
 
 
 def make_run(
-    root: Path, *, pipeline="nevus_to_melanoma", phantom=True, classes=ISIC_2019.classes, seeds=(0, 1), resamples=200
+    root: Path,
+    *,
+    pipeline="nevus_to_melanoma",
+    phantom=True,
+    classes=ISIC_2019.classes,
+    seeds=(0, 1),
+    resamples=200,
+    more=False,
 ) -> dict:
-    """Writes a run's artifacts below `root` and returns the `data` of `write_report`."""
+    """Writes a run's artifacts below `root` and returns the `data` of `write_report`; `more`: validation images
+    and a further test set too."""
     taxonomy = Taxonomy.of(classes)
     random = np.random.default_rng(0)
     weights = np.array([3618, 10300, 2658, 694, 2099, 191, 202, 502])[: len(classes)] / 16
@@ -39,10 +50,26 @@ def make_run(
     (examples / "examples.json").write_text(
         json.dumps({**record, "phantom": phantom, "leak_audit": {"lesions in two splits": 0}})
     )
+    tests = [max(8, int(w)) for w in weights]
+    ids = [f"IMG_{i:05d}" for i in range(sum(tests))]
     _csv(
         examples / "examples.csv",
-        ["image_id", "label", "origin"],
-        [["P_1" if phantom else "ISIC_0000001", classes[0], "real"]],
+        ["image_id", "label", "origin", "lesion_id", "age_approx", "sex", "anatom_site_general"],
+        [
+            ["P_1" if phantom else "ISIC_0000001", classes[0], "real", "", "", "", ""],
+            *(
+                [
+                    i,
+                    "",
+                    "real",
+                    f"HAM_{n // 2:07d}" if n % 3 else "",
+                    random.integers(4, 18) * 5,
+                    ("male", "female")[n % 2],
+                    "",
+                ]
+                for n, i in enumerate(ids)
+            ),
+        ],
     )
     _csv(
         examples / "anomalies.csv",
@@ -58,10 +85,17 @@ def make_run(
             gain[0] = 0.1 * (amount == 6000)
             cell = {"cell": f"alpha {text} + {amount}", "kind": "cyclegan", "alpha": alpha, "amount": amount}
             cells.append({**cell, "seeds": seeds, "recall": base + gain})
-    write_grid(
-        root / "predictions", cells, counts=[max(8, int(w)) for w in weights], classes=classes, images_per_lesion=2
-    )
-    evaluate(root / "predictions", root / "evaluation", EvaluationConfig(resamples=resamples), 0)
+    for number, name in enumerate(("", "validation", "elsewhere") if more else ("",)):
+        write_grid(
+            root / "predictions", cells, counts=tests, classes=classes, images_per_lesion=2, seed=number, name=name
+        )
+    table = read_table(examples)
+    evaluate(root / "predictions", root / "evaluation", EvaluationConfig(resamples=resamples), 0, table=table)
+    distances = {
+        a: {f"N{i}": {"pixels": 0.2 - a * (1 + i) / 50, "features": 1 - a * (9 - i) / 30} for i in range(9)}
+        for a in (0.125, 1.0)
+    }
+    write_json(root / "evaluation" / "distances.json", by_alpha(distances, {}))
 
     for number, name in enumerate(("classifier", "cyclegan alpha 1/8", "acgan")):
         keys = (
@@ -74,6 +108,8 @@ def make_run(
             for step in range(10, 2001, 10):
                 losses = {k: math.exp(-step / 500 / (j + 1)) + 0.05 * random.normal() + 0.2 for j, k in enumerate(keys)}
                 file.write(json.dumps({"step": step, "images": step * 16, "seconds": step * 0.21, **losses}) + "\n")
+    warned = [json.dumps({"step": 40 * i, "text": f"discriminator at its floor <{i}>"}) for i in range(7)]
+    (root / "acgan" / "warnings.jsonl").write_text("\n".join(warned))
     for name, rows in (("real", 3), ("generated", 3), ("ranking", 1)):
         y, x = np.mgrid[0 : rows * 99, 0 : 8 * 99]
         lesion = (
@@ -99,6 +135,7 @@ def make_run(
             n: str(root / n.replace("/", "-") / "stats.jsonl") for n in ("classifier", "cyclegan alpha 1/8", "acgan")
         },
         "evaluation": str(root / "evaluation"),
+        "distances": str(root / "evaluation" / "distances.json"),
         "rankings": [{"path": str(root / "ranking.png"), "caption": "Melanomas by P(MEL), the highest first"}],
         "image_quality": {
             "cyclegan alpha 1/8": {"KID": {"value": 0.0213, "low": 0.019, "high": 0.0241}, "agreement": 0.87}

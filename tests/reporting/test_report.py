@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-import html.parser
 import json
 import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from page import Page
 from PIL import Image
 from sample_run import make_run
 
 from lesiongan.errors import UsageError
-from lesiongan.reporting import figures, paper_results, pictures
+from lesiongan.reporting import figures, pictures, result_figures
 from lesiongan.reporting.report import write_report
-
-_VOID = {"meta", "link", "img", "br", "hr", "input", "col"}
-
-
-class _Page(html.parser.HTMLParser):
-    """Checks that tags close in order; collects ids, loads, text and what lacks an alternative."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.stack, self.ids, self.loads, self.links, self.tags, self.problems, self.words = [], [], [], [], [], [], []
-        self.feed(text)
-        self.close()
-        if self.stack:
-            self.problems.append(f"not closed: {self.stack}")
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        self.tags.append(tag)
-        self.ids += [given["id"]] if "id" in given else []
-        for key in ("src", "href", "xlink:href", "action", "srcset", "data", "poster"):
-            if key in given:
-                (self.links if tag == "a" else self.loads).append(given[key])
-        if tag == "img" and not given.get("alt"):
-            self.problems.append("img without alt")
-        if tag == "th" and given.get("scope") not in ("row", "col"):
-            self.problems.append("th without scope")
-        if tag == "svg" and not given.get("aria-label"):
-            self.problems.append("svg without label")
-        if tag not in _VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
-            self.stack.pop()
-
-    def handle_endtag(self, tag):
-        if not self.stack or self.stack.pop() != tag:
-            self.problems.append(f"</{tag}> out of order")
-
-    def handle_data(self, data):
-        if self.stack[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
-    return root, make_run(root)
+    return root, make_run(root, more=True)
 
 
 def _write(root, data, pipeline="nevus_to_melanoma", title="Demo"):
     text = write_report(root / "report.html", pipeline=pipeline, title=title, data=data).read_text()
-    return text, _Page(text)
+    return text, Page(text)
 
 
 def test_page_is_well_formed_self_contained_and_small(run):
@@ -102,6 +55,37 @@ def test_page_says_what_the_artifacts_say(run):
     assert "19 min in all" in page.text  # 312 + 845 + 8 s; the cached step is not counted
     assert 'class="missing"' not in text
     assert "grid.seeds" in page.text
+    assert "step 160: discriminator at its floor <4>" in page.text
+    assert "and 2 more" in page.text  # of 7 warnings
+
+
+def test_page_shows_pair_groups_calibration_and_further_sets(run):
+    root, data = run
+    _, page = _write(root, data)
+    result = json.loads((root / "evaluation" / "metrics.json").read_text())
+    further = json.loads((root / "evaluation" / "sets" / "elsewhere" / "metrics.json").read_text())
+    assert f"Another test set: elsewhere {further['verdict']}" in page.text
+    for cell in further["cells"]:
+        assert f"{cell['metrics']['target_recall']['value']:.3f}" in page.text
+    assert "MEL against NV" in page.text
+    for cell in result["cells"]:
+        pair = cell["pair"]
+        found = pair["at_specificity"]["0.95"]
+        assert f"found specificity {found['specificity']['value']:.3f}" in page.text
+        confused = f"{pair['confused']['target_called_against']:.0f} {pair['confused']['against_called_target']:.0f}"
+        assert f"{cell['metrics']['target_auc']['high']:.3f} {confused}" in page.text
+        calibration = cell["calibration"]
+        assert f"{calibration['ece']:.3f} {calibration['temperature']:.2f}" in page.text
+    male = next(row for row in result["groups"] if row["group"] == "male")
+    value, low, high = male["cells"]["real only"]["target_recall"]
+    assert f"{value:.3f} {low:.3f} to {high:.3f}" in page.text
+    assert "the distance shrinks" in page.text
+
+
+def test_what_an_old_evaluation_lacks_is_said(tmp_path):
+    _, page = _write(tmp_path, make_run(tmp_path, seeds=(0,), resamples=50))
+    assert "no validation images to take the thresholds from" in page.text
+    assert "Another test set" not in page.text
 
 
 def test_phantoms_and_patients_are_told_apart(run, tmp_path):
@@ -192,33 +176,21 @@ def test_large_pictures_are_made_to_fit(tmp_path):
 
 
 def test_figures_are_xml_in_the_page_s_colour():
-    rows = [{"label": "a <b>", "difference": 0.0123, "difference_low": -0.01, "difference_high": 0.03, "p_holm": 0.5}]
+    rows = [{"label": "a <b>", "difference": 0.0123, "difference_low": -0.01, "difference_high": 0.03, "sure": False}]
+    moved = {"value": 0.5, "low": None, "high": None}
     drawings = [
         figures.class_distribution({"train": {"MEL": 3, "N<V": 10}, "test": {"MEL": 1}}, {"MEL": "#aa0000"}, "one"),
         figures.training_curves(
             [{"step": i, "images": i * 4, "seconds": i, "loss": 1 / (i + 1)} for i in range(999)], "two", "run"
         ),
         figures.training_curves([{"step": 1, "images": 4, "seconds": 1, "loss": float("nan")}], "three", "run"),
-        figures.differences(rows, "four", "recall", 0.05),
-        figures.learning_curves({"acgan": [(500, 0.7125, 0.6, 0.8), (0, 0.7, 0.6, 0.8)]}, "five", "recall"),
+        result_figures.differences(rows, "four", "recall"),
+        result_figures.learning_curves({"acgan": [(500, 0.7125, 0.6, 0.8), (0, 0.7, 0.6, 0.8)]}, "five", "recall"),
+        result_figures.reliability({"a <b>": [{"images": 3.5, "confidence": 0.5, "accuracy": 1.0}]}, "six"),
+        result_figures.distances({"rows": [{"alpha": 0.125, "pixels": moved, "features": moved}]}, "seven"),
     ]
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
         assert root.tag.endswith("svg")
         assert "currentColor" in drawing
         assert len(drawing) < 60_000
-
-
-def test_paper_results_are_those_of_its_tables():
-    assert paper_results.numbers("noise_to_lesion", "cyclegan", None, 16000) == {
-        "accuracy": 0.864,
-        "target_precision": 0.813,
-        "target_recall": 0.759,
-        "balanced_accuracy": pytest.approx((0.759 + 0.942 + 0.913 + 0.686 + 0.73 + 0.75 + 0.8 + 0.635) / 8),
-    }
-    best = paper_results.numbers("nevus_to_melanoma", "cyclegan", 0.125, 6000)
-    assert best == {"accuracy": 0.865, "target_precision": 0.851, "target_recall": 0.759}
-    assert paper_results.numbers("nevus_to_melanoma", "baseline", None, 0)["target_recall"] == 0.721
-    assert paper_results.numbers("nevus_to_melanoma", "cyclegan", 0.125, 123) == {}
-    assert paper_results.numbers("something else", "baseline", None, 0) == {}
-    assert sum(int(r["train"]) for r in paper_results.table(1)) == 20264

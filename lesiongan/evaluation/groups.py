@@ -1,0 +1,114 @@
+"""Results by age group, sex, body site and source of the images, where a group is large enough to say something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lesiongan.evaluation import cells, statistics
+from lesiongan.evaluation.predictions import Classifier, Truth
+from lesiongan.evaluation.scores import of_pair, over_classes
+
+#: Lesions that a group needs, and lesions of the target class (of the class that it is told from) that its recall
+#: (its AUC) needs.
+LEAST_LESIONS, LEAST_OF_CLASS = 50, 20
+#: Years; a group ends before the next one begins. ISIC's ages are rounded to 5 years.
+AGES = (0, 30, 45, 60, 75)
+METRICS = ("accuracy", "target_recall", "target_specificity", "target_auc")
+
+
+def groups(table: pd.DataFrame, images: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+    """Which images are of which group.
+
+    Args:
+        table: `examples.csv` (`lesiongan.data.examples.read_table`).
+        images: n ids.
+
+    Returns:
+        by (`age`, `sex`, `site`, `source`) -> group -> bool `[n]`. An image of which a thing is not known is in no
+        group of that kind. The source is what stands before the first `_` of ISIC 2019's lesion ids (HAM, BCN, MSK4).
+    """
+    known = table.drop_duplicates("image_id").set_index("image_id").reindex(list(images))
+    text = known.reindex(columns=["sex", "anatom_site_general", "lesion_id"], fill_value="").fillna("")
+    ages = known["age_approx"].to_numpy(float) if "age_approx" in known else np.full(len(known), np.nan)
+    found = {"age": {}, "sex": _by(text["sex"]), "site": _by(text["anatom_site_general"])}
+    for low, high in zip(AGES, (*AGES[1:], np.inf), strict=True):
+        name = f"{low} and above" if np.isinf(high) else f"{low} to {high - 1}"
+        found["age"][name] = (ages >= low) & (ages < high)
+    found["source"] = _by(text["lesion_id"].str.extract(r"^([A-Z]+\d?)_", expand=False).fillna(""))
+    return found
+
+
+def by_group(
+    truth: Truth,
+    members: Mapping[str, Sequence[Classifier]],
+    table: pd.DataFrame,
+    target: int,
+    against: int | None,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> list[dict]:
+    """The scores of every cell in every group that is large enough.
+
+    Args:
+        truth: the test images.
+        members: cell -> its classifiers.
+        table: see `groups`.
+        target, against: labels; see `scores.of_classifier`.
+        resamples, confidence, seed: of the bootstrap, which draws each group's own lesions, stratified by class.
+
+    Returns:
+        A row a group: `by`, `group`, `images`, `lesions`, `target_lesions` and `cells`, cell -> metric of `METRICS` ->
+        [value, low, high], None where the group has too few lesions of a class.
+    """
+    rows = []
+    for by, named in groups(table, truth.images).items():
+        for name, chosen in named.items():
+            part = truth.only(chosen)
+            lesions = _lesions(part)
+            if lesions < LEAST_LESIONS:
+                continue
+            weights = statistics.lesion_weights(part.labels, part.lesions, resamples, seed)
+            has_target = _lesions(part, target) >= LEAST_OF_CLASS
+            has_pair = has_target and against is not None and _lesions(part, against) >= LEAST_OF_CLASS
+            scored = {
+                cell: {
+                    m.seed: _scores(part, m.probabilities[chosen], weights, target, against if has_pair else None)
+                    for m in own
+                }
+                for cell, own in members.items()
+            }
+            compared = cells.compare(scored, dict.fromkeys(scored, ""), None, confidence)
+            row = {"by": by, "group": name, "images": len(part.images), "lesions": lesions}
+            row |= {"target_lesions": _lesions(part, target), "cells": {}}
+            for cell, entries in compared.items():
+                row["cells"][cell] = {
+                    key: _interval(entries.get(("metrics", key)) if has_target or key == "accuracy" else None)
+                    for key in METRICS
+                }
+            rows.append(row)
+    return rows
+
+
+def _scores(part: Truth, probabilities: np.ndarray, weights: np.ndarray, target: int, against: int | None):
+    confusions = statistics.resampled_confusions(
+        part.labels, probabilities.argmax(1), part.lesions, len(part.classes), weights
+    )
+    found = over_classes(confusions, target)
+    return found if against is None else found | of_pair(part, probabilities, weights, target, against)
+
+
+def _interval(entry: Mapping | None) -> list[float] | None:
+    return None if entry is None or entry["value"] is None else [entry["value"], entry["low"], entry["high"]]
+
+
+def _lesions(truth: Truth, label: int | None = None) -> int:
+    return len(np.unique(truth.lesions if label is None else truth.lesions[truth.labels == label]))
+
+
+def _by(values: pd.Series) -> dict[str, np.ndarray]:
+    """Each value that there is, the commonest first."""
+    return {name: (values == name).to_numpy() for name in values[values != ""].value_counts().index}

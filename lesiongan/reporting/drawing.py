@@ -1,0 +1,88 @@
+"""How figures are drawn: as inline SVG whose text and lines take the page's colour, so that one picture serves light,
+dark and print."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from html import escape
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+# Stands for the page's text colour while drawing; SVG's `currentColor` takes its place afterwards.
+INK = "#010203"
+COLOURS = ("#2f7fc1", "#d9822b", "#2f9e6e", "#b5507a", "#8067b7", "#8a8a8a")
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # names come from the data; a `$` in one is a dollar
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "font.size": 9,
+    "grid.color": INK,
+    "grid.alpha": 0.13,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+POINTS = 160  # of a curve; more cannot be seen
+WIDTH = 4.7  # inches; about the width of a phone, so that text stays readable there
+
+
+def is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def thinned(points: list[tuple]) -> list[tuple]:
+    """At most `POINTS` points, each the mean of its neighbours."""
+    size = math.ceil(len(points) / POINTS)
+    groups = [points[i : i + size] for i in range(0, len(points), size)]
+    return [tuple(sum(values) / len(group) for values in zip(*group, strict=True)) for group in groups]
+
+
+def short(text: str, length: int = 28) -> str:
+    text = str(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def svg(figure: Figure, name: str, description: str) -> str:
+    stream = io.StringIO()
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(
+            stream,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = text.replace(INK, "currentColor")
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    # Ids must differ between the figures of a page.
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    # Coordinates to a hundredth of a point; text stays as it is.
+    text = re.sub(r'\b(?:d|x|y|transform)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text)
+    text = re.sub(r"\s*\n\s*", "\n", text)
+    width = figure.get_figwidth() * 96
+    head = f'<svg role="img" aria-label="{escape(description, quote=True)}" style="max-width:{width:.0f}px"'
+    return re.sub(
+        r'<svg((?: [\w:]+="[^"]*")*)',
+        lambda m: head + re.sub(r' (?:width|height|version)="[^"]*"', "", m[1]),
+        text,
+        count=1,
+    )

@@ -1,0 +1,99 @@
+"""What the Evaluator lays out of the generated images: the paper's Figures 7 and 8, and how far each CycleGAN moves a
+nevus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lesiongan import serving, sheets
+from lesiongan.data import examples
+from lesiongan.data.image_set import ImageSet
+from lesiongan.evaluation import translation
+from lesiongan.files import write_json
+
+FIGURE_7, FIGURE_8, DISTANCES = "figure7.png", "figure8.png", "distances.json"
+_OF_A_CLASS = 2  # pictures of a class and kind in Figure 7
+_NEVI = 8  # of Figure 8
+_MEASURED = 500  # nevi whose distance is measured
+
+
+def write(
+    real: Path, sets: list[Path], classifier: serving.Served, scale: np.ndarray, output: Path, confidence: float
+) -> None:
+    """Writes `figure7.png` where there are images made from noise or elsewhere, and `figure8.png` and `distances.json`
+    where images were translated at some alpha.
+
+    Args:
+        real: the Examples of the real images.
+        sets: Examples of generated images.
+        classifier: whose features measure the distance, and in whose size all is drawn.
+        scale: standard deviation of each of its features over real images, `[d]`.
+        output: the evaluation artifact.
+        confidence: of the distances' intervals.
+    """
+    tables = {path: examples.read_table(path) for path in sets}
+    translated = {float(t["alpha"].iloc[0]): p for p, t in tables.items() if len(t) and t["alpha"].notna().all()}
+    others = {p: t for p, t in tables.items() if len(t) and p not in translated.values()}
+    if others:
+        sheets.save(_figure_7(real, others, classifier), output / FIGURE_7)
+    if translated:
+        _figure_8(real, {a: translated[a] for a in sorted(translated)}, classifier, scale, output, confidence)
+
+
+def _figure_7(real: Path, others: dict, classifier: serving.Served) -> np.ndarray:
+    """A column a class; real images, then each kind of generated ones. The first refined images of a class are made
+    of its first images from noise."""
+    classes, size = classifier.taxonomy.classes, classifier.size
+    blank = np.full((size, size, 3), 245, np.uint8)
+    kinds: dict[str, list[list[np.ndarray]]] = {"real": examples.first_of_each_class(real, size, "train", _OF_A_CLASS)}
+    refined = [p for p, t in others.items() if (t["source_id"] != "").all()]
+    for path in sorted(others, key=lambda p: p in refined):
+        images = examples.load(path, size, "train")
+        kind = "ACGAN + CycleGAN" if path in refined else "ACGAN" if path.name == "acgan" else path.name
+        for label in np.unique(images.labels):
+            shown = images.take(np.flatnonzero(images.labels == label)[:_OF_A_CLASS])
+            kinds.setdefault(kind, [[] for _ in classes])[label] = list(shown.images)
+    rows, names = [], []
+    for kind, by_class in kinds.items():
+        for k in range(max(map(len, by_class))):
+            rows.append([images[k] if k < len(images) else blank for images in by_class])
+            names.append(kind if k == 0 else "")
+    return sheets.contact_sheet(rows, names, classes)
+
+
+def _figure_8(
+    real: Path, sets: dict[float, Path], classifier: serving.Served, scale: np.ndarray, output: Path, confidence: float
+) -> None:
+    """A row a nevus, a column an alpha; and the distances of the first nevi that all alphas have."""
+    size, listed = classifier.size, examples.read_table(real).set_index("image_id")
+    source_of = {}
+    for alpha, path in sets.items():
+        table = examples.read_table(path)
+        source_of[alpha] = dict(zip(table["image_id"], table["source_id"], strict=True))
+    every = set.intersection(*(set(ids.values()) for ids in source_of.values()))
+    wanted = [s for s in dict.fromkeys(next(iter(source_of.values())).values()) if s in every][:_MEASURED]
+    if not wanted:
+        return
+    nevi = _in_order(examples.load(real, size, "train", classes=sorted(set(listed.loc[wanted, "label"]))), wanted)
+    _, before = classifier.predict(nevi.images)
+    moved, columns = {}, [nevi.images[:_NEVI]]
+    for alpha, path in sets.items():
+        images = examples.load(path, size, "train")
+        made = _in_order(images, wanted, [source_of[alpha][i] for i in images.ids])
+        columns.append(made.images[:_NEVI])
+        found = translation.distances(nevi.images, made.images, before, classifier.predict(made.images)[1], scale)
+        moved[alpha] = {
+            source: {key: float(values[i]) for key, values in found.items()} for i, source in enumerate(wanted)
+        }
+    names = [listed.loc[wanted[0], "label"], *(f"alpha {alpha:g}" for alpha in sets)]
+    sheets.save(sheets.contact_sheet(list(zip(*columns, strict=True)), [], names), output / FIGURE_8)
+    lesions = listed.loc[wanted, "lesion_id"].to_dict()
+    write_json(output / DISTANCES, translation.by_alpha(moved, lesions, confidence))
+
+
+def _in_order(images: ImageSet, wanted: list[str], ids: list[str] | None = None) -> ImageSet:
+    """The images whose id (or whose entry of `ids`) is wanted, in that order."""
+    place = {name: i for i, name in reversed(list(enumerate(ids or images.ids)))}
+    return images.take(np.array([place[name] for name in wanted]))

@@ -1,0 +1,97 @@
+"""A table as CSV, as LaTeX and as a page of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lesiongan.evaluation.verdict import p_text
+from lesiongan.files import write_text
+from lesiongan.tables import pages, paper_results
+from lesiongan.tables.contents import Number, Table
+
+#: The fields of a number, and the end of their column's name.
+_ENDS = {
+    "value": "",
+    "low": "_low",
+    "high": "_high",
+    "difference": "_difference",
+    "difference_low": "_difference_low",
+    "difference_high": "_difference_high",
+    "p": "_p",
+    "p_holm": "_p_holm",
+    "paper": "_paper",
+}
+
+
+def write(tables: Sequence[Table], folder: Path | str) -> None:
+    """Each table as `<name>.csv`, `<name>.tex` and `<name>.html`."""
+    for table in tables:
+        for ending, form in (("csv", csv), ("tex", latex), ("html", html)):
+            write_text(Path(folder) / f"{table.name}.{ending}", form(table))
+
+
+def csv(table: Table) -> str:
+    """One row a row; a column `<key>_low` and so on for each field that any number of the table has."""
+    there = [f for f in _ENDS if f == "value" or any(getattr(n, f) is not None for r in table.rows for n in r.numbers)]
+    records = []
+    for row in table.rows:
+        record = dict(zip(table.heads, row.labels, strict=True))
+        for key, number in zip(table.columns, row.numbers, strict=True):
+            record |= {key + _ENDS[field]: getattr(number, field) for field in there}
+        records.append(record)
+    return pd.DataFrame(records).to_csv(index=False, float_format="%.6g")
+
+
+def latex(table: Table) -> str:
+    """A `tabular` (package booktabs). Each entry is a stack: the value, its interval, the paired difference with an
+    asterisk where it is significant, the paper's number."""
+    heads = [_escape(text) for text in (*table.heads.values(), *table.columns.values())]
+    lines = [f"% {table.caption}"]
+    if table.remark:
+        lines.append("% " + " ".join(table.remark.split()))
+    if table.has_paper:
+        lines.append(f"% paper: {paper_results.CITATION}")
+    align = "l" + "r" * (len(table.heads) - 1) + ("c" if table.digits else "r") * len(table.columns)
+    lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    for row in table.rows:
+        entries = [_escape(f"{label:,}" if isinstance(label, int) else label) for label in row.labels]
+        entries += [_stack(number, table.digits) for number in row.numbers]
+        lines.append(" & ".join(entries) + r" \\")
+        if row.baseline:
+            lines.append(r"\addlinespace")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def html(table: Table) -> str:
+    """A page of its own that works from disk, with the report's look."""
+    return pages.render("table.html.j2", table=table, title=table.caption, citation=paper_results.CITATION)
+
+
+def _stack(number: Number, digits: int) -> str:
+    form, signed = f"{{:,.{digits}f}}", f"{{:+.{digits}f}}"
+    if number.value is None:
+        lines = ["--"]
+    else:
+        lines = [rf"\({form.format(number.value)}\)".replace(",", "{,}")]
+        if number.low is not None:
+            lines.append(rf"\scriptsize [\({form.format(number.low)}\), \({form.format(number.high)}\)]")
+        if number.difference is not None:
+            change = f"{signed.format(number.difference)}" + ("^{*}" if number.sure else "")
+            p = "" if number.p_holm is None else rf", \(p\) {_p(number.p_holm)}"
+            lines.append(rf"\scriptsize \(\Delta {change}\){p}")
+    if number.paper is not None:
+        lines.append(rf"\scriptsize paper {form.format(number.paper)}")
+    return lines[0] if len(lines) == 1 else r"\shortstack{" + r" \\ ".join(lines) + "}"
+
+
+def _p(value: float) -> str:
+    text = p_text(value)
+    return rf"\({text}\)" if text.startswith("<") else rf"\(= {text}\)"
+
+
+def _escape(text) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in str(text))
