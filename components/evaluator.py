@@ -20,12 +20,13 @@ def evaluator(
     blessing: Output[Artifact],
     metrics: Output[Metrics],
     sampled: Optional[Input[Dataset]] = None,  # noqa: UP045
+    imported: Optional[Input[Dataset]] = None,  # noqa: UP045
 ):
     """The experiment's table with intervals, the quality of the generated images, and who is blessed."""
     from lesiongan.steps import evaluate as step
     from lesiongan.steps.step import execute
 
-    sets = [artifact.path for artifact in generated] + ([sampled.path] if sampled else [])
+    sets = [artifact.path for artifact in (*generated, sampled, imported) if artifact]
     inputs = {
         "examples": examples.path,
         "predictions": predictions.path,

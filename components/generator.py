@@ -1,6 +1,6 @@
-"""Generator: images from noise, and images from images."""
+"""Generator: images from noise, images from images, and images made elsewhere."""
 
-from typing import Optional
+from typing import List, Optional  # noqa: UP035 - kfp reads these
 
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
@@ -57,6 +57,62 @@ def translate_images(
         step.run,
         step.Options,
         inputs=inputs,
+        outputs={"generated": generated.path},
+        options=options,
+        seed=seed,
+        work_dir=work_dir,
+        metrics=metrics.path,
+    )
+    metrics.metadata.update(numbers)
+
+
+@component
+def import_synthetic(
+    options: str,
+    fingerprint: str,
+    seed: int,
+    work_dir: str,
+    examples: Input[Dataset],
+    generated: Output[Dataset],
+    metrics: Output[Metrics],
+):
+    """Images made elsewhere as Examples, after a look for copies of the real images that are held out."""
+    from lesiongan.steps import import_synthetic as step
+    from lesiongan.steps.step import execute
+
+    numbers = execute(
+        step.run,
+        step.Options,
+        inputs={"examples": examples.path},
+        outputs={"generated": generated.path},
+        parameters={"fingerprint": fingerprint},
+        options=options,
+        seed=seed,
+        work_dir=work_dir,
+        metrics=metrics.path,
+    )
+    metrics.metadata.update(numbers)
+
+
+@component
+def join_sets(
+    options: str,
+    seed: int,
+    work_dir: str,
+    parts: Input[List[Dataset]],  # noqa: UP006
+    generated: Output[Dataset],
+    metrics: Output[Metrics],
+    sampled: Optional[Input[Dataset]] = None,  # noqa: UP045
+    imported: Optional[Input[Dataset]] = None,  # noqa: UP045
+):
+    """All generated images as one artifact."""
+    from lesiongan.steps import join_sets as step
+    from lesiongan.steps.step import execute
+
+    numbers = execute(
+        step.run,
+        step.Options,
+        inputs={"generated": [artifact.path for artifact in (*parts, sampled, imported) if artifact]},
         outputs={"generated": generated.path},
         options=options,
         seed=seed,

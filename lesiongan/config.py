@@ -36,6 +36,8 @@ class DataConfig:
     allow_missing: bool = False  # allow more than half of the rows to have no image
     diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table; for sources with diagnoses in words
     further_tests: tuple[str, ...] = ()  # more test sets: sources of their own, each a split of its own
+    by_source: tuple[str, ...] = ()  # beginnings of lesion ids (HAM,BCN): split the first, test on each other one too
+    source_minimum: int = 30  # images of a class that each part of `by_source` must have; other classes are left out
     phantoms: int = 1600  # how many phantoms to draw, where the source is `phantoms`
     phantom_size: int = 96  # pixels of a drawn phantom
 
@@ -46,9 +48,7 @@ class ClassifierConfig:
 
     backbone: Literal["resnet50", "efficientnet_lite0"] = "resnet50"
     weights: str = "none"  # `imagenet`, `none`, or the path of a weights file
-    stem: Literal["imagenet", "small"] = (
-        "imagenet"  # `small`: 3 x 3 stride 1 without pooling, for pictures of 64 px or less
-    )
+    stem: Literal["imagenet", "small"] = "imagenet"  # `small`: 3 x 3 stride 2 without pooling, for 64 px or less
     width: float = 1.0  # factor on the backbone's filters; 1 is ResNet50, less is for a first look on a small machine
     size: int = 224  # pixels
     batch: int = 64
@@ -89,9 +89,23 @@ class ACGANConfig:
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     balanced: bool = False  # draw real images with equal probability for every class
     flip: bool = False  # mirror real images left-right at random
-    dropout: float = 0.5  # rate in the discriminator, after each of its layers
-    augment: bool = False  # differentiable augmentation of real and generated images alike
+    networks: Literal["paper", "residual"] = "paper"  # residual: blocks, class-conditional batch norm
     width: float = 1.0  # factor on the networks' filters
+    dropout: float = 0.5  # rate in the paper's discriminator, after each of its layers
+    loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source, real or generated
+    label_smoothing: float = 0.0  # the target for real images is 1 less this; never on the class
+    discriminator_rate: float = 0.0  # the discriminator's own learning rate; 0: the generator's
+    spectral_norm: bool = False  # of the discriminator's kernels
+    r1: float = 0.0  # gamma of the R1 penalty on the discriminator's slope at real images; 0: none
+    r1_every: int = 16  # steps from one R1 penalty to the next, which counts for all of them
+    augment: bool = False  # differentiable augmentation of real and generated images alike
+    ada_target: float = 0.0  # of augment: E[sign(D(real))] that steers how often (ADA's 0.6); 0: always
+    ada_images: int = 500_000  # images seen while that probability goes from 0 to 1
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
+    xla: bool = False  # compile the whole step by XLA, for GPUs
+    measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
+    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
+    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +129,16 @@ class CycleGANConfig:
     crop: bool = False  # resize to size * 286 / 256, then a random crop
     flip: bool = True
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
+    spectral_norm: bool = False  # of the discriminators' kernels, in place of their instance norm
+    augment: bool = False  # differentiable augmentation before the discriminators, real and generated images alike
+    discriminator_scales: int = 1  # discriminators a domain, each at half the size of the one before
+    discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
+    accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
+    xla: bool = False  # compile the whole step by XLA, for GPUs
+    measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
+    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
+    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +158,7 @@ class NoiseToLesionConfig:
 
     classes: tuple[str, ...] = ()  # the classes that get a CycleGAN; empty: all
     amounts: tuple[int, ...] = (2000, 4000, 8000, 16000, 24000)
+    distribution: Literal["equal", "proportional", "levelling"] = "equal"  # of an amount over the classes
     with_validation: bool = False  # build the GANs on training AND validation images, as the paper did
 
 
@@ -149,6 +174,12 @@ class GridConfig:
     synthetic_weight: float = (
         1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
     )
+    controls: tuple[
+        Literal["equal_steps", "oversampling", "class_weights", "augmentation", "synthetic_only", "acgan_resolution"],
+        ...,
+    ] = ()  # further classifiers at the same numbers of steps, counted apart (`lesiongan.grid`)
+    synthetic: tuple[str, ...] = ()  # images made elsewhere: sources of their own, cells beside the GANs'
+    synthetic_copies: Literal["refuse", "drop"] = "refuse"  # what to do with those that copy a real test image
 
 
 @dataclasses.dataclass(frozen=True)

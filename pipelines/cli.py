@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging as python_logging
+import os
 import shlex
 import sys
 import time
@@ -49,12 +50,15 @@ def _guarded(arguments: argparse.Namespace) -> int:
 
 def _show_lines() -> None:
     """absl's lines on stderr without its prefix, and only once: `app.run` has put its handler on the root logger, where
-    libraries may put theirs."""
+    libraries may put theirs. What TensorFlow tells of its savings and functions is for its developers."""
     logger = python_logging.getLogger("absl")
     logger.propagate = False
     logger.handlers = [logging.get_absl_handler()]
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
+    logging.get_absl_handler().addFilter(
+        lambda record: record.levelno >= python_logging.ERROR or f"{os.sep}tensorflow{os.sep}" not in record.pathname
+    )
 
 
 class _Parser(argparse_flags.ArgumentParser):
@@ -81,7 +85,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     _configuration(demo, preset=False)
-    demo.add_argument("--dry-run", action="store_true", help="print the steps and which are cached; run nothing")
+    _dry_run(demo)
     demo.set_defaults(run=_demo, preset="demo", recipe=None)
 
     run = commands.add_parser("run", help="run one experiment on real images or phantoms")
@@ -101,7 +105,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         default=Path("saved_models"),
         help="where blessed models are pushed (default: %(default)s)",
     )
-    run.add_argument("--dry-run", action="store_true", help="print the steps and which are cached; run nothing")
+    run.add_argument(
+        "--synthetic",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="images made elsewhere, in a folder as for --data: cells of their own beside the GANs'; repeatable",
+    )
+    _dry_run(run)
     run.set_defaults(run=_run)
 
     compiled = commands.add_parser("compile", help="write a pipeline as YAML for Kubeflow")
@@ -142,6 +153,15 @@ def _allow_missing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-missing", action="store_true", help="more than half of the rows may lack their image")
 
 
+def _dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan, its cost, the steps and which are cached; run nothing"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="with --dry-run: time a training step of each network on this machine"
+    )
+
+
 def _set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
@@ -176,7 +196,9 @@ def _resolved(arguments: argparse.Namespace, here: bool = True):
 
 def _assignments(arguments: argparse.Namespace) -> list[str]:
     """`--set`'s, and those that have a flag of their own."""
-    return [*arguments.set, *(["data.allow_missing=true"] if getattr(arguments, "allow_missing", False) else [])]
+    allowed = ["data.allow_missing=true"] if getattr(arguments, "allow_missing", False) else []
+    synthetic = getattr(arguments, "synthetic", [])
+    return [*arguments.set, *allowed, *([f"grid.synthetic={','.join(synthetic)}"] if synthetic else [])]
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -191,13 +213,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> int:
-    from lesiongan.data.sources import open_source, source_fingerprint
+    from lesiongan.data.ingest import open_collection
+    from lesiongan.data.sources import source_fingerprint
+    from pipelines import plan
 
+    if arguments.measure and not arguments.dry_run:
+        raise UsageError("--measure goes with --dry-run")
     # wrong data is found here, before anything is written
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
-    source = open_source(data, config.data, arguments.seed)
+    collection = open_collection(data, config.data, arguments.seed)
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
-    _check_classes(config, source.taxonomy.classes, names)
+    classes = collection.source.taxonomy.classes
+    _check_classes(config, classes, names)
+    if config.grid.synthetic or arguments.dry_run:
+        counts = plan.counts(collection, config, arguments.seed)
+        for name in names:
+            plan.check_synthetic(name.replace("-", "_"), config, counts, collection.source.taxonomy)
     from pipelines import local, workdir
 
     where = arguments.workdir.resolve()
@@ -207,11 +238,15 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "seed": arguments.seed,
         "work_dir": str(where / "work"),
         "models_dir": str(arguments.models_dir.resolve()),
+        "synthetic_fingerprint": plan.synthetic_fingerprint(config),
     }
-    pipelines = {name: _build(name, config, source.taxonomy.classes, defaults) for name in names}
+    pipelines = {name: _build(name, config, classes, defaults) for name in names}
     if arguments.dry_run:
+        measured = _measured(config, names) if arguments.measure else None
         for name, pipeline in pipelines.items():
             print(name)
+            for line in plan.lines(name.replace("-", "_"), config, counts, measured):
+                print(f"  {line}")
             for step, cached in local.plan(pipeline, where):
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE
@@ -237,6 +272,15 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     for report in reports:
         print(f"report: {report}")
     return ExitCode.DONE
+
+
+def _measured(config, names: tuple[str, ...]):
+    """The device, and a measured step of each network that the experiments train."""
+    _quick_device_check()
+    from pipelines.costs import measure
+
+    print("measuring a training step of each network, about a minute", file=sys.stderr, flush=True)
+    return measure(config, ("classifier", *(["acgan"] if "noise-to-lesion" in names else []), "cyclegan"))
 
 
 def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: Callable | None = None, group: int = 0):
@@ -268,6 +312,8 @@ def _compile(arguments: argparse.Namespace) -> int:
     from pipelines import kubeflow
 
     config = _resolved(arguments, here=False)
+    if config.data.by_source and arguments.pipeline == "noise-to-lesion" and not config.noise_to_lesion.classes:
+        raise UsageError("data.by_source leaves classes out that only the data knows: name noise_to_lesion.classes")
     defaults = {
         "data": f"{kubeflow.MOUNT}/data",
         "work_dir": f"{kubeflow.MOUNT}/work",

@@ -14,11 +14,12 @@ from kfp import dsl
 from components.evaluator import evaluator, reporter
 from components.example_gen import example_gen
 from components.filter import path_rank_filter
-from components.generator import sample_images, translate_images
+from components.generator import import_synthetic, join_sets, sample_images, translate_images
 from components.infra_validator import infra_validator
 from components.pusher import pusher
-from components.trainer import train_acgan, train_classifier, train_cyclegan, train_grid
-from lesiongan.config import Config
+from components.trainer import join_grid, train_acgan, train_classifier, train_cyclegan, train_grid, train_grid_part
+from lesiongan.config import ACGANConfig, Config, CycleGANConfig
+from lesiongan.grid import experiment_cells, parts, target_classes
 
 #: `place(task, kind)`, kind being `data`, `train`, `generate`, `evaluate` or `light`.
 Place = Callable[[dsl.PipelineTask, str], Any]
@@ -35,8 +36,10 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
     Args:
         config: the whole configuration; grids are fixed here.
         place: puts a task on the engine's machines.
-        group: alphas that share a training task; 0: all of them (one process, one compilation).
-        defaults: of the pipeline's parameters `data`, `fingerprint`, `seed`, `work_dir`, `models_dir`.
+        group: alphas that share a training task; 0: all of them (one process, one compilation), and all cells of the
+            table too. Otherwise tasks run side by side, those of the table in `grid.parts`.
+        defaults: of the pipeline's parameters `data`, `fingerprint`, `seed`, `work_dir`, `models_dir`,
+            `synthetic_fingerprint`.
     """
     experiment = config.nevus_to_melanoma
     sizes = {config.classifier.size, config.cyclegan.size}
@@ -50,6 +53,7 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
         seed: int = defaults.get("seed", 0),
         work_dir: str = defaults.get("work_dir", "work"),
         models_dir: str = defaults.get("models_dir", "saved_models"),
+        synthetic_fingerprint: str = defaults.get("synthetic_fingerprint", ""),
     ):
         common = {"seed": seed, "work_dir": work_dir}
         examples, classifier = _real(config, sizes, place, data, fingerprint, common)
@@ -66,8 +70,14 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
             **common,
         )
         place(selected, "generate")
-        with dsl.ParallelFor(jobs, parallelism=1) as job:
-            trained = train_cyclegan(options=job, examples=examples, selection=selected.outputs["selection"], **common)
+        with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
+            trained = train_cyclegan(
+                options=job,
+                examples=examples,
+                selection=selected.outputs["selection"],
+                **_judge(config.cyclegan, classifier),
+                **common,
+            )
             place(trained, "train")
             made = translate_images(
                 options=_options(largest=max(experiment.amounts), sizes=[config.classifier.size]),
@@ -82,6 +92,10 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
             place,
             common,
             models_dir,
+            group=group,
+            imported=_imported(
+                config, "nevus_to_melanoma", (), place, synthetic_fingerprint, common, examples=examples
+            ),
             examples=examples,
             classifier=classifier,
             trained=trained,
@@ -111,26 +125,37 @@ def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = an
         seed: int = defaults.get("seed", 0),
         work_dir: str = defaults.get("work_dir", "work"),
         models_dir: str = defaults.get("models_dir", "saved_models"),
+        synthetic_fingerprint: str = defaults.get("synthetic_fingerprint", ""),
     ):
         common = {"seed": seed, "work_dir": work_dir}
         examples, classifier = _real(config, sizes, place, data, fingerprint, common)
         acgan = train_acgan(
             options=_options(acgan=config.acgan, with_validation=experiment.with_validation),
             examples=examples,
+            **_judge(config.acgan, classifier),
             **common,
         )
         place(acgan, "train")
         sampled = sample_images(
             options=_options(
-                classes=classes, largest=max(experiment.amounts), sizes=[config.cyclegan.size, config.classifier.size]
+                classes=classes,
+                largest=max(experiment.amounts),
+                distribution=experiment.distribution,
+                sizes=[config.cyclegan.size, config.classifier.size],
             ),
             examples=examples,
             model=acgan.outputs["model"],
             **common,
         )
         place(sampled, "generate")
-        with dsl.ParallelFor(jobs, parallelism=1) as job:
-            trained = train_cyclegan(options=job, examples=examples, generated=sampled.outputs["references"], **common)
+        with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
+            trained = train_cyclegan(
+                options=job,
+                examples=examples,
+                generated=sampled.outputs["references"],
+                **_judge(config.cyclegan, classifier),
+                **common,
+            )
             place(trained, "train")
             made = translate_images(
                 options=_options(sizes=[config.classifier.size]),
@@ -146,6 +171,11 @@ def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = an
             place,
             common,
             models_dir,
+            group=group,
+            classes=classes,
+            imported=_imported(
+                config, "noise_to_lesion", classes, place, synthetic_fingerprint, common, examples=examples
+            ),
             examples=examples,
             classifier=classifier,
             trained=trained,
@@ -169,6 +199,13 @@ def _real(config: Config, sizes: set[int], place: Place, data, fingerprint, comm
     return examples, classifier
 
 
+def _judge(config: ACGANConfig | CycleGANConfig, classifier: dsl.PipelineTask) -> dict:
+    """The classifier as a GAN's judge, where its options ask for one; otherwise its training does not wait for the
+    classifier, and another classifier does not train it again."""
+    judged = config.measure_every_images or config.export == "best" or config.patience
+    return {"judge": classifier.outputs["model"]} if judged else {}
+
+
 def _results(
     config: Config,
     experiment: str,
@@ -183,35 +220,38 @@ def _results(
     selection=None,
     acgan=None,
     sampled=None,
+    imported=None,
+    classes: tuple[str, ...] = (),
+    group: int = 0,
 ):
     """What both pipelines end with: classifiers, Evaluator, report, InfraValidator, Pusher.
 
     kfp changes a `Collected` where it is used, so each use has its own.
     """
     more = {} if sampled is None else {"sampled": sampled}
+    outside = {} if imported is None else {"imported": imported}
     acgan_model = {} if acgan is None else {"acgan": acgan.outputs["model"]}
-    grid = train_grid(
-        options=_options(
-            experiment=experiment,
-            classifier=config.classifier,
-            grid=config.grid,
-            **{experiment: getattr(config, experiment)},
-        ),
-        examples=examples,
-        classifier=classifier.outputs["model"],
-        generated=dsl.Collected(made.outputs["generated"]),
-        **more,
-        **common,
+    predictions, grid_run = _grid(
+        config,
+        experiment,
+        place,
+        common,
+        classes,
+        group,
+        {"examples": examples, "classifier": classifier.outputs["model"]},
+        made,
+        {**more, **outside},
     )
-    place(grid, "train")
-    target = {"target": config.nevus_to_melanoma.target} if experiment == "nevus_to_melanoma" else {}
+    pair = config.nevus_to_melanoma
+    target = {"target": pair.target, "against": pair.source} if experiment == "nevus_to_melanoma" else {}
     evaluated = evaluator(
         options=_options(evaluation=config.evaluation, **target),
         examples=examples,
-        predictions=grid.outputs["predictions"],
+        predictions=predictions,
         classifier=classifier.outputs["model"],
         generated=dsl.Collected(made.outputs["generated"]),
         **more,
+        **outside,
         **common,
     )
     place(evaluated, "evaluate")
@@ -221,8 +261,8 @@ def _results(
         classifier_run=classifier.outputs["model_run"],
         gan_runs=dsl.Collected(trained.outputs["model_run"]),
         generated=dsl.Collected(made.outputs["generated"]),
-        grid_run=grid.outputs["model_run"],
-        predictions=grid.outputs["predictions"],
+        grid_run=grid_run,
+        predictions=predictions,
         evaluation=evaluated.outputs["evaluation"],
         blessing=evaluated.outputs["blessing"],
         **({} if selection is None else {"selection": selection}),
@@ -250,6 +290,76 @@ def _results(
         **common,
     )
     place(pushed, "light")
+
+
+def _imported(config: Config, experiment: str, classes, place: Place, fingerprint, common: dict, *, examples):
+    """Examples of the images that were made elsewhere, where there are some."""
+    if not config.grid.synthetic:
+        return None
+    given = getattr(config, experiment)
+    made = import_synthetic(
+        options=_options(
+            synthetic=config.grid.synthetic,
+            synthetic_copies=config.grid.synthetic_copies,
+            data=config.data,
+            classes=target_classes(experiment, config, classes),
+            largest=max(given.amounts),
+            **({"distribution": given.distribution} if experiment == "noise_to_lesion" else {}),
+            sizes=[config.classifier.size],
+        ),
+        fingerprint=fingerprint,
+        examples=examples,
+        **common,
+    )
+    place(made, "data")
+    return made.outputs["generated"]
+
+
+def _grid(config: Config, experiment: str, place: Place, common: dict, classes, group: int, real, made, more):
+    """The table's classifiers: in one task, or in `grid.parts` side by side, which are joined.
+
+    Args:
+        real: the inputs with real images: Examples and classifier.
+        made: the loop's task that makes images.
+        more: inputs with further generated images.
+
+    Returns:
+        The outputs `predictions` and `model_run`.
+    """
+    given = {
+        "experiment": experiment,
+        "classifier": config.classifier,
+        "grid": config.grid,
+        experiment: getattr(config, experiment),
+        # what changes nothing must not run the step again
+        **({"acgan_size": config.acgan.size} if experiment == "noise_to_lesion" else {}),
+    }
+    if not group:
+        generated = dsl.Collected(made.outputs["generated"])
+        grid = train_grid(options=_options(**given), generated=generated, **real, **more, **common)
+        place(grid, "train")
+        return grid.outputs["predictions"], grid.outputs["model_run"]
+    # a loop's task cannot take what another loop collected
+    sets = join_sets(options="{}", parts=dsl.Collected(made.outputs["generated"]), **more, **common)
+    place(sets, "light")
+    cells = experiment_cells(experiment, config, classes)
+    jobs = [_options(**given, seeds=[seed], cells=names) for seed, names in parts(cells, config.grid)]
+    with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
+        part = train_grid_part(options=job, generated=sets.outputs["generated"], **real, **common)
+        place(part, "train")
+    joined = join_grid(
+        options=_options(cells=[cell.name for cell in cells], seeds=config.grid.seeds),
+        parts=dsl.Collected(part.outputs["predictions"]),
+        part_runs=dsl.Collected(part.outputs["model_run"]),
+        **common,
+    )
+    place(joined, "light")
+    return joined.outputs["predictions"], joined.outputs["model_run"]
+
+
+def _at_once(group: int) -> int:
+    """How many turns of a loop may run at once: one on one machine, any number (0) on a cluster."""
+    return 0 if group else 1
 
 
 def _groups(items: Sequence, size: int) -> list[tuple]:

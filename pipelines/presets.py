@@ -13,6 +13,7 @@ from lesiongan import config as options
 from lesiongan.config import Config
 from lesiongan.data.splits import RULES
 from lesiongan.errors import UsageError
+from lesiongan.grid import check_synthetic
 
 Recipe = Literal["paper", "best"]
 
@@ -124,7 +125,9 @@ def resolve(
     for assignment in assignments:
         config = options.assign(config, assignment)
     check(config)
-    return dataclasses.replace(config, data=with_whole_paths(config.data)) if here else config
+    if not here:
+        return config
+    return dataclasses.replace(config, data=with_whole_paths(config.data), grid=_with_whole_synthetic(config.grid))
 
 
 def with_whole_paths(data: options.DataConfig) -> options.DataConfig:
@@ -144,6 +147,13 @@ def with_whole_paths(data: options.DataConfig) -> options.DataConfig:
         diagnoses=str(Path(data.diagnoses).resolve()) if data.diagnoses else "",
         further_tests=tuple(str(Path(path).resolve()) for path in data.further_tests),
     )
+
+
+def _with_whole_synthetic(grid: options.GridConfig) -> options.GridConfig:
+    for path in grid.synthetic:
+        if not Path(path).exists():
+            raise UsageError(f"--synthetic {path}: there is no such folder; give one of pictures")
+    return dataclasses.replace(grid, synthetic=tuple(str(Path(path).resolve()) for path in grid.synthetic))
 
 
 def check(config: Config) -> None:
@@ -170,10 +180,36 @@ def check(config: Config) -> None:
         amounts = getattr(config, name).amounts
         if not amounts or min(amounts) < 1:
             raise UsageError(f"option '{name}.amounts': give at least one positive number of images, got {amounts}")
+    _check_grid(config)
     if not config.nevus_to_melanoma.alphas:
         raise UsageError("option 'nevus_to_melanoma.alphas': give at least one alpha")
     if config.data.validation <= 0 or config.data.test <= 0 or config.data.validation + config.data.test >= 1:
         raise UsageError("options 'data.validation' and 'data.test': both must be above 0 and together below 1")
+
+
+def _check_grid(config: Config) -> None:
+    """Raises `UsageError` where rows of a table would be the same, or a control no control."""
+    lists = {
+        "nevus_to_melanoma.alphas": config.nevus_to_melanoma.alphas,
+        "nevus_to_melanoma.amounts": config.nevus_to_melanoma.amounts,
+        "noise_to_lesion.amounts": config.noise_to_lesion.amounts,
+        "noise_to_lesion.classes": config.noise_to_lesion.classes,
+        "grid.controls": config.grid.controls,
+    }
+    for name, values in lists.items():
+        if len(set(values)) < len(values):
+            raise UsageError(f"option '{name}': a value stands in it twice: {', '.join(map(str, values))}")
+    if config.nevus_to_melanoma.source == config.nevus_to_melanoma.target:
+        raise UsageError("options 'nevus_to_melanoma.source' and 'nevus_to_melanoma.target' are the same class")
+    check_synthetic(config.grid.synthetic)
+    balanced = {"oversampling", "class_weights"} & set(config.grid.controls)
+    if balanced and config.classifier.class_balance != "none":
+        raise UsageError(
+            f"option 'grid.controls': {min(balanced)} says nothing where classifier.class_balance is "
+            f"{config.classifier.class_balance} for every cell; set that to none"
+        )
+    if "equal_steps" in config.grid.controls and config.grid.budget == "equal_steps":
+        raise UsageError("option 'grid.controls': equal_steps is the baseline itself where grid.budget is equal_steps")
 
 
 def _recipe(recipe: Recipe) -> Config:
@@ -184,7 +220,7 @@ def _recipe(recipe: Recipe) -> Config:
             data=options.DataConfig(split="by_image", exact_resize=True),
             classifier=options.ClassifierConfig(weights="imagenet", find_learning_rate=True),
             noise_to_lesion=options.NoiseToLesionConfig(with_validation=True),
-            grid=options.GridConfig(budget="equal_epochs"),
+            grid=options.GridConfig(budget="equal_epochs", controls=("equal_steps",)),
         )
     return Config(
         recipe="best",

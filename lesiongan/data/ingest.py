@@ -14,6 +14,7 @@ import pandas as pd
 from lesiongan import progress
 from lesiongan.config import DataConfig
 from lesiongan.data import examples, examples_writer, leaks, pictures, splits, tables
+from lesiongan.data.by_source import take_apart
 from lesiongan.data.decoding import Decoded, Plan, decode_all
 from lesiongan.data.near_duplicates import Pair, near_duplicates
 from lesiongan.data.sources import Source, further_tests, open_source, source_fingerprint, source_name
@@ -146,9 +147,13 @@ def ingest(
 
 
 def open_collection(data: str, config: DataConfig, seed: int) -> Collection:
-    """Reads the tables of a source and of its further test sets; no picture is opened."""
+    """Reads the tables of a source and of its further test sets, taken apart by clinic where the configuration says so
+    (`by_source`); no picture is opened."""
     source = open_source(data, config, seed)
-    further, anomalies = {}, list(source.anomalies)
+    further: dict[str, Source] = {}
+    if config.by_source:
+        source, further = take_apart(source, config.by_source, config.source_minimum)
+    anomalies = list(source.anomalies)
     for name, path in further_tests(data, config).items():
         test = open_source(path, config, seed)
         known = [c in source.taxonomy.classes for c in test.taxonomy.classes]

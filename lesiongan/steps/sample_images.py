@@ -4,11 +4,12 @@ classifiers."""
 from __future__ import annotations
 
 import dataclasses
-import math
+from typing import Literal
 
 import numpy as np
 
 from lesiongan import serving, sheets
+from lesiongan.amounts import spread
 from lesiongan.data import examples
 from lesiongan.generation import Generated, write
 from lesiongan.steps.step import Task
@@ -22,6 +23,7 @@ _FRESH = 1 << 32
 class Options:
     classes: tuple[str, ...] = ()  # the classes to sample; empty: all
     largest: int = 0  # images that the largest cell adds, over all classes
+    distribution: Literal["equal", "proportional", "levelling"] = "equal"  # of that amount over the classes
     sizes: tuple[int, ...] = ()  # pixels at which the images are stored
 
 
@@ -31,9 +33,9 @@ def run(task: Task) -> dict:
     taxonomy, sizes = acgan.taxonomy, sorted({*task.options.sizes, acgan.size})
     classes = task.options.classes or taxonomy.classes
     counts = examples.read_info(task.inputs["examples"])["counts"]["train"]
-    each = math.ceil(task.options.largest / len(classes))
+    numbers = spread(task.options.largest, [counts[c] for c in classes], task.options.distribution)
     references = _sample(acgan, {c: counts[c] for c in classes}, task.seed, 0)
-    fresh = _sample(acgan, dict.fromkeys(classes, each), task.seed, _FRESH)
+    fresh = _sample(acgan, dict(zip(classes, numbers, strict=True)), task.seed, _FRESH)
     write(task.outputs["references"] / "acgan", references, acgan.record, sizes, alpha="")
     write(task.outputs["generated"] / "acgan", fresh, acgan.record, sizes, alpha="")
     rows = [fresh.images[fresh.labels == taxonomy.index(c)][:_SHOWN] for c in classes]

@@ -1,30 +1,49 @@
-"""Trainer: the classifiers of an experiment's table, all in one process, each cell from the same start."""
+"""Trainer: the classifiers of an experiment's table, all in one process, each cell from the same start.
+
+The predictions artifact is laid out as `lesiongan.evaluation.predictions` says: `cells.csv`, `truth.csv` and
+`predictions/` of the usual test set; the same of the validation images and of every further test set in `sets/<name>/`.
+A row of `cells.csv` has `share` too, by which the paper's tables name their rows.
+
+A cell's result stands in a working folder of its own, named by a digest of all that decides it: its images, its recipe,
+its start, what it is judged on, and the code. So a grid with more seeds, amounts or controls trains the new cells only.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lesiongan import model_artifact
-from lesiongan.config import ClassifierConfig, GridConfig, NevusToMelanomaConfig, NoiseToLesionConfig
+from lesiongan.budgets import cell_steps
+from lesiongan.cell_images import CellImages, digest, evaluation_sets, through
+from lesiongan.code_version import code_version
+from lesiongan.config import (
+    ACGANConfig,
+    ClassifierConfig,
+    Config,
+    GridConfig,
+    NevusToMelanomaConfig,
+    NoiseToLesionConfig,
+    to_json,
+)
 from lesiongan.data import examples
-from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import LesionganError
-from lesiongan.evaluation.predictions import submission
-from lesiongan.files import read_json, write_json, write_text
-from lesiongan.grid import Cell, nevus_to_melanoma_cells, noise_to_lesion_cells, shares
+from lesiongan.errors import LesionganError, MachineError
+from lesiongan.evaluation.predictions import SETS, submission
+from lesiongan.files import digest_directory, digest_text, read_json, write_json, write_text
+from lesiongan.grid import STRONGER, Cell, experiment_cells, share
 from lesiongan.progress import say
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
-from lesiongan.training.classifier import load_state, predict, train_classifier
+from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
 
 #: Of cells that go on from a trained classifier: there is nothing left to freeze.
 _CELL_SCHEDULE = "one_cycle"
+_DONE = "done.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,163 +53,226 @@ class Options:
     grid: GridConfig = GridConfig()
     nevus_to_melanoma: NevusToMelanomaConfig = NevusToMelanomaConfig()
     noise_to_lesion: NoiseToLesionConfig = NoiseToLesionConfig()
+    acgan_size: int = ACGANConfig.size  # pixels of the ACGAN's images, for the control `acgan_resolution`
+    seeds: tuple[int, ...] = ()  # of a part of the grid: its seeds; empty: all
+    cells: tuple[str, ...] = ()  # of a part of the grid: the names of its cells; empty: all
 
 
 def run(task: Task) -> dict:
     """Inputs: `examples`, `classifier` (the start of the first seed), `generated` (a list). Outputs: `predictions`,
     `model_run`.
 
-    Finished cells stand in the working folder and are never trained again; a cell that fails does not keep the
-    others from being trained, but the step ends with an error, so that no failure is cached as a success.
+    Finished cells are never trained again; a cell that fails does not keep the others from being trained, but the step
+    ends with an error, so that no failure is cached as a success.
     """
-    options = task.options
-    taxonomy = examples.taxonomy(task.inputs["examples"])
-    size = options.classifier.size
-    real = examples.load(task.inputs["examples"], size, "train")
-    validation = examples.load(task.inputs["examples"], size, "validation")
-    test = examples.load(task.inputs["examples"], size, "test")
-    pool = _Pool(task.inputs["generated"], size)
-    rows, failed, model = [], [], None
-    cells = _cells(options, taxonomy.classes)
-    for index in range(options.grid.seeds):
-        start = None
-        for cell in cells:
-            slug = f"{cell.slug}-seed{index}"
-            done = task.run_dir / "cells" / f"{slug}.json"
-            if not done.exists():
-                try:
-                    if options.grid.warm_start and start is None:
-                        start, model = _start(task, model, real, validation, len(taxonomy), index)
-                    added = pool.draw(cell, taxonomy)
-                    model = _train_cell(task, cell, slug, model, real, added, validation, len(taxonomy), index, start)
-                    probabilities, _ = predict(model, test.images, tta=options.classifier.tta)
-                    text = submission(test.ids, probabilities, taxonomy.classes)
-                    write_text(task.run_dir / "cells" / f"{slug}.csv", text)
-                    steps = _steps(options, len(real), len(real) + (0 if added is None else len(added)))
-                    write_json(done, {"steps": steps, "train_images": len(real) + cell.amount})
-                except LesionganError as error:
-                    say(f"cell {cell.name}, seed {index}: failed: {error}")
-                    failed.append(f"{cell.name} (seed {index}): {error}")
-                    continue
-            else:
-                say(f"cell {cell.name}, seed {index}: done before")
-            alpha = f"{cell.alpha:g}" if cell.alpha else ""
-            row = {"cell": cell.name, "kind": cell.kind, "alpha": alpha, "amount": cell.amount, "seed": index}
-            rows.append(row | read_json(done) | {"file": f"predictions/{slug}.csv"})
+    grid = _Grid(task)
+    seeds = task.options.seeds or range(task.options.grid.seeds)
+    rows, failed = [], []
+    for index in seeds:
+        for cell in grid.cells:
+            try:
+                rows.append(grid.row(cell, index))
+            except (MachineError, MemoryError, OSError):
+                raise  # the next cell would meet the same
+            except Exception as error:
+                if type(error).__name__ == "ResourceExhaustedError":
+                    raise
+                if not isinstance(error, LesionganError):
+                    traceback.print_exc()
+                say(f"cell {cell.name}, seed {index}: failed: {error}")
+                failed.append(f"{cell.name} (seed {index}): {error}")
     if failed:
-        raise LesionganError(
-            f"{len(failed)} of {len(cells) * options.grid.seeds} cells failed, the others are kept: {failed[0]}"
+        total = len(grid.cells) * len(seeds)
+        raise LesionganError(f"{len(failed)} of {total} cells failed, the others are kept: {failed[0]}")
+    grid.write(rows)
+    return {"classifiers": len(rows), "test_images": len(grid.judged[""])}
+
+
+class _Grid:
+    """The images, the model that all cells share, and the cells' results in the working folders."""
+
+    def __init__(self, task: Task):
+        options, directory = task.options, task.inputs["examples"]
+        self.task, self.options, self.config = task, options, options.classifier
+        self.taxonomy = examples.taxonomy(directory)
+        self.real = examples.load(directory, self.config.size, "train")
+        self.judged = evaluation_sets(directory, self.config.size)
+        self.validation = self.judged.get("validation", self.real.take([]))
+        self.images = CellImages(
+            self.real, task.inputs["generated"], self.taxonomy, options.noise_to_lesion.distribution, task.seed
         )
-    _write_output(task, rows, test, taxonomy.classes)
-    return {"classifiers": len(rows), "test_images": len(test)}
+        self.cells = _cells(options, self.taxonomy.classes)
+        self.counts = dict(
+            zip(self.taxonomy.classes, np.bincount(self.real.labels, minlength=len(self.taxonomy)), strict=True)
+        )
+        self.peak = model_artifact.describe(task.inputs["classifier"] / "classifier")["peak"]
+        self.model, self.scratch_model = None, None
+        self.starts: dict[int, list[np.ndarray]] = {}
+        self.places: dict[tuple[str, int], Path] = {}
+        judged = [f"{name}: {digest(images)}" for name, images in self.judged.items()]
+        code = code_version([__name__])
+        self.common = (options.experiment, code, to_json(self.config), digest(self.real), *judged)
 
+    def row(self, cell: Cell, index: int) -> dict:
+        """The cell's row of `cells.csv`; trains it unless that was done before."""
+        place = self._place(cell, index)
+        if (place / _DONE).exists():
+            say(f"cell {cell.name}, seed {index}: done before")
+        else:
+            numbers = self._train(cell, index, place / "run")
+            for name, images in self.judged.items():
+                pixels = through(images, cell.resolution).images if cell.resolution else images.images
+                probabilities, _ = predict(self.model, pixels, tta=self.config.tta)
+                text = submission(images.ids, probabilities, self.taxonomy.classes)
+                write_text(place / f"{name or 'test'}.csv", text)
+            write_json(place / _DONE, numbers)
+        share_of = share(cell, self.options.experiment, self.options.nevus_to_melanoma, self.counts)
+        return {
+            "cell": cell.name,
+            "kind": cell.kind,
+            "alpha": f"{cell.alpha:g}" if cell.alpha else "",
+            "amount": cell.amount,
+            "seed": index,
+            **read_json(place / _DONE),
+            "file": f"predictions/{cell.slug}-seed{index}.csv",
+            "share": "" if share_of is None else f"{share_of:.3f}",
+        }
 
-class _Pool:
-    """The generated images that cells draw from; each set is read once."""
+    def write(self, rows: list[dict]) -> None:
+        """The artifacts, from what stands in the working folders."""
+        output, by_name = self.task.outputs["predictions"], {cell.name: cell for cell in self.cells}
+        places = [self._place(by_name[row["cell"]], row["seed"]) for row in rows]
+        for name, images in self.judged.items():
+            folder = output / SETS / name if name else output
+            for row, place in zip(rows, places, strict=True):
+                write_text(folder / row["file"], (place / f"{name or 'test'}.csv").read_text())
+            truth = {
+                "image": list(images.ids),
+                "label": [self.taxonomy.classes[i] for i in images.labels],
+                "lesion_id": examples.lesion_ids(self.task.inputs["examples"], images.ids),
+            }
+            pd.DataFrame(truth).to_csv(folder / "truth.csv", index=False)
+        for row, place in zip(rows, places, strict=True):
+            keep_run(place / "run", self.task.outputs["model_run"] / Path(row["file"]).stem)
+        pd.DataFrame(rows).to_csv(output / "cells.csv", index=False)
 
-    def __init__(self, artifacts: list[Path], size: int):
-        self.size = size
-        self.where = {path.parent.name: path.parent for a in artifacts for path in Path(a).glob("*/examples.json")}
-        self.sets: dict[str, ImageSet] = {}
+    def _place(self, cell: Cell, index: int) -> Path:
+        """The folder of a cell's result, named by all that decides it."""
+        key = (cell.name, index)
+        if key not in self.places:
+            from_start = self._goes_on(cell)
+            start = ""
+            if from_start:
+                state = self.task.inputs["classifier"] / "classifier" / STATE
+                start = digest_directory(state) if index == 0 else str(self.task.seed + index)
+            decided = (
+                to_json(self._config(cell, from_start)),
+                start,
+                str(cell_steps(self.config, self.options.grid, cell, len(self.real))),
+                str(self._seed(index)),
+                str(self.options.grid.synthetic_weight),
+                cell.control,
+                str(cell.resolution),
+                *map(digest, self.images.added(cell)),
+                ",".join(cell.classes) if cell.control == "synthetic_only" else "",
+            )
+            self.places[key] = self._folder(*decided)
+        return self.places[key]
 
-    def draw(self, cell: Cell, taxonomy) -> ImageSet | None:
-        """The cell's added images: the first ones of each set, so that amounts are nested; equally over the classes."""
-        if not cell.amount:
-            return None
-        classes: list[ImageSet] = []
-        for name in cell.generators:
-            if name not in self.where:
-                raise LesionganError(f"no generated images named {name!r}; there are {', '.join(sorted(self.where))}")
-            if name not in self.sets:
-                self.sets[name] = examples.load(self.where[name], self.size, "train")
-            images = self.sets[name]
-            classes += [images.of_class(label) for label in range(len(taxonomy)) if (images.labels == label).any()]
-        parts = []
-        for images, count in zip(classes, shares(cell.amount, len(classes)), strict=True):
-            if count > len(images):
-                raise LesionganError(f"{cell.name}: {count} images asked for, {len(images)} generated")
-            parts.append(images.take(np.arange(count)))
-        return ImageSet.join(parts)
+    def _folder(self, *decided: str) -> Path:
+        """A working folder that the steps of other grids find again."""
+        return self.task.run_dir.parent / "cells" / digest_text(*self.common, *decided)[:24]
+
+    def _goes_on(self, cell: Cell) -> bool:
+        """Whether a cell goes on from a start on real images."""
+        return self.options.grid.warm_start and cell.control != "synthetic_only"
+
+    def _seed(self, index: int) -> int:
+        return self.task.seed + 1000 + index
+
+    def _train(self, cell: Cell, index: int, run_dir: Path) -> dict[str, int]:
+        grid, from_start = self.options.grid, self._goes_on(cell)
+        start = self._start(index) if from_start else None
+        images, real = self.images.of(cell)
+        validation = through(self.validation, cell.resolution) if cell.resolution else self.validation
+        weights = None
+        if cell.control == "class_weights":
+            weights = balanced_weights(images.labels, len(self.taxonomy))
+        steps = cell_steps(self.config, grid, cell, len(self.real))
+        self.model, _ = train_classifier(
+            self._config(cell, from_start),
+            images,
+            validation,
+            num_classes=len(self.taxonomy),
+            run_dir=run_dir,
+            seed=self._seed(index),
+            name=f"{cell.name}, seed {index}",
+            model=self.model,
+            initial=start,
+            steps=steps,
+            class_weights=weights,
+            image_weights=_image_weights(grid, real, len(images)),
+        )
+        return {"steps": steps, "train_images": len(images)}
+
+    def _config(self, cell: Cell, from_start: bool) -> ClassifierConfig:
+        """The recipe of a cell: with one peak for all of them, since a finder that ran anew in each would make more
+        differ than the images."""
+        rate = self.options.grid.learning_rate or self.peak
+        config = dataclasses.replace(self.config, learning_rate=rate, find_learning_rate=False)
+        if self.options.grid.warm_start:
+            config = dataclasses.replace(config, schedule=_CELL_SCHEDULE)
+            if not from_start:  # it trains for as long as the start and a cell together, as the start did
+                config = dataclasses.replace(config, learning_rate=self.peak)
+        if cell.control == "augmentation":
+            stronger = {key: max(value, getattr(config, key)) for key, value in STRONGER.items()}
+            config = dataclasses.replace(config, **stronger)
+        return config
+
+    def _start(self, index: int) -> list[np.ndarray]:
+        """The state that every cell of a seed goes on from: trained once on the real images."""
+        if index not in self.starts:
+            if index == 0:
+                self.starts = {0: load_state(self.task.inputs["classifier"] / "classifier" / STATE)}
+                return self.starts[0]
+            # a model's schedule is built in: the cells' model serves where the schedules are the same
+            same = self.config.schedule == _CELL_SCHEDULE
+            model, _ = train_classifier(
+                self.config,
+                self.real,
+                self.validation,
+                num_classes=len(self.taxonomy),
+                run_dir=self._folder("start", str(self.task.seed + index)),
+                seed=self.task.seed + index,
+                name=f"start, seed {index}",
+                model=self.model if same else self.scratch_model,
+            )
+            if same:
+                self.model = model
+            else:
+                self.scratch_model = model
+            self.starts = {index: model.get_state()}
+        return self.starts[index]
 
 
 def _cells(options: Options, classes: tuple[str, ...]) -> list[Cell]:
-    if options.experiment == "nevus_to_melanoma":
-        return nevus_to_melanoma_cells(options.nevus_to_melanoma)
-    return noise_to_lesion_cells(options.noise_to_lesion, classes)
-
-
-def _start(task: Task, model, real: ImageSet, validation: ImageSet, num_classes: int, index: int):
-    """The state that every cell of a seed goes on from: trained once on the real images."""
-    if index == 0:
-        return load_state(task.inputs["classifier"] / "classifier" / STATE), model
-    config, run_dir = task.options.classifier, task.run_dir / "runs" / f"start-seed{index}"
-    cells_model, model = model, model if config.schedule == _CELL_SCHEDULE else None
-    model, _ = train_classifier(
-        config,
-        real,
-        validation,
-        num_classes=num_classes,
-        run_dir=run_dir,
-        seed=task.seed + index,
-        name=f"start, seed {index}",
-        model=model,
+    """The cells of this part of the grid."""
+    config = Config(
+        classifier=options.classifier,
+        acgan=ACGANConfig(size=options.acgan_size),
+        grid=options.grid,
+        nevus_to_melanoma=options.nevus_to_melanoma,
+        noise_to_lesion=options.noise_to_lesion,
     )
-    return model.get_state(), model if config.schedule == _CELL_SCHEDULE else cells_model
-
-
-def _steps(options: Options, real: int, images: int) -> int:
-    """Equal epochs: more images are more steps, as in the paper; equal steps: only the images differ."""
-    config, grid = options.classifier, options.grid
-    budget = grid.images or config.images or round(config.epochs * real)
-    if grid.budget == "equal_epochs":
-        budget = round(budget * images / real)
-    return math.ceil(budget / config.batch)
-
-
-def _train_cell(task: Task, cell: Cell, slug: str, model, real, added, validation, num_classes: int, index: int, start):
-    # one peak for all cells: a finder that ran anew in each would make more differ than the images
-    rate = task.options.grid.learning_rate or model_artifact.describe(task.inputs["classifier"] / "classifier")["peak"]
-    config = dataclasses.replace(task.options.classifier, learning_rate=rate, find_learning_rate=False)
-    if start is not None:
-        config = dataclasses.replace(config, schedule=_CELL_SCHEDULE)
-    images = real if added is None else ImageSet.join([real, added])
-    model, _ = train_classifier(
-        config,
-        images,
-        validation,
-        num_classes=num_classes,
-        run_dir=task.run_dir / "runs" / slug,
-        seed=task.seed + 1000 + index,
-        name=f"{cell.name}, seed {index}",
-        model=model,
-        initial=start,
-        steps=_steps(task.options, len(real), len(images)),
-        image_weights=_image_weights(task.options.grid, len(real), len(images)),
-    )
-    return model
+    cells = experiment_cells(options.experiment, config, classes)
+    unknown = set(options.cells) - {cell.name for cell in cells}
+    if unknown:
+        raise LesionganError(f"no cell {min(unknown)!r} in the grid")
+    return [cell for cell in cells if not options.cells or cell.name in options.cells]
 
 
 def _image_weights(grid: GridConfig, real: int, images: int) -> np.ndarray | None:
     """How often each image is drawn, the real ones first; None: an epoch has each once."""
-    if grid.synthetic_weight == 1 or images == real:
+    if grid.synthetic_weight == 1 or images == real or not real:
         return None
     return np.where(np.arange(images) < real, 1.0, grid.synthetic_weight)
-
-
-def _write_output(task: Task, rows: list[dict], test: ImageSet, classes: tuple[str, ...]) -> None:
-    output = task.outputs["predictions"]
-    (output / "predictions").mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        name = Path(row["file"]).name
-        write_text(output / "predictions" / name, (task.run_dir / "cells" / name).read_text())
-        run_dir = task.run_dir / "runs" / Path(name).stem
-        if run_dir.exists():
-            keep_run(run_dir, task.outputs["model_run"] / Path(name).stem)
-    pd.DataFrame(rows).to_csv(output / "cells.csv", index=False)
-    lesions = examples.read_table(task.inputs["examples"]).set_index("image_id")["lesion_id"]
-    truth = {
-        "image": list(test.ids),
-        "label": [classes[i] for i in test.labels],
-        "lesion_id": [lesions.get(i, "") for i in test.ids],
-    }
-    pd.DataFrame(truth).to_csv(output / "truth.csv", index=False)

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 
 from lesiongan import model_artifact, serving, sheets
+from lesiongan.amounts import nested_order
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.errors import UsageError
 from lesiongan.generation import Generated, write
-from lesiongan.grid import nested_order
 from lesiongan.progress import Progress
 from lesiongan.steps.step import Task
 
@@ -33,6 +33,8 @@ def run(task: Task) -> dict:
     for name in model_artifact.names(artifact):
         model = serving.load(artifact / name)
         x = _sources(task, model)
+        if not len(x):  # levelling may leave a common class without a single added image
+            continue
         images = _translate(model, x, name)
         label = model.taxonomy.index(model.record.get("target") or model.record["class"])
         generated = Generated(images, np.full(len(x), label, np.int32), np.zeros(len(x), np.int64), x.ids)
@@ -45,7 +47,7 @@ def run(task: Task) -> dict:
         real = f"real {model.record['target']}"
         sheet[real] = sheet.pop(real)
     sheets.save(sheets.contact_sheet(list(sheet.values()), list(sheet)), task.outputs["generated"] / "cyclegan.png")
-    return {"generated": count, "mean_change": float(np.mean(moved))}
+    return {"generated": count, "mean_change": float(np.mean(moved)) if moved else 0.0}
 
 
 def _sources(task: Task, model: serving.Served) -> ImageSet:

@@ -90,3 +90,13 @@ def test_isic_2019s_own_duplicates(real_data):
     known = [pair for pair in pairs if isinstance(ids[pair.first], str) and isinstance(ids[pair.second], str)]
     assert len(known) >= 15
     assert np.mean([ids[pair.first] == ids[pair.second] for pair in known]) > 0.7
+
+
+def test_across_two_sets_only_pairs_of_one_with_the_other_are_found(drawn):
+    first, second = drawn[:4], [drawn[1], drawn[10], drawn[10], drawn[3]]
+    small = np.stack([thumbnail(image) for image in (*first, *second)])
+    pairs = near_duplicates(small, across=4)
+    assert {(a, b - 4) for a, b, _ in pairs} == {(1, 0), (3, 3)}  # not the two copies within the second set
+    everything = {(a, b) for a, b, _ in near_duplicates(small)}
+    assert {(a, b) for a, b, _ in pairs} == {(a, b) for a, b in everything if a < 4 <= b}
+    assert everything - {(a, b) for a, b, _ in pairs} == {(5, 6)}

@@ -1,0 +1,93 @@
+"""A collection of several clinics' images taken apart by clinic: train on one, test on another.
+
+In ISIC 2019 the beginning of a lesion id says where the image is from: HAM10000, BCN_20000 or MSK (three classes only).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from lesiongan.data.sources import Source
+from lesiongan.data.splits import SPLITS
+from lesiongan.data.tables import Anomaly
+from lesiongan.errors import UsageError
+from lesiongan.taxonomy import Taxonomy
+
+_ELSEWHERE = "its lesion id begins with none of the beginnings asked for"
+
+
+def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[Source, dict[str, Source]]:
+    """The part of a source to be split as usual, and the other parts as test sets of their own.
+
+    Args:
+        source: one whose rows have lesion ids.
+        prefixes: beginnings of lesion ids, two or more: of the first part's, then of each test set's.
+        minimum: images, there or not, of a class that each part must have; other classes are left out of all.
+
+    Returns:
+        The first part, with every row that is in no part among its anomalies, and the other parts by the name of their
+        split, `<prefix>_test`.
+
+    Raises:
+        UsageError: fewer than two prefixes, one that no or another's lesion begins with, or fewer than two classes that
+            all parts have enough of.
+    """
+    names = ", ".join(prefixes)
+    if len(prefixes) < 2:
+        raise UsageError(f"option 'data.by_source': give two beginnings of lesion ids or more (HAM,BCN), got {names!r}")
+    lesions = source.rows["lesion_id"].to_numpy(str)
+    member = np.stack([np.char.startswith(lesions, prefix) for prefix in prefixes])
+    for prefix, rows in zip(prefixes, member, strict=True):
+        if not rows.any():
+            known = sorted({re.split(r"[_\W]", lesion)[0] for lesion in lesions if lesion})
+            there = f"lesion ids begin with {', '.join(known[:8])}" if known else "it has no lesion ids"
+            raise UsageError(f"option 'data.by_source': no lesion id begins with {prefix!r}; {there}")
+    if (member.sum(axis=0) > 1).any():
+        raise UsageError(f"option 'data.by_source': {names} overlap, a lesion id begins with two of them")
+    part_of = np.where(member.any(axis=0), member.argmax(axis=0), -1)
+    classes = source.taxonomy.classes
+    labels = source.rows["label"].to_numpy()
+    counts = np.stack([np.bincount(labels[rows], minlength=len(classes)) for rows in member])
+    enough = (counts >= minimum).all(axis=0)
+    if enough.sum() < 2:
+        best = ", ".join(f"{c} {n}" for c, n in zip(classes, counts.min(axis=0), strict=True))
+        raise UsageError(
+            f"option 'data.by_source': {names} have {int(enough.sum())} classes in common with at least {minimum} "
+            f"images in each (fewest in a part: {best}); lower it with --set data.source_minimum=NUMBER"
+        )
+    taxonomy = _kept(source.taxonomy, enough)
+    used = (part_of >= 0) & enough[labels]
+    rows = source.rows.assign(label=(np.cumsum(enough) - 1)[labels])
+    left = zip(source.rows["image_id"][~used], part_of[~used], labels[~used], strict=True)
+    anomalies = [
+        Anomaly(
+            image_id, "data.by_source", f"a part has too few of class {classes[label]}" if part >= 0 else _ELSEWHERE
+        )
+        for image_id, part, label in left
+    ]
+    parts = [
+        dataclasses.replace(source, taxonomy=taxonomy, rows=rows[used & (part_of == i)].reset_index(drop=True))
+        for i in range(len(prefixes))
+    ]
+    first = dataclasses.replace(parts[0], anomalies=(*source.anomalies, *anomalies))
+    return first, dict(zip(map(_split_name, prefixes[1:]), parts[1:], strict=True))
+
+
+def _kept(taxonomy: Taxonomy, kept: np.ndarray) -> Taxonomy:
+    """A taxonomy of the marked classes, in the same order, with their names and colours."""
+
+    def chosen(values: Sequence) -> tuple:
+        return tuple(value for value, taken in zip(values, kept, strict=True) if taken)
+
+    return dataclasses.replace(
+        taxonomy, **{field.name: chosen(getattr(taxonomy, field.name)) for field in dataclasses.fields(taxonomy)}
+    )
+
+
+def _split_name(prefix: str) -> str:
+    name = re.sub(r"\W+", "_", prefix).strip("_").lower() or "other"
+    return f"{name}_test" if f"{name}_test" not in SPLITS else f"further_{name}"

@@ -1,0 +1,221 @@
+"""What a training step costs: its arithmetic, its time by a measured step, the memory that it takes on a GPU.
+
+Times of other sizes follow from a measured step by the ratio of multiply-adds. The multiply-adds of a pass were counted
+by TensorFlow's profiler (a test counts them again); memory is an estimate from the networks' maps, nobody's
+measurement.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lesiongan.config import ACGANConfig, ClassifierConfig, Config, CycleGANConfig
+
+#: Millions of multiply-adds and of weights, and millions of numbers in the maps, of a pass at 224 pixels.
+_BACKBONES = {
+    ("resnet50", "imagenet"): (3860, 23.5, 11.1),
+    ("resnet50", "small"): (14985, 23.5, 40.0),
+    ("efficientnet_lite0", "imagenet"): (384, 3.4, 6.7),
+}
+#: (networks, size) -> millions of multiply-adds of the generator and of the discriminator, millions of weights of both.
+_ACGANS = {
+    ("paper", 32): (79, 8, 4.6),
+    ("paper", 64): (130, 65, 4.9),
+    ("paper", 128): (744, 366, 13.8),
+    ("paper", 256): (1135, 1707, 14.3),
+    ("residual", 32): (55, 24, 1.0),
+    ("residual", 64): (293, 132, 3.6),
+    ("residual", 128): (1206, 577, 6.1),
+    ("residual", 256): (1519, 737, 6.1),
+}
+_MAPS_KEPT = 3  # of each convolution: its result, the normalised one, and a gradient
+_ADAM = 4  # numbers a weight: itself, its gradient and two moments
+_LIBRARIES = 0.6e9  # bytes that CUDA and cuDNN take for themselves
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A training step.
+
+    Attributes:
+        multiply_adds: of a step.
+        weights: of all networks.
+        maps: numbers in the maps that a step keeps for its gradients.
+        half: whether it computes in 16 bits.
+    """
+
+    multiply_adds: float
+    weights: float
+    maps: float
+    half: bool = False
+
+    @property
+    def memory(self) -> float:
+        """Bytes on a GPU, estimated."""
+        return _LIBRARIES + 4 * _ADAM * self.weights + (2 if self.half else 4) * _MAPS_KEPT * self.maps
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A training step that was timed."""
+
+    multiply_adds: float
+    seconds: float
+
+    def seconds_of(self, work: Work) -> float:
+        """The time of another step of the same network, by its multiply-adds."""
+        return self.seconds * work.multiply_adds / self.multiply_adds
+
+
+def classifier_work(config: ClassifierConfig) -> Work:
+    multiply_adds, weights, maps = _BACKBONES[config.backbone, config.stem]
+    pixels = config.batch * (config.size / 224) ** 2 * 1e6
+    return Work(
+        3 * multiply_adds * config.width**2 * pixels,
+        weights * config.width**2 * 1e6,
+        maps * config.width * pixels,
+        config.precision != "float32",
+    )
+
+
+def acgan_work(config: ACGANConfig) -> Work:
+    generator, discriminator, weights = _ACGANS[config.networks, config.size]
+    # the generator forward and back; the discriminator so on real and on generated images, and for the generator
+    # forward and back to the images
+    step = (3 * generator + 8 * discriminator) * config.width**2
+    maps = config.batch * config.width * 2.0e6 * (config.size / 128) ** 2
+    return Work(config.batch * step * 1e6, weights * config.width**2 * 1e6, maps, config.precision != "float32")
+
+
+def cyclegan_work(config: CycleGANConfig) -> Work:
+    f, d = config.filters, config.discriminator_filters
+    pixels = config.batch * config.size**2
+    up = 9 if config.upsampling == "transposed" else 16
+    generator = 294 * f + (9 + 18 * config.blocks + up) * f**2  # multiply-adds a pixel of the image
+    discriminator = 12 * d + 12 * d**2
+    passes = 6 if config.identity else 4
+    # discriminators see two real and two generated images forward and back, and two for the generators
+    step = 3 * passes * generator + 16 * discriminator
+    weights = 2 * ((9 * (2 + 8 + 32 * config.blocks + 8 + 2)) * f**2 + 294 * f + 16 * 43 * d**2)
+    maps = pixels * (passes * f * (3.25 + 0.5 * config.blocks) + 6 * 0.56 * d)
+    return Work(step * pixels, weights, maps, config.precision != "float32")
+
+
+WORK: Mapping[str, Callable[[Any], Work]] = {
+    "classifier": classifier_work,
+    "acgan": acgan_work,
+    "cyclegan": cyclegan_work,
+}
+
+
+#: What a plan goes by where nothing is measured: training steps (64 and 224 px, 64 and 128 px, 64 and 256 px). The
+#: machine had other work, so this is the processor time over the two cores. No GPU was at hand.
+DEVICE = "two cores of an AMD EPYC with AVX-512, float32"
+MEASURED: Mapping[str, tuple[Measured, ...]] = {
+    "classifier": (Measured(30.2e9, 0.28), Measured(92.6e9, 0.60)),
+    "acgan": (Measured(58.2e9, 0.39), Measured(82.6e9, 0.50)),
+    "cyclegan": (Measured(46.3e9, 0.49), Measured(978e9, 6.7)),
+}
+
+
+def works(config: Config) -> dict[str, Work]:
+    """The step of each network of a configuration."""
+    return {name: of(getattr(config, name)) for name, of in WORK.items()}
+
+
+def nearest(work: Work, steps: Sequence[Measured]) -> Measured:
+    """The measured step that is nearest in size."""
+    return min(steps, key=lambda step: abs(math.log(step.multiply_adds / work.multiply_adds)))
+
+
+def reduced(config: Config) -> Config:
+    """A configuration with the same networks at sizes and batches that a processor steps through in seconds."""
+    return dataclasses.replace(
+        config,
+        classifier=dataclasses.replace(config.classifier, size=min(config.classifier.size, 96), batch=8),
+        acgan=dataclasses.replace(config.acgan, batch=8),
+        cyclegan=dataclasses.replace(config.cyclegan, size=min(config.cyclegan.size, 64), batch=1, accumulate=1),
+    )
+
+
+def measure(config: Config, names: Sequence[str], repeats: int = 3) -> tuple[str, dict[str, Measured]]:
+    """Times training steps of networks on this machine: as configured on a GPU, of `reduced` size on a processor.
+
+    Args:
+        names: of the networks, keys of `WORK`.
+        repeats: steps after the first, which is not timed; the quickest counts.
+
+    Returns:
+        The device's name, and a step of each network.
+    """
+    import tensorflow as tf
+
+    import lesiongan  # noqa: F401 - before TensorFlow
+
+    gpus = tf.config.list_physical_devices("GPU")
+    config = config if gpus else reduced(config)
+    steps = {}
+    for name in names:
+        step = _STEPS[name](getattr(config, name))
+        step()
+        times = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - begin)
+        steps[name] = Measured(WORK[name](getattr(config, name)).multiply_adds, min(times))
+    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU") if gpus else "its processor"
+    return f"this machine ({device})", steps
+
+
+def _images(count: int, size: int):
+    import numpy as np
+
+    return np.random.default_rng(0).uniform(-1, 1, (count, size, size, 3)).astype(np.float32)
+
+
+def _classifier_step(config: ClassifierConfig) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    from lesiongan.training.classifier import build_classifier
+
+    model = build_classifier(config, 8)
+    model.reset(0)
+    model.cycle.set(1e-4, 1000)
+    batch = tf.constant(_images(config.batch, config.size)), tf.zeros([config.batch], tf.int32)
+    train = tf.function(model.train_step, autograph=False)
+    return lambda: [float(value) for value in train(batch).values()]
+
+
+def _acgan_step(config: ACGANConfig) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    from lesiongan.models.acgan import ACGAN
+
+    model = ACGAN(config, 8)
+    model.compile()
+    batch = tf.constant(_images(config.batch, config.size)), tf.zeros([config.batch], tf.int32)
+    train = tf.function(model.train_step, autograph=False)
+    return lambda: [float(value) for value in train(batch).values()]
+
+
+def _cyclegan_step(config: CycleGANConfig) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    from lesiongan.models.cyclegan import CycleGAN
+
+    model = CycleGAN(config, steps=1000)
+    x, y = tf.unstack(tf.constant(_images(2 * config.batch, config.size).reshape(2, config.batch, *_shape(config))))
+    train = tf.function(model.train_step, autograph=False)
+    return lambda: [float(value) for value in train((x, y)).values()]
+
+
+def _shape(config: CycleGANConfig) -> tuple[int, int, int]:
+    return config.size, config.size, 3
+
+
+_STEPS = {"classifier": _classifier_step, "acgan": _acgan_step, "cyclegan": _cyclegan_step}

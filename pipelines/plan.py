@@ -1,0 +1,271 @@
+"""What a run would be: its classifiers, the models that they share, and about how long and how much of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from lesiongan import budgets
+from lesiongan.amounts import spread
+from lesiongan.config import Config
+from lesiongan.data.ingest import Collection, split_rows
+from lesiongan.data.sources import source_fingerprint
+from lesiongan.data.synthetic import open_synthetic
+from lesiongan.files import digest_text
+from lesiongan.filtering import kept
+from lesiongan.grid import SYNTHETIC, Cell, experiment_cells, target_classes
+from lesiongan.progress import duration
+from lesiongan.taxonomy import Taxonomy
+from pipelines.costs import DEVICE, MEASURED, Measured, nearest, works
+
+#: A PNG of ExampleGen by the pixels' own bytes: photographs take half.
+_PNG = 0.5
+_CONTROLS = {
+    "equal_steps": "real only, for as many steps as the largest cell",
+    "oversampling": "copies of real images in place of synthetic ones",
+    "class_weights": "real only, rare classes weighed more in the loss",
+    "augmentation": "real only, stronger classic augmentation",
+    "synthetic_only": "synthetic images in place of the real ones of their classes",
+    "acgan_resolution": "every image through the ACGAN's resolution",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Images of the data that are there.
+
+    Attributes:
+        train: class -> training images.
+        validation: class -> validation images.
+        judged: images that every classifier predicts: validation and all test sets.
+        total: all images.
+    """
+
+    train: Mapping[str, int]
+    validation: Mapping[str, int]
+    judged: int
+    total: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainings:
+    """Trainings of one kind.
+
+    Attributes:
+        what: what a person calls them.
+        network: whose steps they take, a key of `costs.WORK`.
+        number: of trainings.
+        steps: of all of them together.
+    """
+
+    what: str
+    network: str
+    number: int
+    steps: int
+
+
+def counts(collection: Collection, config: Config, seed: int) -> Counts:
+    """The images of each side, without opening one: what joins near-duplicate pictures may still move a few.
+
+    Raises:
+        UsageError: the data cannot be split so.
+    """
+    source = collection.source
+    sides = split_rows(source, config.data, seed)
+    there = source.rows["location"].to_numpy() != ""
+    labels, classes = source.rows["label"].to_numpy(), source.taxonomy.classes
+
+    def of(side: str) -> dict[str, int]:
+        return {c: int((there & (sides == side) & (labels == i)).sum()) for i, c in enumerate(classes)}
+
+    further = sum(int((part.rows["location"] != "").sum()) for part in collection.further.values())
+    train, validation = of("train"), of("validation")
+    judged = sum(validation.values()) + int((there & (sides == "test")).sum()) + further
+    return Counts(train, validation, judged, sum(train.values()) + judged)
+
+
+def needed(experiment: str, config: Config, found: Counts) -> dict[str, int]:
+    """Class -> added images that the largest cell of an experiment takes."""
+    classes = target_classes(experiment, config, tuple(found.train))
+    given = getattr(config, experiment)
+    numbers = spread(max(given.amounts), [found.train[c] for c in classes], config.noise_to_lesion.distribution)
+    return dict(zip(classes, numbers, strict=True))
+
+
+def check_synthetic(experiment: str, config: Config, found: Counts, taxonomy: Taxonomy) -> None:
+    """Raises `UsageError` where images made elsewhere cannot be read or are too few for the experiment's cells."""
+    for path in config.grid.synthetic:
+        open_synthetic(path, config.data, taxonomy, needed(experiment, config, found))
+
+
+def synthetic_fingerprint(config: Config) -> str:
+    """A hex digest that changes when images made elsewhere do; "" where there are none."""
+    data = dataclasses.replace(config.data, further_tests=())
+    digests = [source_fingerprint(path, data, 0) for path in config.grid.synthetic]
+    return digest_text(*digests) if digests else ""
+
+
+def lines(
+    experiment: str, config: Config, found: Counts, measured: tuple[str, Mapping[str, Measured]] | None = None
+) -> list[str]:
+    """The plan of an experiment, for a person.
+
+    Args:
+        experiment: `nevus_to_melanoma` or `noise_to_lesion`.
+        measured: the device and a measured step of each network (`costs.measure`); by default those of the package.
+    """
+    cells = experiment_cells(experiment, config, tuple(found.train))
+    planned = trainings(experiment, config, found, cells)
+    result = [*_cell_lines(experiment, cells), *_shared_line(experiment, config, found)]
+    seeds = config.grid.seeds
+    result.append(f"each for {seeds} seed{'s' if seeds > 1 else ''}; " + _data_line(found))
+    return result + _time_lines(config, planned, measured) + _room_lines(experiment, config, found, planned, cells)
+
+
+def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> list[Trainings]:
+    """Everything that is trained."""
+    n = sum(found.train.values())
+    first = budgets.classifier_steps(config.classifier, n)
+    planned = [Trainings("the first classifier, which judges", "classifier", 1, first)]
+    if experiment == "nevus_to_melanoma":
+        given = config.nevus_to_melanoma
+        x, y = found.train[given.source], found.train[given.target]
+        if given.folds:
+            part = budgets.classifier_steps(config.classifier, n - n // given.folds)
+            planned.append(Trainings("out-of-fold classifiers", "classifier", given.folds, given.folds * part))
+        steps = [budgets.cyclegan_steps(config.cyclegan, x, kept(alpha, y)) for alpha in given.alphas]
+        planned.append(Trainings("CycleGANs", "cyclegan", len(steps), sum(steps)))
+    else:
+        real = _gan_images(config, found)
+        steps = budgets.acgan_steps(config.acgan, sum(real.values()))
+        planned.append(Trainings("ACGAN", "acgan", 1, steps))
+        classes = target_classes(experiment, config, tuple(found.train))
+        per_class = [budgets.cyclegan_steps(config.cyclegan, found.train[c], real[c]) for c in classes]
+        planned.append(Trainings("CycleGANs", "cyclegan", len(classes), sum(per_class)))
+    if config.grid.warm_start and config.grid.seeds > 1:
+        starts = config.grid.seeds - 1
+        planned.append(Trainings("starts of the other seeds", "classifier", starts, starts * first))
+    for what, part in (
+        ("the table's classifiers", [cell for cell in cells if not cell.control]),
+        ("controls", [cell for cell in cells if cell.control]),
+    ):
+        steps = sum(budgets.cell_steps(config.classifier, config.grid, cell, n) for cell in part)
+        if part:
+            seeds = config.grid.seeds
+            planned.append(Trainings(what, "classifier", seeds * len(part), seeds * steps))
+    return planned
+
+
+def _gan_images(config: Config, found: Counts) -> dict[str, int]:
+    """Class -> real images that the GANs of experiment 1 are built on."""
+    also = found.validation if config.noise_to_lesion.with_validation else {}
+    return {c: count + also.get(c, 0) for c, count in found.train.items()}
+
+
+def _cell_lines(experiment: str, cells: Sequence[Cell]) -> Iterator[str]:
+    own = [cell for cell in cells if cell.kind in ("acgan", "cyclegan")]
+    amounts = list(dict.fromkeys(cell.amount for cell in own))
+    between = f"{amounts[0]:,} to {amounts[-1]:,}" if len(amounts) > 1 else f"{amounts[0]:,}"
+    added = f"{len(amounts)} amounts ({between} images)"
+    if experiment == "nevus_to_melanoma":
+        alphas = ", ".join(f"{a:g}" for a in dict.fromkeys(cell.alpha for cell in own))
+        yield f"{_classifiers(len(own))}: {added} at alpha {alphas}"
+        yield f"{_classifiers(1)}: their baseline, real only"
+    else:
+        yield f"{_classifiers(len(own) + 1)}: the baseline, and {added} from the ACGAN alone and with CycleGANs"
+    elsewhere = [cell for cell in cells if cell.kind == SYNTHETIC]
+    for generators in dict.fromkeys(cell.generators for cell in elsewhere):
+        number = sum(cell.generators == generators for cell in elsewhere)
+        yield f"{_classifiers(number)}: images made elsewhere, {generators[0].removeprefix('synthetic-')}"
+    for control, what in _CONTROLS.items():
+        number = sum(cell.control == control for cell in cells)
+        if number:
+            yield f"{_classifiers(number)}: control {control}, {what}"
+
+
+def _classifiers(number: int) -> str:
+    return f"{number} classifier{'s' if number != 1 else ''}"
+
+
+def _shared_line(experiment: str, config: Config, found: Counts) -> Iterator[str]:
+    if experiment == "nevus_to_melanoma":
+        given = config.nevus_to_melanoma
+        number, what = len(given.alphas), f"{given.source} to {given.target}, one an alpha"
+        acgan = ""
+    else:
+        classes = target_classes(experiment, config, tuple(found.train))
+        number, what, acgan = len(classes), f"one a class ({', '.join(classes)})", "1 ACGAN, "
+    plural = "s" if number > 1 else ""
+    yield f"trained once and shared by all cells: {acgan}{number} CycleGAN{plural} {what}"
+
+
+def _data_line(found: Counts) -> str:
+    return f"{sum(found.train.values()):,} training images, {found.judged:,} for validation and tests"
+
+
+def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[str]:
+    work = works(config)
+    device, steps = measured or (DEVICE, MEASURED)
+    result, total = [], 0.0
+    for part in planned:
+        known = steps[part.network]
+        step = known if isinstance(known, Measured) else nearest(work[part.network], known)
+        seconds = step.seconds_of(work[part.network])
+        total += seconds * part.steps
+        trained = f"{part.number} x {part.steps // part.number:,}" if part.number > 1 else f"{part.steps:,}"
+        took = _hours(seconds * part.steps)
+        result.append(f"{part.what}: {trained} steps of {_seconds(seconds)}, {took}")
+    where = f"on {device}" if measured else f"on {device}, where a step was measured; --measure times your own machine"
+    return [f"time {_hours(total)} {where}:", *(f"  {line}" for line in result)]
+
+
+def _room_lines(
+    experiment: str, config: Config, found: Counts, planned: Sequence[Trainings], cells: Sequence[Cell]
+) -> list[str]:
+    work = works(config)
+    names = {"classifier": "classifier", "acgan": "ACGAN", "cyclegan": "CycleGAN"}
+    used = [name for name in names if any(part.network == name for part in planned)]
+    memory = ", ".join(f"{names[name]} {work[name].memory / 1e9:.1f} GB" for name in used)
+    return [
+        f"GPU memory, estimated from the networks: {memory}",
+        f"disk: about {disk(experiment, config, found, cells) / 1e9:.1f} GB",
+    ]
+
+
+def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> float:
+    """Bytes that a run writes: pictures (ExampleGen's twice while it works), models, checkpoints, predictions."""
+
+    def pictures(number: int, *sizes: int) -> float:
+        return number * sum(3 * size**2 * _PNG for size in sorted(set(sizes)))
+
+    classifier, cyclegan, acgan = config.classifier.size, config.cyclegan.size, config.acgan.size
+    largest = max(getattr(config, experiment).amounts)
+    work = works(config)
+    if experiment == "nevus_to_melanoma":
+        sizes, models = (classifier, cyclegan), len(config.nevus_to_melanoma.alphas)
+        made = pictures(models * largest, classifier, cyclegan)
+        weights = models * work["cyclegan"].weights
+    else:
+        sizes = (classifier, cyclegan, acgan)
+        models = len(target_classes(experiment, config, tuple(found.train)))
+        made = pictures(largest + sum(found.train.values()), acgan, cyclegan, classifier)
+        made += pictures(largest, classifier, cyclegan)
+        weights = models * work["cyclegan"].weights + work["acgan"].weights
+    made += pictures(largest * len(config.grid.synthetic), classifier)
+    checkpoints = 3 * 4 * max(step.weights for step in work.values())
+    rows = config.grid.seeds * len(cells) * found.judged
+    return (
+        2 * pictures(found.total, *sizes)
+        + made
+        + 2 * 4 * (weights + work["classifier"].weights)
+        + checkpoints
+        + 2 * rows * 12 * (len(found.train) + 1)
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"about {seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"about {duration(seconds)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"

@@ -1,0 +1,47 @@
+"""Lengths of trainings, by hand and as the trainings themselves count them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lesiongan import budgets
+from lesiongan.budgets import cell_steps
+from lesiongan.config import ACGANConfig, ClassifierConfig, CycleGANConfig, GridConfig
+from lesiongan.grid import BASELINE, Cell
+
+
+def steps(cell: Cell, real: int = 100, **grid) -> int:
+    config = ClassifierConfig(batch=10, epochs=3.0)
+    return cell_steps(config, GridConfig(**grid), cell, real)
+
+
+def test_equal_epochs_are_steps_in_proportion_to_the_images():
+    cell = Cell("x", "acgan", amount=50)
+    assert steps(BASELINE, budget="equal_epochs") == 30  # 3 epochs of 100 images in batches of 10
+    assert steps(cell, budget="equal_epochs") == 45  # 3 epochs of 150
+    assert steps(dataclasses.replace(BASELINE, steps_as=50), budget="equal_epochs") == 45
+    assert steps(cell, budget="equal_steps") == steps(BASELINE, budget="equal_steps") == 30
+
+
+def test_synthetic_only_of_a_warm_start_takes_the_starts_steps_too():
+    cell = Cell("x", "control", amount=50, control="synthetic_only")
+    assert steps(cell, images=200) == 20
+    assert steps(cell, images=200, warm_start=True) == 20 + 30
+    assert steps(BASELINE, images=200, warm_start=True) == 20
+
+
+@pytest.mark.parametrize("images", [0, 1001])
+@pytest.mark.parametrize("n", [1, 777, 50_000])
+def test_a_plan_counts_as_the_trainings_do(images, n):
+    from lesiongan.training.acgan import acgan_steps
+    from lesiongan.training.classifier import training_steps
+    from lesiongan.training.cyclegan import cyclegan_steps
+
+    classifier = ClassifierConfig(images=images, epochs=2.5, batch=7)
+    assert budgets.classifier_steps(classifier, n) == training_steps(classifier, n)
+    acgan = ACGANConfig(images=images, epochs=3, batch=9)
+    assert budgets.acgan_steps(acgan, n) == acgan_steps(acgan, n)
+    cyclegan = CycleGANConfig(images=images, batch=2)
+    assert budgets.cyclegan_steps(cyclegan, n, 300) == cyclegan_steps(cyclegan, n, 300)
