@@ -58,7 +58,7 @@ setup(
             "ruff>=0.9",
             "websocket-client>=1.8",
         ],
-        "bench": ["torch==2.13.0"],
+        "bench": ["efficientnet-lite-pytorch>=0.1.0", "torch==2.13.0"],
         "scorer": ["isic-challenge-scoring>=5.6"],  # needs a C compiler
     },
     entry_points={"console_scripts": ["lesiongan = pipelines.cli:main"]},
