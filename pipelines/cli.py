@@ -20,7 +20,7 @@ from absl.flags import argparse_flags
 
 from lesiongan import __version__
 from lesiongan.errors import ExitCode, LesionganError, MachineError, UsageError
-from pipelines import model_commands
+from pipelines import model_commands, result_commands
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
 
@@ -138,6 +138,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     status.add_argument("workdir", type=Path, metavar="DIR")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
+
+    result_commands.add(commands)
 
     doctor = commands.add_parser("doctor", help="versions, devices, memory, and what is missing")
     doctor.set_defaults(run=_doctor)
