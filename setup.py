@@ -55,6 +55,7 @@ setup(
             "hypothesis>=6.100",
             "pytest>=8.3",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "websocket-client>=1.8",
         ],
