@@ -1,12 +1,13 @@
 """CycleGAN's training step against PyTorch's on the same processor.
 
-    python -m benchmarks.cyclegan_step --size 256 [--rounds 7]
+    python -m benchmarks.cyclegan_step --size 256 [--form plain] [--rounds 7]
 
 256 px: 9 blocks, 64 filters, batch 1 (the paper's networks). 64 px: 6 blocks, 32 filters, batch 4. Identity loss and
 pools are on in both. Ours and PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take
 steps in turn: both generators, the pools and both discriminators, with Adam, on one batch in memory. Needs the extra
-`bench` and an idle machine: PyTorch's threads wait for each other busily, and crawl where something else runs. The
-last line is our throughput over the best PyTorch variant's.
+`bench` and an idle machine: PyTorch's threads wait for each other busily, and crawl where something else runs. Run with
+each `--form` it is what the rule of `lesiongan.models.forms` rests on. The last line is our throughput over the best
+PyTorch variant's.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ CASES = {256: (9, 64, 1), 64: (6, 32, 4), 32: (1, 4, 1)}
 
 
 def prepare(argument: dict):
-    """Ours: `size`, `blocks`, `ngf`, `ndf`, `batch`; the identity loss is on."""
+    """Ours: `size`, `blocks`, `ngf`, `ndf`, `batch`, `form`; the identity loss is on."""
     import tensorflow as tf
 
     from lesiongan.config import CycleGANConfig
+    from lesiongan.models import forms
     from lesiongan.models.cyclegan import CycleGAN
 
     size, batch = argument["size"], argument["batch"]
     networks = {"blocks": argument["blocks"], "filters": argument["ngf"], "discriminator_filters": argument["ndf"]}
-    model = CycleGAN(CycleGANConfig(size=size, batch=batch, identity=0.5, **networks), steps=1000)
+    form = forms.choose(size) if argument["form"] == "auto" else argument["form"]
+    model = CycleGAN(CycleGANConfig(size=size, batch=batch, identity=0.5, **networks), steps=1000, form=form)
     rng = np.random.default_rng(0)
     x, y = tf.unstack(tf.constant(rng.uniform(-1, 1, (2, batch, size, size, 3)), tf.float32))
     train = tf.function(model.train_step, autograph=False, jit_compile=False)
@@ -44,11 +47,12 @@ def prepare(argument: dict):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, choices=CASES, default=256, help="pixels (default: %(default)s)")
+    parser.add_argument("--form", default="auto", help="auto (the rule's choice), plain, subpixel or fast")
     add_options(parser)
     arguments = parser.parse_args()
     size, (blocks, filters, batch) = arguments.size, CASES[arguments.size]
     print(f"CycleGAN, {size} px, {blocks} blocks, {filters} filters, batch {batch}, identity loss on", flush=True)
-    given = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch}
+    given = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch, "form": arguments.form}
     print(f"ratio {against_torch('benchmarks.cyclegan_step', 'benchmarks.torch_cyclegan', given, arguments):.2f}")
 
 

@@ -122,7 +122,9 @@ def against_torch(ours: str, theirs: str, case: Mapping, arguments: argparse.Nam
     seconds = compare(contenders, arguments.rounds, case["batch"])
     others = [value for name, value in seconds.items() if name != "ours"]
     if not others:
-        raise SystemExit("nothing to compare with runs here, see above; PyTorch comes with pip install 'lesiongan[bench]'")
+        raise SystemExit(
+            "nothing to compare with runs here, see above; PyTorch comes with pip install 'lesiongan[bench]'"
+        )
     return min(others) / seconds["ours"]
 
 

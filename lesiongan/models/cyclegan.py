@@ -11,6 +11,7 @@ from lesiongan.config import CycleGANConfig
 from lesiongan.errors import UsageError
 from lesiongan.models.accumulation import in_parts
 from lesiongan.models.augmentation import augment
+from lesiongan.models.forms import choose
 from lesiongan.models.image_pool import ImagePool
 from lesiongan.models.loss_scale import LossScale
 from lesiongan.models.losses import discriminator_loss, l1, least_squares
@@ -40,10 +41,11 @@ class CycleGAN(keras.Model):
         UsageError: options that are impossible, by themselves or together.
     """
 
-    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int = 1, form: str = "plain", **kwargs):
+    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int = 1, form: str = "", **kwargs):
         super().__init__(**kwargs)
         _check(config)
-        self.config, self.form = config, "subpixel" if config.xla else form
+        self.config = config
+        self.form = form or choose(config.size, precision=config.precision, xla=config.xla)
         size = config.size
         self.generator_xy = _generator(config, self.form, "generator_xy")
         self.generator_yx = _generator(config, self.form, "generator_yx")

@@ -6,8 +6,6 @@ six times. The ops are plain functions, so that other formulations can be writte
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import keras
 import tensorflow as tf
 
@@ -139,6 +137,10 @@ def _interleave(phases: list[tf.Tensor]) -> tf.Tensor:
 class _Block(keras.layers.Layer):
     """A block that keeps its constructor's arguments. Weights start at 0: the model initialises them by its seed."""
 
+    convolution = staticmethod(convolution)
+    instance_norm = staticmethod(instance_norm)
+    transposed_convolution = staticmethod(transposed_convolution)
+
     def __init__(self, **settings):
         super().__init__(**{k: settings.pop(k) for k in ("name", "dtype", "trainable") if k in settings})
         self.settings = settings
@@ -178,9 +180,11 @@ class ConvolutionBlock(_Block):
             self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
         self.built = True
 
-    def call(self, x):
-        y = convolution(x, tf.convert_to_tensor(self.weight), self.stride, self.padding, self.mode)
-        y = instance_norm(y) if self.norm else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
+    def call(self, x, kernel=None):
+        """The block of `x`; `kernel` takes the place of the block's own, such as the same after a normalisation."""
+        kernel = tf.convert_to_tensor(self.weight) if kernel is None else kernel
+        y = self.convolution(x, kernel, self.stride, self.padding, self.mode)
+        y = self.instance_norm(y) if self.norm else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
         return self.activation(y)
 
     def compute_output_shape(self, input_shape):
@@ -202,9 +206,11 @@ class ResidualBlock(_Block):
         self.second = self.kernel(3, channels, channels, "second")
         self.built = True
 
-    def call(self, x):
-        y = tf.nn.relu(instance_norm(convolution(x, tf.convert_to_tensor(self.first), 1, 1, "reflect")))
-        return x + instance_norm(convolution(y, tf.convert_to_tensor(self.second), 1, 1, "reflect"))
+    def call(self, x, kernels=None):
+        """The block of `x`; `kernels`, two, take the place of the block's own."""
+        first, second = kernels or map(tf.convert_to_tensor, (self.first, self.second))
+        y = tf.nn.relu(self.instance_norm(self.convolution(x, first, 1, 1, "reflect")))
+        return x + self.instance_norm(self.convolution(y, second, 1, 1, "reflect"))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -219,19 +225,17 @@ class UpsamplingBlock(_Block):
         upsampling: `transposed` (the paper) or `resize` (see `resize_convolution`).
     """
 
-    transposed = staticmethod(transposed_convolution)
-
     def __init__(self, filters, *, upsampling="transposed", **kwargs):
         super().__init__(filters=filters, upsampling=upsampling, **kwargs)
         self.filters = filters
-        self.operation = {"transposed": self.transposed, "resize": resize_convolution}[upsampling]
+        self.operation = {"transposed": self.transposed_convolution, "resize": resize_convolution}[upsampling]
 
     def build(self, input_shape):
         self.weight = self.kernel(3, input_shape[-1], self.filters)
         self.built = True
 
     def call(self, x):
-        return tf.nn.relu(instance_norm(self.operation(x, tf.convert_to_tensor(self.weight))))
+        return tf.nn.relu(self.instance_norm(self.operation(x, tf.convert_to_tensor(self.weight))))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -242,19 +246,4 @@ class UpsamplingBlock(_Block):
 class SubpixelUpsamplingBlock(UpsamplingBlock):
     """`UpsamplingBlock` without a transposed convolution op, which XLA on CPU has no quick form of."""
 
-    transposed = staticmethod(subpixel_transposed_convolution)
-
-
-class Form(NamedTuple):
-    """One formulation of the blocks: the same mathematics and the same weights, each quickest somewhere."""
-
-    convolution: type[_Block]
-    residual: type[_Block]
-    upsampling: type[_Block]
-
-
-#: `plain` for a plain graph on CPU and for cuDNN; `subpixel` where a graph goes through XLA.
-FORMS = {
-    "plain": Form(ConvolutionBlock, ResidualBlock, UpsamplingBlock),
-    "subpixel": Form(ConvolutionBlock, ResidualBlock, SubpixelUpsamplingBlock),
-}
+    transposed_convolution = staticmethod(subpixel_transposed_convolution)

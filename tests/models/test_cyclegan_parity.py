@@ -12,9 +12,10 @@ import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
 from lesiongan.config import CycleGANConfig
+from lesiongan.models import fast_layers
 from lesiongan.models.cyclegan import CycleGAN
 from lesiongan.models.cyclegan_import import discriminator_weights, generator_weights
-from lesiongan.models.layers import FORMS
+from lesiongan.models.forms import FORMS
 from lesiongan.training.adam import Adam
 
 make = script("make_cyclegan")
@@ -29,6 +30,13 @@ def stored():
 @pytest.fixture(scope="module")
 def torch():
     return pytest.importorskip("torch", reason="PyTorch's numbers anew: pip install 'lesiongan[bench]'")
+
+
+@pytest.fixture(autouse=True)
+def fast_at_every_size(monkeypatch):
+    """The fast form takes its own ops for these small pictures too."""
+    monkeypatch.setattr(fast_layers, "LEAST_TILES", 1)
+    monkeypatch.setattr(fast_layers, "LARGE", 1)
 
 
 def ours(form="plain", *, seed=0, identity=0.5, pool=50) -> CycleGAN:

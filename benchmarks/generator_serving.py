@@ -1,0 +1,73 @@
+"""An exported generator against PyTorch's on the same processor.
+
+    python -m benchmarks.generator_serving [--size 256] [--rounds 7]
+
+256 px: 9 blocks, 64 filters (the paper's generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
+a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode. They
+take turns. Needs the extra `bench` and an idle machine. The last line is our throughput over the best PyTorch
+variant's, the lower of the two batches'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.live import add_options, against_torch
+
+#: Size -> blocks, filters. 32 px says nothing of speed: a trial of the benchmark.
+CASES = {256: (9, 64), 128: (6, 64), 64: (6, 32), 32: (1, 4)}
+BATCHES = (1, 8)
+
+
+def prepare(argument: dict):
+    """Ours: `folder` (an export), `size`, `batch`."""
+    import tensorflow as tf
+
+    from lesiongan import serving
+
+    size, batch = argument["size"], argument["batch"]
+    module = serving.load(Path(argument["folder"])).module
+    images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (batch, size, size, 3)), tf.float32)
+    seeds = tf.zeros(batch, tf.int64)
+
+    def step() -> float:
+        return float(module.translate(images, seeds)[0, 0, 0, 0])
+
+    return step
+
+
+def export(folder: Path, size: int, blocks: int, filters: int) -> None:
+    """Writes a generator of random weights as a trained one is exported."""
+    from lesiongan import serving
+    from lesiongan.models.cyclegan_import import Translator
+    from lesiongan.models.networks import ResNetGenerator
+    from lesiongan.taxonomy import ISIC_2019
+
+    generator, rng = ResNetGenerator(size, blocks=blocks, filters=filters), np.random.default_rng(0)
+    generator.set_weights([rng.normal(0, 0.02, weight.shape) for weight in generator.weights])
+    serving.export(Translator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, choices=CASES, default=256, help="pixels (default: %(default)s)")
+    add_options(parser)
+    arguments = parser.parse_args()
+    size, (blocks, filters) = arguments.size, CASES[arguments.size]
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        export(Path(folder) / "generator", size, blocks, filters)
+        for batch in BATCHES:
+            print(f"generator, {size} px, {blocks} blocks, {filters} filters, batch {batch}", flush=True)
+            case = {"folder": f"{folder}/generator", "size": size, "blocks": blocks, "ngf": filters, "batch": batch}
+            ratios.append(against_torch("benchmarks.generator_serving", "benchmarks.torch_generator", case, arguments))
+            print(f"  ratio {ratios[-1]:.2f}", flush=True)
+    print(f"ratio {min(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
