@@ -177,5 +177,5 @@ def test_data_says_what_is_in_a_folder(tmp_path):
 def test_data_prints_table_1_of_the_paper(tmp_path, real_data):
     found = call("data", real_data / "isic2019_84px", "--split", "by_image", "--json", "--quick", cwd=tmp_path)
     table = json.loads(found.stdout)["table1"]
-    paper = csv.DictReader((Path(lesiongan.__file__).parent / "reporting" / "paper" / "table1.csv").open())
+    paper = csv.DictReader((Path(lesiongan.__file__).parent / "tables" / "paper" / "table1.csv").open())
     assert {row["class"]: [int(row[side]) for side in ("train", "validation", "test")] for row in paper} == table

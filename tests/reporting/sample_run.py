@@ -108,7 +108,7 @@ def make_run(
             for step in range(10, 2001, 10):
                 losses = {k: math.exp(-step / 500 / (j + 1)) + 0.05 * random.normal() + 0.2 for j, k in enumerate(keys)}
                 file.write(json.dumps({"step": step, "images": step * 16, "seconds": step * 0.21, **losses}) + "\n")
-    warned = [json.dumps({"step": 40 * i, "text": f"discriminator at its floor <{i}>"}) for i in range(7)]
+    warned = [json.dumps({"step": 40 * i, "warning": f"discriminator at its floor <{i}>"}) for i in range(7)]
     (root / "acgan" / "warnings.jsonl").write_text("\n".join(warned))
     for name, rows in (("real", 3), ("generated", 3), ("ranking", 1)):
         y, x = np.mgrid[0 : rows * 99, 0 : 8 * 99]
