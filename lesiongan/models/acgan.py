@@ -13,6 +13,7 @@ from lesiongan.errors import UsageError
 from lesiongan.models import acgan_networks, acgan_residual
 from lesiongan.models.acgan_losses import R1, class_loss, source_loss
 from lesiongan.models.augmentation import AdaptiveProbability, augment
+from lesiongan.models.averaging import move_average
 from lesiongan.models.loss_scale import LossScale
 from lesiongan.models.replicas import replica_seed, share_of_mean
 from lesiongan.training.adam import Adam
@@ -129,7 +130,8 @@ class ACGAN(keras.Model):
             losses["augmentation_probability"] = tf.identity(self.ada.p)
             self.ada.update(real_source, self.step)
         self.step.assign_add(1)
-        self._average()
+        if self.averaged is not None:
+            move_average(self.averaged, self.generator, self.config.ema, self.step)
         right = tf.concat([real_source > 0, fake_source <= 0], axis=0)
         return {
             "d_loss": d_loss,
@@ -149,6 +151,11 @@ class ACGAN(keras.Model):
         noise = tf.random.stateless_normal([count, self.config.latent], seeds["noise"], alg="philox")
         return with_label(noise, labels, self.num_classes), labels, seeds
 
+    @property
+    def exported(self):
+        """The generator that is of use: the average where there is one."""
+        return self.averaged or self.generator
+
     def sample(self, labels, seeds):
         """Images of the classes asked for: labels int32 `[n]`, seeds int64 `[n]` -> float32 `[n, size, size, 3]` in
         [-1, 1]. An image depends on its own label and seed alone; those of one seed share their noise."""
@@ -157,8 +164,7 @@ class ACGAN(keras.Model):
             tf.cast(seeds, tf.int64),
             fn_output_signature=tf.float32,
         )
-        generator = self.generator if self.averaged is None else self.averaged
-        return generator(with_label(noise, labels, self.num_classes), training=False)
+        return self.exported(with_label(noise, labels, self.num_classes), training=False)
 
     def call(self, inputs, training=False):
         labels, seeds = inputs
@@ -196,13 +202,3 @@ class ACGAN(keras.Model):
             dropout_seed=dropout_seed,
             update=False,
         )
-
-    def _average(self):
-        """The moving average of the generator, its batch statistics too; the decay grows from 0.1 with the steps, so
-        that the initial weights are forgotten however short the training."""
-        if self.averaged is None:
-            return
-        step = tf.cast(self.step, tf.float32)
-        share = 1.0 - tf.minimum(self.config.ema, step / (9.0 + step))
-        for average, variable in zip(self.averaged.variables, self.generator.variables, strict=True):
-            average.value.assign_add(share * (variable.value - average.value))

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from lesiongan.errors import UsageError
-from lesiongan.models.acgan_norms import BatchNorms
+from lesiongan.models.batch_norms import BatchNorms
 from lesiongan.models.spectral_norm import initial_vector, normalised
 
 #: Widths of the generator's feature maps, from the smallest map on; the last layer gives 3 channels.

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from lesiongan.models.acgan_networks import Network, for_size, scaled
-from lesiongan.models.acgan_norms import BatchNorms
+from lesiongan.models.batch_norms import BatchNorms
 from lesiongan.models.layers import resize_convolution
 
 #: Widths of the maps, from 4 x 4 on, each twice as large as the one before.

@@ -12,92 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.models.batch_norms import BatchNorms
+
 #: Places of a map from which 1 x 1 convolutions have their gradient as matrix products (measured on two cores).
 _LARGE = 400
-
-
-class NormVectors(keras.layers.Layer):
-    """The variables of several batch norms, each kind in one vector (one variable in place of one a norm).
-
-    A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
-    so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
-    again. It is there for the sake of ImageNet's weights.
-
-    Args:
-        widths: name -> channels of each norm, in order.
-        epsilon: added to the variance.
-        momentum: of the moving averages, the share of the old value that a step keeps (PyTorch's is 1 less this); with
-            Keras's 0.99 they lag behind in trainings of a few hundred steps.
-    """
-
-    def __init__(self, widths: dict[str, int], epsilon: float, momentum: float = 0.9, name: str = "norms"):
-        super().__init__(name=name)
-        self.widths, self.epsilon, self.momentum = dict(widths), epsilon, momentum
-
-        def vector(name, initializer, trainable):
-            shape = (sum(widths.values()),)
-            return self.add_weight(shape, initializer, trainable=trainable, autocast=False, name=name)
-
-        self.scale = vector("scale", "ones", True)
-        self.offset = vector("offset", "zeros", True)
-        self.bias = vector("bias", "zeros", False)
-        self.moving_mean = vector("moving_mean", "zeros", False)
-        self.moving_variance = vector("moving_variance", "ones", False)
-        self.built = True
-
-    def split(self, vector) -> dict[str, tf.Tensor]:
-        """One of the vectors, cut into name -> part of each norm."""
-        return dict(zip(self.widths, tf.split(vector, list(self.widths.values())), strict=True))
-
-    def begin(self, training: bool) -> NormPass:
-        """The norms for one pass; call its `finish` after the last of them."""
-        return NormPass(self, training)
-
-    def reset(self) -> None:
-        """Scales and variances 1, all else 0."""
-        for variable, value in ((self.scale, 1.0), (self.moving_variance, 1.0)):
-            variable.assign(tf.fill(variable.shape, value))
-        for variable in (self.offset, self.bias, self.moving_mean):
-            variable.assign(tf.zeros(variable.shape))
-
-
-class NormPass:
-    """The batch norms of one pass through a network; `finish` moves the moving averages, in training."""
-
-    def __init__(self, vectors: NormVectors, training: bool):
-        self.vectors, self.training = vectors, training
-        self.scale, self.offset = vectors.split(vectors.scale.value), vectors.split(vectors.offset.value)
-        if training:
-            empty = tf.zeros([0])
-            self.mean, self.variance = dict.fromkeys(vectors.widths, empty), dict.fromkeys(vectors.widths, empty)
-        else:
-            self.mean = vectors.split(vectors.moving_mean.value - vectors.bias.value)
-            self.variance = vectors.split(vectors.moving_variance.value)
-
-    def __call__(self, x: tf.Tensor, key: str) -> tf.Tensor:
-        """Norm `key` of `[n, h, w, c]`."""
-        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=self.scale[key],
-            offset=self.offset[key],
-            mean=self.mean[key],
-            variance=self.variance[key],
-            epsilon=self.vectors.epsilon,
-            is_training=self.training,
-        )
-        if self.training:
-            self.mean[key], self.variance[key] = mean, variance
-        return y
-
-    def finish(self) -> None:
-        """Moves the moving averages towards what the norms of this pass saw; nothing outside training."""
-        if not self.training:
-            return
-        vectors = self.vectors
-        mean = tf.concat(list(self.mean.values()), 0) + vectors.bias.value
-        variance = tf.concat(list(self.variance.values()), 0)
-        for variable, value in ((vectors.moving_mean, mean), (vectors.moving_variance, variance)):
-            variable.value.assign_sub((1.0 - vectors.momentum) * (variable.value - value))
 
 
 class ConvStack(keras.layers.Layer):
@@ -122,7 +40,7 @@ class ConvStack(keras.layers.Layer):
         super().__init__(name=name, autocast=False)
         self.kernels = {key: self.add_weight(shape, "zeros", name=key) for key, shape in shapes.items()}
         widths = {key: shape[-2] if key in depthwise else shape[-1] for key, shape in shapes.items()}
-        self.norms = NormVectors(widths, epsilon, momentum)
+        self.norms = BatchNorms(widths, bias=True, epsilon=epsilon, momentum=momentum)
         self.built = True
 
     def conv(self, x, key: str, stride: int = 1, padding="SAME"):

@@ -11,6 +11,7 @@ from lesiongan.config import CycleGANConfig
 from lesiongan.errors import UsageError
 from lesiongan.models.accumulation import in_parts
 from lesiongan.models.augmentation import augment
+from lesiongan.models.averaging import move_average
 from lesiongan.models.forms import choose
 from lesiongan.models.image_pool import ImagePool
 from lesiongan.models.loss_scale import LossScale
@@ -98,7 +99,10 @@ class CycleGAN(keras.Model):
         self.discriminator_y.advance()
         self.discriminator_optimizer.apply(share_of_mean(gradients), self.discriminator_variables)
 
-        self._average()
+        if self.averaged_xy is not None:
+            move_average(
+                self.averaged_xy, self.generator_xy, self.config.ema, self.generator_optimizer.iterations.value
+            )
         return losses | more
 
     def generator_gradients(
@@ -150,21 +154,17 @@ class CycleGAN(keras.Model):
         maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
         return list(zip(*(tf.split(scores, len(batches)) for scores in maps), strict=True))
 
-    def _average(self) -> None:
-        """Moves the averaged generator towards the trained one; at first quickly, to forget the random start."""
-        if self.averaged_xy is None:
-            return
-        step = tf.cast(self.generator_optimizer.iterations.value, tf.float32)  # counted from 1 here
-        share = 1.0 - tf.minimum(self.config.ema, step / (step + 9.0))
-        for average, weight in zip(self.averaged_xy.variables, self.generator_xy.variables, strict=True):
-            average.value.assign_add(share * (weight.value - average.value))
+    @property
+    def exported(self) -> ResNetGenerator:
+        """The generator X -> Y that is of use: the average where there is one."""
+        return self.averaged_xy or self.generator_xy
 
     def call(self, images):
         """X -> Y; see `translate`."""
-        return (self.averaged_xy or self.generator_xy)(images)
+        return self.exported(images)
 
     def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
-        """X -> Y by the generator, or by its average where there is one.
+        """X -> Y by the exported generator.
 
         Args:
             images: float `[batch, size, size, 3]` in [-1, 1].

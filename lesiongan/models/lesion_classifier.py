@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.errors import UsageError
-from lesiongan.models.conv_stack import NormVectors, he_normal
+from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.conv_stack import he_normal
 from lesiongan.models.efficientnet_lite import EfficientNetLite0
 from lesiongan.models.resnet50 import ResNet50
 
@@ -30,7 +31,7 @@ class Head(keras.layers.Layer):
     def __init__(self, features: int, classes: int, hidden: int = 512, dropout: float = 0.5, name: str = "head"):
         super().__init__(name=name)
         self.dropout = dropout
-        self.norms = NormVectors({"pooled": 2 * features, "hidden": hidden}, epsilon=1e-5)
+        self.norms = BatchNorms({"pooled": 2 * features, "hidden": hidden})
         self.hidden = self.add_weight((2 * features, hidden), "zeros", name="hidden")
         self.classes = self.add_weight((hidden, classes), "zeros", name="classes")
         self.built = True

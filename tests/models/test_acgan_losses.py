@@ -12,7 +12,7 @@ from lesiongan.config import ACGANConfig
 from lesiongan.errors import UsageError
 from lesiongan.models.acgan_losses import R1, CrossEntropy, Hinge, class_loss, source_loss
 from lesiongan.models.acgan_networks import Discriminator
-from lesiongan.models.acgan_norms import NormPass
+from lesiongan.models.batch_norms import NormPass
 
 LN = math.log
 LOGITS = tf.constant([[0.0], [LN(3)]])  # sigmoid(0) = 1/2, sigmoid(ln 3) = 3/4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.models.acgan_norms import BatchNorms
+from lesiongan.models.batch_norms import BatchNorms
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(1, 2, (6, 3, 3, 4)).astype(np.float32)

@@ -1,7 +1,4 @@
-"""Batch norms of the ACGAN's networks, plain or conditional on the class, with few variables and few operations.
-
-`conv_stack.NormVectors` is the classifier's: it has the biases of ImageNet's weights, and no classes.
-"""
+"""Batch norms of a network, plain or conditional on the class, with few variables and few operations."""
 
 from __future__ import annotations
 
@@ -16,13 +13,19 @@ class BatchNorms(keras.layers.Layer):
     A): `y = scale[class] * (x - mean) / sqrt(variance + epsilon) + offset[class]`, mean and variance over the whole
     batch, whatever its classes.
 
+    A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
+    so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
+    again. It is there for the sake of ImageNet's weights.
+
     Args:
         widths: name -> channels of each norm, in order.
         classes: k; 0: one scale and offset for all.
         seed: of the initial scales, N(1, deviation).
         deviation: of the initial scales; 0.02 in the ACGAN.
+        bias: keep the biases of the convolutions before the norms.
         epsilon: added to the variance.
-        momentum: of the moving averages: the share of the old value that a step keeps (1 - PyTorch's).
+        momentum: of the moving averages: the share of the old value that a step keeps (1 - PyTorch's); with Keras's
+            0.99 they lag behind in trainings of a few hundred steps.
     """
 
     def __init__(
@@ -32,21 +35,25 @@ class BatchNorms(keras.layers.Layer):
         classes: int = 0,
         seed: int = 0,
         deviation: float = 0.0,
+        bias: bool = False,
         epsilon: float = 1e-5,
         momentum: float = 0.9,
         name: str = "norms",
     ):
         super().__init__(name=name, autocast=False)
         self.widths, self.classes, self.epsilon, self.momentum = dict(widths), classes, epsilon, momentum
+        self.seed, self.deviation = seed, deviation
         total = sum(widths.values())
         shape = (classes, total) if classes else (total,)
-        ones = tf.random.stateless_normal(shape, [seed, -1], 1.0, deviation, alg="philox")
 
         def vector(shape, initializer, name, trainable=True):  # replicas see different images: means of theirs
-            return self.add_weight(shape, initializer, aggregation="mean", trainable=trainable, name=name)
+            return self.add_weight(
+                shape, initializer, aggregation="mean", trainable=trainable, autocast=False, name=name
+            )
 
-        self.scale = vector(shape, lambda *_, **__: ones, "scale")
+        self.scale = vector(shape, lambda shape, **_: self._first_scales(shape), "scale")
         self.offset = vector(shape, "zeros", "offset")
+        self.bias = vector((total,), "zeros", "bias", trainable=False) if bias else None
         self.moving_mean = vector((total,), "zeros", "moving_mean", trainable=False)
         self.moving_variance = vector((total,), "ones", "moving_variance", trainable=False)
         self.built = True
@@ -60,6 +67,17 @@ class BatchNorms(keras.layers.Layer):
             update: a pass in training moves the moving averages.
         """
         return NormPass(self, training, one_hot, update)
+
+    def reset(self) -> None:
+        """All as new."""
+        self.scale.assign(self._first_scales(self.scale.shape))
+        self.moving_variance.assign(tf.ones(self.moving_variance.shape))
+        for variable in (self.offset, self.bias, self.moving_mean):
+            if variable is not None:
+                variable.assign(tf.zeros(variable.shape))
+
+    def _first_scales(self, shape) -> tf.Tensor:
+        return tf.random.stateless_normal(shape, [self.seed, -1], 1.0, self.deviation, alg="philox")
 
     def split(self, vectors) -> dict[str, tf.Tensor]:
         """`[..., all channels]`, cut into name -> part of each norm."""
@@ -81,7 +99,9 @@ class NormPass:
         if training:
             self.mean = self.variance = dict.fromkeys(norms.widths, tf.zeros([0]))
         else:
-            self.mean, self.variance = norms.split(norms.moving_mean.value), norms.split(norms.moving_variance.value)
+            mean = norms.moving_mean.value
+            self.mean = norms.split(mean if norms.bias is None else mean - norms.bias.value)
+            self.variance = norms.split(norms.moving_variance.value)
         self.seen: dict[str, tuple] = {}
 
     def __call__(self, x: tf.Tensor, key: str) -> tf.Tensor:
@@ -108,5 +128,7 @@ class NormPass:
         means, variances = (
             tf.concat(parts, 0) for parts in zip(*(self.seen[key] for key in self.norms.widths), strict=True)
         )
+        if self.norms.bias is not None:
+            means += self.norms.bias.value
         for variable, value in ((self.norms.moving_mean, means), (self.norms.moving_variance, variances)):
             variable.value.assign_sub((1.0 - self.norms.momentum) * (variable.value - tf.stop_gradient(value)))
