@@ -43,13 +43,13 @@ def prepare(argument: dict):
 def export(folder: Path, size: int, blocks: int, filters: int) -> None:
     """Writes a generator of random weights as a trained one is exported."""
     from lesiongan import serving
-    from lesiongan.models.cyclegan_import import Translator
     from lesiongan.models.networks import ResNetGenerator
+    from lesiongan.models.served_generator import ServedGenerator
     from lesiongan.taxonomy import ISIC_2019
 
     generator, rng = ResNetGenerator(size, blocks=blocks, filters=filters), np.random.default_rng(0)
     generator.set_weights([rng.normal(0, 0.02, weight.shape) for weight in generator.weights])
-    serving.export(Translator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
+    serving.export(ServedGenerator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
 
 
 def main() -> None:

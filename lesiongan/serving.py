@@ -18,7 +18,6 @@ from lesiongan import __version__
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.files import digest_directory, whole_directory, write_json
 from lesiongan.model_artifact import FORMAT, describe
-from lesiongan.models.served_generator import ServedGenerator
 from lesiongan.taxonomy import Taxonomy
 
 
@@ -28,8 +27,8 @@ def export(
     """Writes one model.
 
     Args:
-        model: has `classify` or `sample` (TensorFlow functions, see `lesiongan.models`); for `cyclegan` it is a
-            `CycleGAN` or has a `generator`.
+        model: has `classify`, `sample` or `translate` (TensorFlow functions, see `lesiongan.models`); of a CycleGAN
+            its `ServedGenerator` is the quickest.
         directory: where `saved_model/` and `model.json` go.
         kind: `classifier`, `acgan` or `cyclegan`.
         size: pixels of the images that go in or come out.
@@ -168,9 +167,8 @@ class _CycleGANModule(tf.Module):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        generator = ServedGenerator(getattr(model, "generator", None) or model.averaged_xy or model.generator_xy)
         self.translate = tf.function(
-            lambda images, seeds: generator(images), autograph=False, input_signature=[images, seeds]
+            lambda images, seeds: model.translate(images, seeds), autograph=False, input_signature=[images, seeds]
         )
         self.translate_encoded = tf.function(
             lambda encoded: _encoded(self.translate(_decoded(encoded, size), tf.zeros(tf.shape(encoded), tf.int64))),

@@ -22,8 +22,6 @@ from lesiongan.models.pth import read_state_dict
 from lesiongan.taxonomy import ISIC_2019, Taxonomy
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from lesiongan.models.networks import PatchGAN, ResNetGenerator
 
 _WRAPPED = re.compile(r"^(?:(?:module|_orig_mod)\.)+")  # by DataParallel and torch.compile
@@ -32,17 +30,6 @@ _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 _FIRST_BLOCK = 10  # after the stem and two more convolutions, each with its norm and ReLU
 
 _Shapes = dict[str, tuple[int, ...]]
-
-
-class Translator:
-    """A generator as `serving.export` takes it."""
-
-    def __init__(self, generator: ResNetGenerator):
-        self.generator = generator
-
-    def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
-        """float `[batch, size, size, 3]` in [-1, 1] to the same; the seeds are ignored."""
-        return self.generator(images)
 
 
 def import_generator(path: str | os.PathLike, size: int) -> tuple[ResNetGenerator, dict]:
@@ -100,10 +87,11 @@ def export_generator(path: Path, directory: Path, *, size: int, source: str, tar
         raise UsageError(f"source {source!r} and target {target!r} must be two classes")
     generator, facts = import_generator(path, size)
     from lesiongan import serving
+    from lesiongan.models.served_generator import ServedGenerator
 
     known = source in ISIC_2019.classes and target in ISIC_2019.classes
     return serving.export(
-        Translator(generator),
+        ServedGenerator(generator),
         directory,
         kind="cyclegan",
         size=size,

@@ -26,6 +26,10 @@ class ServedGenerator:
         self.network.set_weights(generator.get_weights())
         self.size = self.network.settings["size"]
 
+    def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
+        """The same, as `serving.export` calls it; the seeds are ignored."""
+        return self(images)
+
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         kernels = [self._transformed(block) for block in self.network.blocks]  # once for all images
 

@@ -9,12 +9,13 @@ import shutil
 import pandas as pd
 
 from lesiongan import serving
+from lesiongan.amounts import alpha_generator, refined_generator
 from lesiongan.config import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.judge import Judge
 from lesiongan.filtering import RANKED
-from lesiongan.grid import alpha_generator
+from lesiongan.models.served_generator import ServedGenerator
 from lesiongan.progress import say
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
@@ -58,7 +59,8 @@ def run(task: Task) -> dict:
             )
             details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
             details |= exported_state(run_dir, config.export)
-            serving.export(model, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
+            served = ServedGenerator(model.exported)
+            serving.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
         finished += 1
@@ -98,4 +100,4 @@ def _class_jobs(task: Task):
     for abbreviation in options.classes:
         label = taxonomy.index(abbreviation)
         x, y, judged = (images.of_class(label) for images in (generated, real, held))
-        yield f"refined-{abbreviation}", x, y, (x, judged), {"class": abbreviation}
+        yield refined_generator(abbreviation), x, y, (x, judged), {"class": abbreviation}

@@ -9,6 +9,7 @@ from lesiongan import serving
 from lesiongan.config import CycleGANConfig, DataConfig
 from lesiongan.data.folders import held_out, read_folder
 from lesiongan.evaluation.imagenet_judge import judge_of
+from lesiongan.models.served_generator import ServedGenerator
 from lesiongan.progress import say
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
@@ -49,7 +50,7 @@ def run(task: Task) -> dict:
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "source": source, "target": target}
     details["resize"] = data.resize
     serving.export(
-        model,
+        ServedGenerator(model.exported),
         task.outputs["model"] / "cyclegan",
         kind="cyclegan",
         size=config.size,
