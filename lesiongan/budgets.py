@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import math
 
-from lesiongan.config import ACGANConfig, ClassifierConfig, CycleGANConfig, GridConfig
-from lesiongan.grid import Cell
+from lesiongan.config import ACGANConfig, ClassifierConfig, CycleGANConfig
 
 
 def classifier_steps(config: ClassifierConfig, images: int) -> int:
@@ -25,19 +24,3 @@ def cyclegan_steps(config: CycleGANConfig, x: int, y: int) -> int:
     if config.images:
         return math.ceil(config.images / config.batch)
     return max(1, min(math.ceil(config.epochs * max(x, y) / config.batch), config.max_steps))
-
-
-def cell_steps(config: ClassifierConfig, grid: GridConfig, cell: Cell, real: int) -> int:
-    """The length of a cell's training. Equal epochs: more images are more steps, as in the paper; equal steps: only the
-    images differ.
-
-    Args:
-        real: the real training images.
-    """
-    budget = grid.images or config.images or round(config.epochs * real)
-    if grid.budget == "equal_epochs":
-        budget = round(budget * (real + cell.counted) / real)
-    steps = math.ceil(budget / config.batch)
-    if grid.warm_start and cell.control == "synthetic_only":  # its start has not seen the real images
-        steps += classifier_steps(config, real)
-    return steps

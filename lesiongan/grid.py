@@ -6,12 +6,14 @@ A table has a baseline, a cell for every amount of every source of images, and w
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesiongan.amounts import alpha_generator, refined_generator
-from lesiongan.config import Config, GridConfig, NevusToMelanomaConfig, NoiseToLesionConfig
+from lesiongan.budgets import classifier_steps
+from lesiongan.config import ClassifierConfig, Config, GridConfig, NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.errors import UsageError
 
 #: Kinds of cells beside `acgan` and `cyclegan`; written here and read by `lesiongan.evaluation.predictions`, which must
@@ -226,3 +228,19 @@ def _controls(
             for cell in cells
         ]
     return found
+
+
+def cell_steps(config: ClassifierConfig, grid: GridConfig, cell: Cell, real: int) -> int:
+    """The length of a cell's training. Equal epochs: more images are more steps, as in the paper; equal steps: only the
+    images differ.
+
+    Args:
+        real: the real training images.
+    """
+    budget = grid.images or config.images or round(config.epochs * real)
+    if grid.budget == "equal_epochs":
+        budget = round(budget * (real + cell.counted) / real)
+    steps = math.ceil(budget / config.batch)
+    if grid.warm_start and cell.control == "synthetic_only":  # its start has not seen the real images
+        steps += classifier_steps(config, real)
+    return steps

@@ -13,7 +13,7 @@ from lesiongan.data.sources import source_fingerprint
 from lesiongan.data.synthetic import open_synthetic
 from lesiongan.files import digest_text
 from lesiongan.filtering import kept
-from lesiongan.grid import SYNTHETIC, Cell, experiment_cells, target_classes
+from lesiongan.grid import SYNTHETIC, Cell, cell_steps, experiment_cells, target_classes
 from lesiongan.progress import duration
 from lesiongan.taxonomy import Taxonomy
 from pipelines.costs import DEVICE, MEASURED, Measured, nearest, works
@@ -149,7 +149,7 @@ def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Ce
         ("the table's classifiers", [cell for cell in cells if not cell.control]),
         ("controls", [cell for cell in cells if cell.control]),
     ):
-        steps = sum(budgets.cell_steps(config.classifier, config.grid, cell, n) for cell in part)
+        steps = sum(cell_steps(config.classifier, config.grid, cell, n) for cell in part)
         if part:
             seeds = config.grid.seeds
             planned.append(Trainings(what, "classifier", seeds * len(part), seeds * steps))

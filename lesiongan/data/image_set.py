@@ -67,6 +67,11 @@ class ImageSet:
         )
 
 
+def spread_over(count: int, n: int) -> np.ndarray:
+    """At most `count` of the places 0 to n - 1, evenly apart, the same in every run."""
+    return np.unique(np.linspace(0, n - 1, min(count, n)).astype(int))
+
+
 def to_unit(images):
     """uint8 0 to 255 -> float32 [-1, 1] (mean 0.5, std 0.5), as the paper scales; NumPy in, NumPy out."""
     return images.astype(np.float32) / 127.5 - 1.0

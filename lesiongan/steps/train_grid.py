@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from lesiongan import model_artifact
-from lesiongan.budgets import cell_steps
 from lesiongan.cell_images import CellImages, digest, evaluation_sets, through
 from lesiongan.code_version import code_version
 from lesiongan.config import (
@@ -34,7 +33,7 @@ from lesiongan.data import examples
 from lesiongan.errors import LesionganError, MachineError
 from lesiongan.evaluation.predictions import SETS, submission
 from lesiongan.files import digest_directory, digest_text, read_json, write_json, write_text
-from lesiongan.grid import STRONGER, Cell, experiment_cells, share
+from lesiongan.grid import STRONGER, Cell, cell_steps, experiment_cells, share
 from lesiongan.progress import say
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.budgets import acgan_steps
 from lesiongan.config import ACGANConfig
-from lesiongan.data.image_set import ImageSet, to_uint8
+from lesiongan.data.image_set import ImageSet, spread_over, to_uint8
 from lesiongan.data.inputs import conditional_batches
 from lesiongan.errors import UsageError
 from lesiongan.evaluation.judge import LEAST, Judge, Reference
@@ -19,23 +19,16 @@ from lesiongan.progress import say
 from lesiongan.sheets import contact_sheet
 from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import best_state
+from lesiongan.training.measuring import export_best, steps_between
 from lesiongan.training.watch import Watch, acgan_rules
 
 _COLUMNS = 8  # images of a class in a sample grid
 _WATCHED = 16  # images of a class in which failures are looked for
 _JUDGED = 64  # images of a class, generated and real, that KID is measured with at most
 _BATCH = 64  # images sampled at a time
-_MEASUREMENTS = 20  # of a training, where no other number is asked for
 
 #: Labels int32 `[n]`, seeds int64 `[n]` -> images `[n, size, size, 3]` in [-1, 1].
 Sample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-def acgan_steps(config: ACGANConfig, n: int) -> int:
-    """The steps of a training on n images: `config.images` images, or `config.epochs` epochs."""
-    images = config.images if config.images > 0 else config.epochs * n
-    return max(1, math.ceil(images / config.batch))
 
 
 def train_acgan(
@@ -88,7 +81,6 @@ def train_acgan(
     sample = tf.function(model.sample, autograph=False, input_signature=specs)
     references = _references(judge, validation, num_classes, name)
     watched = _spread(data, num_classes, _WATCHED)
-    generator = model.averaged or model.generator
     summary = fit(
         model,
         lambda start: conditional_batches(data, start=start, steps=steps, **options),
@@ -99,16 +91,14 @@ def train_acgan(
         samples=lambda: {"classes": classes_grid(model, sample)},
         samples_every=max(1, min(2000, steps // 4)),
         measure=lambda: measured(sample, num_classes, watched, references),
-        measure_every=math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS),
+        measure_every=steps_between(config, steps),
         select="kid" if references else "",
-        exported=lambda: [variable.value for variable in generator.variables],
+        exported=lambda: [variable.value for variable in model.exported.variables],
         watch=Watch(acgan_rules(), steps),
         patience=config.patience if references else 0,
     )
-    if config.export == "best" and "best_step" in summary:
-        best = best_state(run_dir)
-        say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
-        best.assign(variable.value for variable in generator.variables)
+    if config.export == "best":
+        export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)
     return model
 
 
@@ -179,5 +169,5 @@ def _references(
 def _spread(images: ImageSet, num_classes: int, count: int) -> ImageSet:
     """At most `count` images of each class, spread over the set, the same in every run."""
     places = [np.flatnonzero(images.labels == label) for label in range(num_classes)]
-    chosen = [own[np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).astype(int))] for own in places]
+    chosen = [own[spread_over(count, len(own))] for own in places]
     return images.take(np.concatenate(chosen))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.budgets import classifier_steps
 from lesiongan.config import ClassifierConfig
 from lesiongan.data.image_set import ImageSet, turned
 from lesiongan.data.inputs import classifier_batches
@@ -94,7 +95,7 @@ def train_classifier(
     if not len(train):
         raise UsageError("there are no images to train the classifier on; check the split and the classes")
     model = build_classifier(config, num_classes) if model is None else model
-    steps = steps or training_steps(config, len(train))
+    steps = steps or classifier_steps(config, len(train))
     _start(model, config, seed, initial)
     if class_weights is None and config.class_balance == "loss":
         class_weights = balanced_weights(train.labels, num_classes, config.balance_power)
@@ -129,12 +130,6 @@ def train_classifier(
     measured = evaluate(model, validation, config.batch, tta=config.tta)
     summary |= {f"validation_{key}": value for key, value in measured.items()}
     return model, summary
-
-
-def training_steps(config: ClassifierConfig, images: int) -> int:
-    """The length of a training in steps, from the budget of images seen, or from epochs over `images`."""
-    budget = config.images or config.epochs * images
-    return max(1, math.ceil(budget / config.batch))
 
 
 def balanced_weights(labels: np.ndarray, classes: int, power: float = 1.0) -> np.ndarray:

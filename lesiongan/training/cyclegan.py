@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.budgets import cyclegan_steps
 from lesiongan.config import CycleGANConfig
-from lesiongan.data.image_set import ImageSet, to_uint8, to_unit
+from lesiongan.data.image_set import ImageSet, spread_over, to_uint8, to_unit
 from lesiongan.data.inputs import unpaired_batches
 from lesiongan.errors import UsageError
 from lesiongan.evaluation.judge import LEAST, MOST, Judge, Reference, resized
@@ -18,24 +18,13 @@ from lesiongan.progress import say
 from lesiongan.sheets import contact_sheet
 from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import best_state
+from lesiongan.training.measuring import export_best, steps_between
 from lesiongan.training.watch import Watch, cyclegan_rules
 
 _PAIRS = 4  # rows of a sample grid
 _COLUMNS = ("x", "x to y", "x to y to x", "x to x", "y", "y to x", "y to x to y", "y to y")
 _WATCHED = 32  # images in which failures are looked for
 _BATCH = 16  # images translated at a time
-_MEASUREMENTS = 20  # of a training, where no other number is asked for
-
-
-def cyclegan_steps(config: CycleGANConfig, n_x: int, n_y: int) -> int:
-    """The steps of a training: `config.images` images of X, or `config.epochs` epochs of max(n_x, n_y) images.
-
-    An epoch budget ends at `config.max_steps` steps.
-    """
-    if config.images > 0:
-        return math.ceil(config.images / config.batch)
-    return max(1, min(math.ceil(config.epochs * max(n_x, n_y) / config.batch), config.max_steps))
 
 
 def train_cyclegan(
@@ -95,7 +84,6 @@ def train_cyclegan(
     pairs = (_spread(shown_x, _PAIRS, config.size), _spread(shown_y, _PAIRS, config.size))
     reference = _reference(judge, validation, config.size, name)
     fixed = _spread(shown_x, MOST if reference else _WATCHED, config.size)
-    generator = model.averaged_xy or model.generator_xy
     summary = fit(
         model,
         lambda start: unpaired_batches(x, y, start=start, steps=steps, **options),
@@ -107,16 +95,14 @@ def train_cyclegan(
         samples_every=max(1, min(2000, steps // 4)),
         rates=lambda: _rates(model),
         measure=lambda: _measured(model, fixed, reference),
-        measure_every=math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS),
+        measure_every=steps_between(config, steps),
         select="kid" if reference else "",
-        exported=lambda: [variable.value for variable in generator.variables],
+        exported=lambda: [variable.value for variable in model.exported.variables],
         watch=Watch(cyclegan_rules(), steps),
         patience=config.patience if reference else 0,
     )
-    if config.export == "best" and "best_step" in summary:
-        best = best_state(run_dir)
-        say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
-        best.assign(variable.value for variable in generator.variables)
+    if config.export == "best":
+        export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)
     return model
 
 
@@ -189,5 +175,4 @@ def _rates(model: CycleGAN) -> dict[str, float]:
 
 def _spread(images: ImageSet, count: int, size: int) -> np.ndarray:
     """At most `count` images spread over the set, the same in every run: uint8 `[n, size, size, 3]`."""
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
-    return resized(images.images[chosen], size)
+    return resized(images.images[spread_over(count, len(images))], size)

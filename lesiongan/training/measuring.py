@@ -17,11 +17,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.config import ACGANConfig, CycleGANConfig
 from lesiongan.files import write_arrays, write_text
 from lesiongan.progress import say
 
 BEST, LAST = "best", "last"  # folders of states
 _ANY = 2**62  # a step after all
+_MEASUREMENTS = 20  # of a training, where no other number is asked for
 MEASUREMENTS, WARNINGS = "measurements.jsonl", "warnings.jsonl"
 
 #: Called with a step and the numbers recorded there; gives what a person should be told of them.
@@ -93,6 +95,23 @@ def best_state(run_dir: Path) -> State:
 def last_state(run_dir: Path) -> State:
     """The state that a training ended with; raises as `best_state`."""
     return _only_state(Path(run_dir) / LAST)
+
+
+def steps_between(config: ACGANConfig | CycleGANConfig, steps: int) -> int:
+    """Steps between two measurements of a GAN's training: `config.measure_every_images`, or a twentieth of it."""
+    return math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS)
+
+
+def export_best(summary: Mapping, run_dir: Path, variables: Iterable[tf.Variable], name: str) -> None:
+    """Puts the best state of a training by KID into the variables that are exported, where one was kept.
+
+    Args:
+        summary: what `fit` returned.
+    """
+    if "best_step" in summary:
+        best = best_state(run_dir)
+        say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
+        best.assign(variables)
 
 
 def exported_state(run_dir: Path, export: str) -> dict:
