@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from lesiongan import serving, sheets
-from lesiongan.data import pictures
+from lesiongan.config import DataConfig
 from lesiongan.data.folders import check_apart
-from lesiongan.data.tables import PICTURE_SUFFIXES
+from lesiongan.data.labelled import listed, squares
 from lesiongan.errors import UsageError
 from lesiongan.files import write_text
 from lesiongan.generation import DIGITAL_SOURCE_TYPE
@@ -45,25 +44,17 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     for path in paths:
         if Path(path).is_dir():
             check_apart({"the pictures": path, "the output": output})
-    served, files = serving.load(model), _files(paths)
+    served, files = serving.load(model), listed(paths)
+    config = DataConfig(resize=served.record.get("resize", "squash"))
     rows, faults, shown = [], [], ([], [])
     taken = {Path(SHEET).stem}
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("translate", len(files), "pictures")
     for begin in range(0, len(files), _CHUNK):
-        chunk, images = [], []
-        for path in files[begin : begin + _CHUNK]:
-            try:
-                decoded = pictures.decode(path.read_bytes(), (served.size,), served.record.get("resize", "squash"))
-            except OSError as error:
-                faults.append(f"{path}: {error.strerror}")
-            except pictures.Unusable as unusable:
-                faults.append(f"{path}: {unusable}")
-            else:
-                chunk.append(path)
-                images.append(decoded.squares[served.size])
+        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, config)
+        faults += unusable
         if chunk:
-            made = served.translate(np.stack(images))
+            made = served.translate(images)
             for path, before, after in zip(chunk, images, made, strict=True):
                 name = f"{_free(path.stem, taken)}.png"
                 Image.fromarray(after).save(output / name)
@@ -84,16 +75,6 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     sheets.save(sheets.contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
     return len(rows), faults
-
-
-def _files(paths: Sequence[str]) -> list[Path]:
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-        else:
-            files.append(path)
-    return files
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -222,7 +222,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
     # wrong data is found here, before anything is written
-    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
+    data = model_commands.whole_path(arguments.data)
     collection = open_collection(data, config.data, arguments.seed)
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
     classes = collection.source.taxonomy.classes

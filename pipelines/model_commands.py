@@ -86,10 +86,15 @@ def _training(parser: argparse.ArgumentParser, configuration: Callable, seeded: 
     configuration(parser)
 
 
+def whole_path(data: str) -> str:
+    """A source that `--data` names: the word `phantoms`, or a whole path, since steps run in other folders."""
+    return data if data == "phantoms" else str(Path(data).resolve())
+
+
 def _train_classifier(arguments: argparse.Namespace, config) -> int:
     from lesiongan.steps import standalone
 
-    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
+    data = whole_path(arguments.data)
     model = standalone.classifier(data, arguments.output.resolve(), config, arguments.seed)
     print(f"model: {model}")
     print(f"next: lesiongan evaluate --model {model} --data {_examples(data, arguments.output)}")
@@ -104,7 +109,7 @@ def _examples(data: str, output: Path) -> Path:
 def _train_acgan(arguments: argparse.Namespace, config) -> int:
     from lesiongan.steps import standalone
 
-    data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data).resolve())
+    data = whole_path(arguments.data)
     judge = arguments.judge.resolve() if arguments.judge else ""
     print(f"model: {standalone.acgan(data, arguments.output.resolve(), config, arguments.seed, judge)}")
     print(f"sample grids, statistics: {arguments.output.resolve() / 'model_run' / 'acgan'}")

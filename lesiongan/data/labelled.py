@@ -75,13 +75,24 @@ def labelled(
 
 def loose(paths: Sequence[str], size: int, config: DataConfig) -> tuple[np.ndarray, list[str], list[str]]:
     """Pictures of files and of folders: uint8 `[n, size, size, 3]`, their names, and a line for each unusable one."""
+    images, files, faults = squares(listed(paths), size, config)
+    return images, [path.stem for path in files], faults
+
+
+def listed(paths: Sequence[str]) -> list[Path]:
+    """The files themselves, and in place of a folder all pictures in it and in the folders below it."""
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
             files += sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
         else:
             files.append(path)
-    images, names, faults = [], [], []
+    return files
+
+
+def squares(files: Sequence[Path], size: int, config: DataConfig) -> tuple[np.ndarray, list[Path], list[str]]:
+    """Pictures as uint8 `[n, size, size, 3]`, their files, and a line for each file that cannot be used."""
+    images, used, faults = [], [], []
     for path in files:
         try:
             picture = pictures.decode(path.read_bytes(), (size,), config.resize, config.exact_resize)
@@ -91,8 +102,8 @@ def loose(paths: Sequence[str], size: int, config: DataConfig) -> tuple[np.ndarr
             faults.append(f"{path}: {unusable}")
         else:
             images.append(picture.squares[size])
-            names.append(path.stem)
-    return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8), names, faults
+            used.append(path)
+    return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8), used, faults
 
 
 def _pixels(png: bytes) -> np.ndarray:

@@ -67,7 +67,7 @@ def _grids(experiment: str, inputs: Artifacts) -> list[Picture]:
     for name, path in _trainings(inputs.get("runs", [])).items():
         pairs = sorted((Path(path).parent / "samples").glob("pairs-*.png"))
         if pairs:
-            text = f"CycleGAN {name} after training. Columns: x, x to y, x to y to x; y, y to x, y to x to y."
+            text = f"CycleGAN {name} after training; the columns are named in the picture."
             pictures.append(Picture(str(pairs[-1]), text))
     return pictures
 
