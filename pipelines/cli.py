@@ -227,10 +227,12 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
     classes = collection.source.taxonomy.classes
     _check_classes(config, classes, names)
-    if config.grid.synthetic or arguments.dry_run:
-        counts = plan.counts(collection, config, arguments.seed)
-        for name in names:
-            plan.check_synthetic(name.replace("-", "_"), config, counts, collection.source.taxonomy)
+    counts = plan.counts(collection, config, arguments.seed)
+    for experiment in (name.replace("-", "_") for name in names):
+        problem = plan.too_few_sources(experiment, config, counts)
+        if problem and not arguments.dry_run:  # a plan says it too
+            raise UsageError(problem)
+        plan.check_synthetic(experiment, config, counts, collection.source.taxonomy)
     from pipelines import local, workdir
 
     where = arguments.workdir.resolve()

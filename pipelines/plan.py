@@ -92,6 +92,21 @@ def needed(experiment: str, config: Config, found: Counts) -> dict[str, int]:
     return dict(zip(classes, numbers, strict=True))
 
 
+def too_few_sources(experiment: str, config: Config, found: Counts) -> str:
+    """What to say where the source class has fewer training images than the largest cell makes images of, since days of
+    training come before the step that would notice; "" where there are enough."""
+    if experiment != "nevus_to_melanoma":  # noise has no end
+        return ""
+    given = config.nevus_to_melanoma
+    largest, there = max(given.amounts), found.train[given.source]
+    if there >= largest:
+        return ""
+    return (
+        f"option 'nevus_to_melanoma.amounts': the largest cell adds {largest:,} images, but there are {there:,} "
+        f"training images of {given.source} to make them from"
+    )
+
+
 def check_synthetic(experiment: str, config: Config, found: Counts, taxonomy: Taxonomy) -> None:
     """Raises `UsageError` where images made elsewhere cannot be read or are too few for the experiment's cells."""
     for path in config.grid.synthetic:
@@ -119,7 +134,9 @@ def lines(
     result = [*_cell_lines(experiment, cells), *_shared_line(experiment, config, found)]
     seeds = config.grid.seeds
     result.append(f"each for {seeds} seed{'s' if seeds > 1 else ''}; " + _data_line(found))
-    return result + _time_lines(config, planned, measured) + _room_lines(experiment, config, found, planned, cells)
+    result += [*_time_lines(config, planned, measured), *_room_lines(experiment, config, found, planned, cells)]
+    problem = too_few_sources(experiment, config, found)
+    return [*result, f"cannot run with this data: {problem}"] if problem else result
 
 
 def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> list[Trainings]:

@@ -125,6 +125,12 @@ def test_a_class_of_the_experiment_that_the_data_has_not(tmp_path):
     refused(run(data, tmp_path, "--set", "nevus_to_melanoma.target=XYZ"), 2, "no class 'XYZ' in the data")
 
 
+def test_fewer_nevi_than_the_largest_cell_needs(tmp_path):
+    data = isic(tmp_path / "data", LABELS)
+    refused(run(data, tmp_path), 2, "training images of NV to make them from")
+    assert not (tmp_path / "w").exists()
+
+
 @pytest.mark.slow
 def test_a_class_with_too_few_images_for_a_split(tmp_path):
     data = isic(tmp_path / "data", [c for c in LABELS if c != "DF"] + ["DF", "DF"])

@@ -143,6 +143,19 @@ def test_what_the_largest_cell_takes():
     assert plan.needed("nevus_to_melanoma", config, PAPER) == {"MEL": 7000}
 
 
+def test_too_few_images_to_translate_are_noticed_before_anything_is_trained():
+    few = dataclasses.replace(PAPER, train={**PAPER.train, "NV": 6999})
+    said = plan.lines("nevus_to_melanoma", Config(), few)[-1]
+    assert "cannot run" in said
+    assert "adds 7,000" in said
+    assert "6,999 training images of NV" in said
+    for enough in ("nevus_to_melanoma.amounts=500,6999", "nevus_to_melanoma.source=BKL"):
+        config = assign(Config(), enough)
+        there = dataclasses.replace(few, train={**few.train, "BKL": 7000})
+        assert not plan.too_few_sources("nevus_to_melanoma", config, there)
+    assert not plan.too_few_sources("noise_to_lesion", Config(), few)
+
+
 def dry_run(tmp_path: Path, *arguments) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
     command = [sys.executable, "-m", "pipelines.cli", "run", *arguments, "--workdir", "w", "--dry-run"]
