@@ -100,7 +100,7 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         pipeline=pipeline,
         inputs=inputs,
         examples=examples,
-        leak=contents.flat({**examples.get("leak", {}), **inputs.leak}),
+        leak=[(k.replace("_", " "), v) for k, v in contents.flat({**examples.get("leak", {}), **inputs.leak})],
         evaluation=evaluation,
         grids=grids,
         rankings=rankings,

@@ -135,7 +135,7 @@ def distances(found: Mapping, name: str) -> str:
         found: what `lesiongan.evaluation.translation.by_alpha` returns.
         name: unique among the figures of a page.
     """
-    titles = {"features": "distance in the classifier's features", "pixels": "distance in pixels (share of the range)"}
+    titles = {"features": "in features of the classifier", "pixels": "in pixels, range 0 to 1"}  # room is short
     with matplotlib.rc_context(drawing.STYLE):
         figure = Figure(figsize=(drawing.WIDTH, 2.1), layout="constrained")
         for number, (key, title) in enumerate(titles.items()):
