@@ -21,7 +21,7 @@ from lesiongan.models.winograd import TILE, Tiling, winograd_convolution
 
 _FEW = 4  # channels
 LARGE = 2**18  # values of an image: with fewer, the library's overhead for each image is more than it gains
-LEAST_TILES = 49  # of a picture: with fewer, Winograd's time goes into the transforms of the filters
+LEAST_TILES = 16  # of a picture: with fewer, Winograd's time goes into the transforms of the filters
 
 
 def fast_convolution(
