@@ -1,8 +1,8 @@
 """The formulations of CycleGAN's blocks, and the rule that takes the quickest.
 
 The rule is that of `python -m benchmarks.cyclegan_step --form ...`, measured on CPUs with AVX-512: the fast form takes
-half the plain one's time at 256 px, where nine tenths of a step are residual convolutions, and three quarters at 64 px. XLA
-was slower than the plain graph in every stage once Winograd's convolution was a few matrix products.
+half the plain one's time at 256 px, where nine tenths of a step are residual convolutions, and a fifth less at 64 px.
+XLA was slower than the plain graph in every stage once Winograd's convolution was a few matrix products.
 """
 
 from __future__ import annotations
