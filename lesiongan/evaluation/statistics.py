@@ -15,8 +15,10 @@ the training. Both enter every interval, crossed: each resample of lesions is ta
   A = c + i and V_L = c + i / S, so that i / S = (A - V_L) / (S - 1): the lesions' share is c = V_L - i / S.
 
 The half-width is sqrt(t^2 V_S + z^2 c): the t quantile with S - 1 degrees of freedom on the share that few seeds
-estimate, the normal quantile z on the lesions' share, which hundreds of lesions estimate. A p value is the level at
-which that interval of the paired difference first touches 0. In simulations (`python -m benchmarks.false_alarms`)
+estimate, the normal quantile z on the lesions' share, which hundreds of lesions estimate. It is at least z sqrt(V_L),
+what the same trainings would have on other lesions: two seeds that are equal by chance (a recall of 18 lesions is
+coarse) do not make a result sure. A p value is the level at which that interval of the paired difference first touches
+0. In simulations (`python -m benchmarks.false_alarms`)
 tests at 5 % then reject 4 to 5 % of true null hypotheses; with the interaction counted twice it was 1 to 2 %, by
 lesions alone 15 % and more. With one seed there is no V_S: the interval is the percentile bootstrap's over lesions and
 holds for that one training.
@@ -112,10 +114,14 @@ def estimate(points: np.ndarray, resampled: np.ndarray, confidence: float = 0.95
         beyond = min(np.sum(means <= 0), np.sum(means >= 0))
         return Estimate(value, float(low), float(high), float(min(1.0, 2 * (beyond + 1) / (len(means) + 1))))
     interaction = (np.var(resampled, axis=0).mean() - means.var()) / (len(points) - 1)
-    of_lesions = np.sqrt(max(0.0, means.var() - interaction))
-    of_seeds = points.std(ddof=1) / np.sqrt(len(points))
-    half = _half_width(1 - confidence, of_lesions, of_seeds, len(points) - 1)
-    return Estimate(value, value - half, value + half, _p_value(value, of_lesions, of_seeds, len(points) - 1))
+    errors = _Errors(
+        lesions=float(np.sqrt(max(0.0, means.var() - interaction))),
+        seeds=float(points.std(ddof=1) / np.sqrt(len(points))),
+        least=float(means.std()),
+        dof=len(points) - 1,
+    )
+    half = errors.half_width(1 - confidence)
+    return Estimate(value, value - half, value + half, _p_value(value, errors))
 
 
 def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict:
@@ -150,20 +156,31 @@ def resamples_needed(resamples: int, tests: int, confidence: float) -> int:
     return max(resamples, int(np.ceil(4 * tests / (1 - confidence))))
 
 
-def _half_width(level: float, of_lesions: float, of_seeds: float, dof: int) -> float:
-    return float(np.hypot(special.ndtri(level / 2) * of_lesions, special.stdtrit(dof, level / 2) * of_seeds))
+@dataclasses.dataclass(frozen=True)
+class _Errors:
+    """Standard errors of a mean over seeds: the lesions' own share, the seeds' with its degrees of freedom, and the
+    least, of the same trainings on other lesions."""
+
+    lesions: float
+    seeds: float
+    least: float
+    dof: int
+
+    def half_width(self, level: float) -> float:
+        z, t = special.ndtri(level / 2), special.stdtrit(self.dof, level / 2)
+        return float(max(np.hypot(z * self.lesions, t * self.seeds), -z * self.least))
 
 
-def _p_value(value: float, of_lesions: float, of_seeds: float, dof: int) -> float:
+def _p_value(value: float, errors: _Errors) -> float:
     """The level at which the interval around `value` touches 0, by bisection of its logarithm."""
     if value == 0:
         return 1.0
     low, high = -16.0, 0.0  # log10 of the level; the half-width falls as the level rises
-    if _half_width(10.0**low, of_lesions, of_seeds, dof) < abs(value):
+    if errors.half_width(10.0**low) < abs(value):
         return 10.0**low
     for _ in range(60):
         middle = (low + high) / 2
-        if _half_width(10.0**middle, of_lesions, of_seeds, dof) > abs(value):
+        if errors.half_width(10.0**middle) > abs(value):
             low = middle
         else:
             high = middle

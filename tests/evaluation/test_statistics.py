@@ -86,12 +86,21 @@ def test_what_lesion_and_seed_do_together_is_counted_once():
     noise already, so that 9 is left for the lesions."""
     random = np.random.default_rng(0)
     own, noise = random.normal(0, 3, (50_000, 1)), random.normal(0, 2, (50_000, 3))
-    got = statistics.estimate(
-        [100, 100, 100], own + noise
-    )  # no spread over seeds: the half-width is the lesions' alone
-    assert got.high - 100 == pytest.approx(1.959964 * 3, rel=0.02)
-    alone = statistics.estimate([100, 100, 100], noise)
-    assert alone.high - 100 == pytest.approx(0, abs=0.3)
+    got = statistics.estimate([98, 100, 102], own + noise)
+    t, z = stats.t.ppf(0.975, 2), stats.norm.ppf(0.975)
+    assert got.high - 100 == pytest.approx(np.sqrt(t**2 * 4 / 3 + z**2 * 9), rel=0.01)
+
+
+def test_seeds_that_are_equal_by_chance_leave_what_other_lesions_would_change():
+    """Two trainings gain one image of 99 each, not the same one: no common change, no spread, and yet nothing sure."""
+    lesions = np.arange(99)
+    weights = statistics.lesion_weights(np.zeros(99, np.int64), lesions, 4000, seed=0)
+    change = np.zeros((2, 99))
+    change[0, 3] = change[1, 50] = 1
+    got = statistics.estimate(change.mean(1), weights @ change.T / 99)
+    # the mean of the two is 2 gains in 2 x 99: a binomial's deviation is sqrt(2) / 198
+    assert got.high - got.value == pytest.approx(1.96 * np.sqrt(2) / 198, rel=0.05)
+    assert got.p == pytest.approx(2 * stats.norm.sf(np.sqrt(2)), rel=0.1)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
