@@ -64,22 +64,30 @@ class Judge:
             raise UsageError(f"the judge {self.name} knows no classes; give the folder of a classifier in its place")
         return np.asarray(self._look(resized(images, self.size))[0], np.float32)
 
-    def reference(self, images: np.ndarray) -> Reference:
-        """Real images, uint8 `[n, s, s, 3]`, n >= 2, to which generated ones are compared."""
-        return Reference(self, images)
+    def reference(self, images: np.ndarray, among: np.ndarray | None = None) -> Reference:
+        """Real images, uint8 `[n, s, s, 3]`, n >= 2, to which generated ones are compared; see `Reference`."""
+        return Reference(self, images, among)
 
 
 class Reference:
     """Real images as a judge sees them.
 
-    Every feature is standardised by its mean and deviation over these images, since a network's scale means nothing;
-    the numbers compare for one judge and one reference. A deviation counts as a tenth of the features' root mean square
-    at least: a feature that is silent for these few images would otherwise outweigh all others.
+    Every feature is standardised by its mean and deviation, since a network's scale means nothing; the numbers compare
+    for one judge and one reference. A deviation counts as a tenth of the features' root mean square at least: a feature
+    that is silent for these few images would otherwise outweigh all others.
+
+    Args:
+        judge: whose eyes.
+        images: uint8 `[n, s, s, 3]`, n >= 2.
+        among: the images that features are standardised over, uint8 `[m, s, s, 3]`; by default the reference itself. A
+            classifier has features that no image of one class wakes and a nevus drives to their limit: standardised
+            over melanomas alone, the cubic kernel of a single nevus is millions, and KID says nothing else.
     """
 
-    def __init__(self, judge: Judge, images: np.ndarray):
+    def __init__(self, judge: Judge, images: np.ndarray, among: np.ndarray | None = None):
         features = judge.features(images).astype(np.float64)
-        self.judge, self._mean, deviation = judge, features.mean(0), features.std(0)
+        all_features = features if among is None else judge.features(among).astype(np.float64)
+        self.judge, self._mean, deviation = judge, all_features.mean(0), all_features.std(0)
         usual = np.sqrt(np.mean(deviation**2))
         self._deviation = np.maximum(deviation, 0.1 * usual) if usual > 0 else np.ones_like(deviation)
         self._real = (features - self._mean) / self._deviation

@@ -152,7 +152,8 @@ def _made(sample: Sample, num_classes: int, count: int) -> np.ndarray:
 def _references(
     judge: Judge | None, validation: ImageSet | None, num_classes: int, name: str
 ) -> dict[int, tuple[Reference, int]]:
-    """The real images that KID is measured to, of each class that has enough of them."""
+    """The real images that KID is measured to, of each class that has enough of them; all classes set the features'
+    scale."""
     if judge is None:
         return {}
     chosen = None if validation is None else _spread(validation, num_classes, _JUDGED)
@@ -163,7 +164,10 @@ def _references(
             f"{name}: KID is not measured and the last state is exported: no class has {LEAST} validation images "
             f"(the largest {counts.max()})"
         )
-    return {int(label): (judge.reference(chosen.of_class(label).images), int(counts[label])) for label in enough}
+    return {
+        int(label): (judge.reference(chosen.of_class(label).images, among=chosen.images), int(counts[label]))
+        for label in enough
+    }
 
 
 def _spread(images: ImageSet, num_classes: int, count: int) -> ImageSet:

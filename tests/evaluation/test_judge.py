@@ -9,7 +9,7 @@ import tensorflow as tf
 from lesiongan import serving
 from lesiongan.data.image_set import to_unit
 from lesiongan.errors import UsageError
-from lesiongan.evaluation.image_quality import image_quality
+from lesiongan.evaluation.image_quality import image_quality, kernel_inception_distance
 from lesiongan.evaluation.imagenet_judge import imagenet, judge_of
 from lesiongan.evaluation.judge import Judge, resized
 from lesiongan.files import write_json
@@ -85,6 +85,18 @@ def test_a_feature_that_is_silent_for_the_real_images_does_not_outweigh_the_othe
     kid = Judge("nearly silent", 16, look).reference(made * 0).kid(made)
     # The kernel's mean rises from 1 to at most that of a feature ten times too large: (10^2 / 10 + 2)^3.
     assert 0.0 < kid < 12.0**3
+
+
+def test_features_may_be_standardised_over_more_than_the_reference():
+    """A feature that is silent in the reference has the scale that it has elsewhere."""
+    judge = Judge("sums", 16, channel_sums)
+    real, made, others = pictures(60, 16, 0), pictures(40, 16, 1), pictures(80, 16, 2)
+    others[..., 0] = 0
+    among = channel_sums(np.concatenate([real, others]))[1].astype(float)
+    deviation = np.append(among.std(0)[:-1], np.inf)  # the last feature is the same for all
+    scaled = [(channel_sums(images)[1] - among.mean(0)) / deviation for images in (real, made)]
+    got = judge.reference(real, among=np.concatenate([real, others])).kid(made)
+    assert got == pytest.approx(kernel_inception_distance(*scaled), rel=1e-4)
 
 
 def test_a_feature_that_is_not_finite_gives_nan():
