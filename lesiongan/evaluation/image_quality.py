@@ -40,7 +40,7 @@ Cost: 2,500 x 2,500 images of width 2,048 with 200 halves and floor: 15 s on two
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
@@ -111,10 +111,10 @@ def image_quality(
         resamples: how many halves the standard errors are taken from, at least 20.
         confidence: of the intervals, between 0 and 1.
         k: the neighbour that a ball reaches to.
-        normalise: standardise every feature by its mean and standard deviation over `real` first (a feature that is
-            constant there is only centred). Some networks' features are so large or heavy-tailed that the cubic kernel
-            is ruled by a few images. The numbers are then not the papers', and compare only for one network and one
-            reference set.
+        normalise: divide by the root mean square of all features of `real` first: a network's scale means nothing, and
+            the cubic kernel tells large features from small ones. One scale for all, so that a feature which real
+            images hardly wake does not outweigh the others. The numbers are then not the papers', and compare only for
+            one network and one reference set.
 
     Returns:
         A group `{"value", "low", "high"}` for each of `METRICS`; `floor`, the same groups for real against real images,
@@ -135,8 +135,8 @@ def image_quality(
     if other is None and len(real) < 2 * least:
         raise ValueError(f"real: {len(real)} images, but a floor from its halves needs {2 * least}; give `floor`")
     if normalise:
-        scaled = _scaler(real)
-        real, made, other = scaled(real), scaled(made), None if other is None else scaled(other)
+        scale = feature_scale(real)
+        real, made, other = real / scale, made / scale, None if other is None else other / scale
 
     def judged(x: np.ndarray, y: np.ndarray) -> dict:
         return _judged(x, y, seed, resamples, _quantile(confidence), k)
@@ -185,7 +185,7 @@ def by_class(
         real_labels, made_labels, floor_labels: `[n]`, `[m]`, `[f]`, indices into `classes`.
         classes: the classes' names.
         minimum: real images that a class needs; below some hundred the intervals say little.
-        k, normalise, options: as in `image_quality`; standardised over all classes of `real`, so that they compare.
+        k, normalise, options: as in `image_quality`; the scale is that of all classes of `real`, so that they compare.
 
     Returns:
         Class name -> what `image_quality` returns, in the order of `classes`; classes with too few images are absent.
@@ -201,10 +201,10 @@ def by_class(
     for name, (rows, labels) in sets.items():
         if np.shape(labels) != (len(rows),):
             raise ValueError(f"{name}: {len(rows)} rows of features but labels of shape {np.shape(labels)}")
-    scaled = _scaler(real) if normalise else np.asarray
+    scale = feature_scale(real) if normalise else 1.0
     result = {}
     for label, name in enumerate(classes):
-        part = {which: scaled(rows[np.asarray(labels) == label]) for which, (rows, labels) in sets.items()}
+        part = {which: rows[np.asarray(labels) == label] / scale for which, (rows, labels) in sets.items()}
         other = part["floor"] if len(part.get("floor", ())) >= least else None
         enough = max(minimum, least if other is not None else 2 * least)
         if len(part["real"]) >= enough and len(part["made"]) >= least:
@@ -377,10 +377,10 @@ def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return result.astype(np.float32)
 
 
-def _scaler(reference: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    mean, deviation = reference.mean(0), reference.std(0)
-    deviation = np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0)
-    return lambda x: (x - mean) / deviation
+def feature_scale(features: np.ndarray) -> float:
+    """The root mean square of all finite features of `[n, d]`; 1 where all are 0 or there are none."""
+    squares = np.square(features[np.isfinite(features)], dtype=np.float64)
+    return (float(np.sqrt(squares.mean())) or 1.0) if len(squares) else 1.0
 
 
 def _checked(x: np.ndarray, y: np.ndarray, least: int, names=("real", "made")) -> tuple[np.ndarray, np.ndarray]:

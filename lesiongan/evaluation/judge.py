@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lesiongan import serving
 from lesiongan.errors import UsageError
-from lesiongan.evaluation.image_quality import kernel_inception_distance
+from lesiongan.evaluation.image_quality import feature_scale, kernel_inception_distance
 from lesiongan.model_artifact import describe
 
 #: Images of each set below which KID is not worth measuring.
@@ -72,30 +72,26 @@ class Judge:
 class Reference:
     """Real images as a judge sees them.
 
-    Every feature is standardised by its mean and deviation, since a network's scale means nothing; the numbers compare
-    for one judge and one reference. A deviation counts as a tenth of the features' root mean square at least: a feature
-    that is silent for these few images would otherwise outweigh all others.
+    Features are divided by the root mean square of all of them, since a network's scale means nothing; the numbers
+    compare for one judge and one scale. It is one scale: a classifier has features that no image of one class wakes and
+    a nevus drives to their limit, and with a scale for each, taken over melanomas, the cubic kernel of a single nevus is
+    millions.
 
     Args:
         judge: whose eyes.
         images: uint8 `[n, s, s, 3]`, n >= 2.
-        among: the images that features are standardised over, uint8 `[m, s, s, 3]`; by default the reference itself. A
-            classifier has features that no image of one class wakes and a nevus drives to their limit: standardised
-            over melanomas alone, the cubic kernel of a single nevus is millions, and KID says nothing else.
+        among: the images whose features give the scale, uint8 `[m, s, s, 3]`; by default the reference itself.
     """
 
     def __init__(self, judge: Judge, images: np.ndarray, among: np.ndarray | None = None):
-        features = judge.features(images).astype(np.float64)
-        all_features = features if among is None else judge.features(among).astype(np.float64)
-        self.judge, self._mean, deviation = judge, all_features.mean(0), all_features.std(0)
-        usual = np.sqrt(np.mean(deviation**2))
-        self._deviation = np.maximum(deviation, 0.1 * usual) if usual > 0 else np.ones_like(deviation)
-        self._real = (features - self._mean) / self._deviation
+        features = judge.features(images)
+        self.judge, self._scale = judge, feature_scale(features if among is None else judge.features(among))
+        self._real = features / self._scale
 
     def kid(self, images: np.ndarray) -> float:
         """Kernel inception distance of generated images, uint8 `[n, s, s, 3]`, n >= 2: 0 on average for real ones, and
         NaN where a feature is not finite."""
-        made = (self.judge.features(images) - self._mean) / self._deviation
+        made = self.judge.features(images) / self._scale
         if not np.isfinite(made).all():
             return float("nan")
         return kernel_inception_distance(self._real, made)

@@ -95,7 +95,7 @@ def _quality(evaluation: Path | None) -> dict:
         if row["quality"]:
             for metric, name in _QUALITY.items():
                 numbers[f"{name}, made to real test images"] = row["quality"]["matched"][metric]
-                numbers[f"{name}, real training images (floor)"] = row["quality"]["floor"][metric]
+                numbers[f"{name}, real validation images (floor)"] = row["quality"]["floor"][metric]
         groups[f"{row['generator']}, {row['class']}"] = numbers
     return groups
 

@@ -12,7 +12,7 @@ from lesiongan.config import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.evaluate import RESULT, evaluate
-from lesiongan.evaluation.image_quality import image_quality
+from lesiongan.evaluation.image_quality import feature_scale, image_quality
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.files import read_json, write_json
 from lesiongan.progress import say
@@ -78,9 +78,9 @@ def _sets(task: Task) -> list[Path]:
 
 def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
     """A row for each generated set and class: agreement, and `image_quality` against the real test images of the class,
-    with real training images as the floor. Features are standardised: the judge is a classifier of our own, whose
-    scale means nothing."""
-    classes, rows = classifier.taxonomy.classes, []
+    with real validation images as the floor: the judge has learned its training images, which lie apart from all others
+    in its features. All features have one scale, since that of a classifier of our own means nothing."""
+    classes, rows, scale = classifier.taxonomy.classes, [], feature_scale(features)
     floors: dict[int, np.ndarray] = {}
     for path in _sets(task):
         images = examples.load(path, classifier.size, "train")
@@ -95,13 +95,14 @@ def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: n
                 "probability": float(probabilities[:, label].mean()),
             }
             if label not in floors:
-                train = examples.load(task.inputs["examples"], classifier.size, "train", classes=[classes[label]])
-                train = train.take(np.random.default_rng(task.seed).permutation(len(train))[:_JUDGED])
-                floors[label] = classifier.predict(train.images)[1]
+                held = examples.load(task.inputs["examples"], classifier.size, "validation", classes=[classes[label]])
+                held = held.take(np.random.default_rng(task.seed).permutation(len(held))[:_JUDGED])
+                floors[label] = classifier.predict(held.images)[1]
             sets = (real, made, floors[label])
             row["quality"] = None
             if min(map(len, sets)) >= _LEAST and all(np.isfinite(features).all() for features in sets):
-                row["quality"] = image_quality(real, made, floor=floors[label], seed=task.seed, normalise=True)
+                found = image_quality(real / scale, made / scale, floor=floors[label] / scale, seed=task.seed)
+                row["quality"] = found | {"normalised": True}
             rows.append(row)
     return rows
 

@@ -151,7 +151,7 @@ def _measured(model: CycleGAN, x: np.ndarray, reference: Reference | None) -> di
 def _reference(
     judge: Judge | None, validation: tuple[ImageSet, ImageSet] | None, size: int, name: str
 ) -> Reference | None:
-    """The real images of Y that KID is measured to, where it can be measured; both domains set the features' scale."""
+    """The real images of Y that KID is measured to, where it can be measured."""
     if judge is None:
         return None
     counts = [len(images) for images in validation or ((), ())]
@@ -161,8 +161,7 @@ def _reference(
             f"and {counts[1]} of Y, {LEAST} of both are needed"
         )
         return None
-    x, y = (_spread(images, MOST, size) for images in validation)
-    return judge.reference(y, among=np.concatenate([x, y]))
+    return judge.reference(_spread(validation[1], MOST, size))
 
 
 def _rates(model: CycleGAN) -> dict[str, float]:
