@@ -73,9 +73,8 @@ class Reference:
     """Real images as a judge sees them.
 
     Features are divided by the root mean square of all of them, since a network's scale means nothing; the numbers
-    compare for one judge and one scale. It is one scale: a classifier has features that no image of one class wakes and
-    a nevus drives to their limit, and with a scale for each, taken over melanomas, the cubic kernel of a single nevus is
-    millions.
+    compare for one judge and one scale. It is one scale: a classifier has features that no melanoma wakes and a nevus
+    drives to their limit; with a scale for each, taken over melanomas, the cubic kernel of a single nevus is millions.
 
     Args:
         judge: whose eyes.
