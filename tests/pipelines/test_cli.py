@@ -116,7 +116,8 @@ def test_an_unknown_class_column(tmp_path):
 
 def test_an_unwritable_workdir(tmp_path):
     (tmp_path / "w").write_text("a file in the way")
-    refused(run(isic(tmp_path / "data", LABELS), tmp_path), 2, "--workdir")
+    data = isic(tmp_path / "data", LABELS)
+    refused(run(data, tmp_path, "--set", "nevus_to_melanoma.amounts=5"), 2, "--workdir")
     assert (tmp_path / "w").read_text() == "a file in the way"
 
 

@@ -171,6 +171,8 @@ TINY = [
     "cyclegan.images=40000",
     "--set",
     "cyclegan.filters=8",
+    "--set",
+    "nevus_to_melanoma.amounts=20,40",
 ]
 
 
@@ -181,9 +183,10 @@ def test_a_killed_launcher_takes_its_children_along_and_training_goes_on(tmp_pat
         command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline, checkpoints = time.monotonic() + 240, []
-    while not checkpoints and time.monotonic() < deadline:
+    while not checkpoints and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.5)
         checkpoints = list(tmp_path.glob("work/train_cyclegan-*/runs/*/checkpoints/ckpt-*.index"))
+    assert first.poll() is None, first.stdout.read()
     assert checkpoints, "no checkpoint of the CycleGAN within 4 minutes"
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
