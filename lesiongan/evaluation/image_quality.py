@@ -59,21 +59,6 @@ def kernel_inception_distance(x: np.ndarray, y: np.ndarray) -> float:
     return float(_kid(x, y, *_halves(len(x), len(y), 0, 0))[0])
 
 
-def kid_interval(
-    x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 200, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """KID of `[n, d]` and `[m, d]` (at least four rows each) as value, low, high: see "Intervals" above.
-
-    Features that are not finite give three NaN, so that a broken network gets its verdict and does not end the step.
-    """
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return np.nan, np.nan, np.nan
-    x, y = _checked(x, y, 4)
-    value, error = _kid_with_error(x, y, *_halves(len(x), len(y), resamples, seed))
-    half = _quantile(confidence) * error
-    return value, value - half, value + half
-
-
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     """FID of two sets of features `[n, d]` and `[m, d]`; rows may be fewer than columns. Raises as KID does."""
     return _frechet(*_checked(x, y, 2))[0]
