@@ -1,0 +1,76 @@
+"""How near the melanomas that CycleGANs make of nevi are to real ones, and how far they are from their nevi.
+
+    python -m benchmarks.cyclegan_quality EXAMPLES MODEL [MODEL ...] [--from NV] [--to MEL]
+        [--judge imagenet] [--judge CLASSIFIER] [--grids DIR]
+
+MODEL is the folder of an exported CycleGAN. Nevi of the test side of the Examples are translated, one image a lesion.
+For each judge KID, recall and coverage against the real melanomas of the test side, with intervals; as lines of their
+own real validation melanomas (the floor) and the nevi as they are (what doing nothing is worth). Beside them how far
+an output moved from its input (root mean square of the pixels' differences, in shares of the whole range), and, of a
+judge that is a classifier, the share that it calls melanoma. `--grids` writes a sheet of outputs a model, without the
+photographs that they were made of, of those that moved farthest.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.judged import Looks, line, one_a_lesion
+from lesiongan import serving, sheets
+from lesiongan.data import examples
+
+_SHOWN = (4, 8)  # rows and columns of a sheet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("examples")
+    parser.add_argument("models", nargs="+", type=Path)
+    parser.add_argument("--from", dest="source", default="NV")
+    parser.add_argument("--to", dest="target", default="MEL")
+    parser.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
+    parser.add_argument("--grids", type=Path)
+    arguments = parser.parse_args()
+    source, target = map(examples.taxonomy(arguments.examples).index, (arguments.source, arguments.target))
+    served = {path: serving.load(path) for path in arguments.models}
+    for size in {model.size for model in served.values()}:
+        sides = {split: one_a_lesion(arguments.examples, size, split) for split in ("test", "validation")}
+        nevi, test, floor = sides["test"].of_class(source), sides["test"].of_class(target), sides["validation"]
+        floor = floor.of_class(target)
+        made = {path: model.translate(nevi.images) for path, model in served.items() if model.size == size}
+        rows = {"real validation images": floor.images, f"{arguments.source} as they are": nevi.images}
+        rows |= {_name(path): images for path, images in made.items()}
+        for judge in arguments.judge or ["imagenet"]:
+            looks = Looks.of(judge, test, floor)
+            print(f"judge {looks.judge.name}, {size} px, {len(nevi)} {arguments.source} of the test side, one a lesion")
+            _called("real test images", looks, test.images, arguments.target)
+            for name, images in rows.items():
+                found = looks.quality(looks.features(images), np.arange(len(test)), np.arange(len(floor)))
+                print(line(name, (len(test), len(images)), found))
+                _called(name, looks, images, arguments.target)
+        for path, images in made.items():
+            moved = np.sqrt(np.mean((images / 255.0 - nevi.images / 255.0) ** 2, (1, 2, 3)))
+            print(f"  {_name(path):<28}moved: mean {moved.mean():.3f}, least {moved.min():.3f}, most {moved.max():.3f}")
+            if arguments.grids:
+                far = np.sort(np.argsort(moved)[-int(np.prod(_SHOWN)) :])
+                tiles = images[far].reshape(*_SHOWN, *images.shape[1:])
+                print(f"  {_name(path):<28}shown have moved by {moved[far].min():.3f} or more")
+                sheets.save(sheets.contact_sheet(tiles, cell=size), arguments.grids / f"cyclegan-{_name(path)}.png")
+
+
+def _name(path: Path) -> str:
+    """The run's name, where the model stands in its usual place."""
+    return path.parent.parent.name if path.parent.name == "model" else path.parent.name
+
+
+def _called(name: str, looks: Looks, images: np.ndarray, target: str) -> None:
+    if looks.judge.classes:
+        share = (looks.judge.probabilities(images).argmax(1) == looks.judge.classes.index(target)).mean()
+        print(f"  {name:<28}called {target}: {share:.3f}")
+
+
+if __name__ == "__main__":
+    main()
