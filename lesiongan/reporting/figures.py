@@ -117,6 +117,7 @@ def finder_curve(
         axes = figure.add_subplot()
         axes.plot(rates, losses, color=drawing.COLOURS[0], linewidth=1.2)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:.0e}")  # the usual one writes mathematics, unparsed here
         axes.set_ylim(top=min(max(losses), losses[0] + 2 * (losses[0] - min(losses)) + 1e-6))
         for number, (key, rate) in enumerate(suggestions.items()):
             style = {
