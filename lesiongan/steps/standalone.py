@@ -16,6 +16,7 @@ from lesiongan.files import digest_text, read_json
 from lesiongan.progress import say
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
 from lesiongan.steps.step import Step, lineage_path
+from lesiongan.training.measuring import check_judge
 
 
 def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path:
@@ -46,7 +47,7 @@ def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str |
         judge: the folder of a classifier, for KID while it trains.
     """
     output, judges = Path(output), {}
-    _needs_judge(config.acgan, "acgan", judge)
+    check_judge(config.acgan, "acgan", bool(judge))
     if judge:
         load_classifier(Path(judge))  # what is wrong with it is said before anything is trained
         judges = {"judge": Path(judge)}
@@ -79,7 +80,7 @@ def cyclegan(
     """
     output = Path(output)
     folders.check_apart({"--from": source, "--to": target, "the output": output})
-    _needs_judge(config.cyclegan, "cyclegan", judge)
+    check_judge(config.cyclegan, "cyclegan", bool(judge))
     judges = {}
     if judge and str(judge) != IMAGENET:
         load_classifier(Path(judge))
@@ -101,14 +102,6 @@ def cyclegan(
     )
     _once(train_pair, judges, ("model", "model_run"), output, parameters=parameters, options=options, seed=seed)
     return output / "model" / "cyclegan"
-
-
-def _needs_judge(config: Any, name: str, judge: str | Path) -> None:
-    if not judge and (config.export == "best" or config.patience):
-        raise UsageError(
-            f"{name}.export=best and {name}.patience go by KID: give --judge MODEL, or --set {name}.export=last "
-            f"--set {name}.patience=0"
-        )
 
 
 def examples_of(data: str, output: Path, config: Config, sizes: tuple[int, ...], seed: int) -> Path:

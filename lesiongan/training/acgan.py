@@ -19,7 +19,7 @@ from lesiongan.progress import say
 from lesiongan.sheets import contact_sheet
 from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import export_best, steps_between
+from lesiongan.training.measuring import check_judge, export_best, steps_between
 from lesiongan.training.watch import Watch, acgan_rules
 
 _COLUMNS = 8  # images of a class in a sample grid
@@ -71,8 +71,7 @@ def train_acgan(
         raise UsageError(f"{name}: there are no images to train on; check the split and the classes of the Examples")
     if data.size != config.size:
         raise UsageError(f"{name}: images have {data.size} px, acgan.size is {config.size}; make Examples of that size")
-    if judge is None and (config.export == "best" or config.patience):
-        raise UsageError(f"{name}: acgan.export=best and acgan.patience go by KID, which needs a judge; give one")
+    check_judge(config, "acgan", judge is not None)
     steps = acgan_steps(config, len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()

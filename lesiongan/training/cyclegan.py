@@ -18,7 +18,7 @@ from lesiongan.progress import say
 from lesiongan.sheets import contact_sheet
 from lesiongan.training import symptoms
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import export_best, steps_between
+from lesiongan.training.measuring import check_judge, export_best, steps_between
 from lesiongan.training.watch import Watch, cyclegan_rules
 
 _PAIRS = 4  # rows of a sample grid
@@ -67,8 +67,7 @@ def train_cyclegan(
     for letter, images in (("X", x), ("Y", y)):
         if not len(images):
             raise UsageError(f"{name}: there are no images in domain {letter}; a CycleGAN needs some in both")
-    if judge is None and (config.export == "best" or config.patience):
-        raise UsageError(f"{name}: cyclegan.export=best and cyclegan.patience go by KID, which needs a judge; give one")
+    check_judge(config, "cyclegan", judge is not None)
     steps = cyclegan_steps(config, len(x), len(y))
     if model is None:
         model = CycleGAN(config, seed=seed, steps=steps)

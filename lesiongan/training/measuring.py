@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.config import ACGANConfig, CycleGANConfig
+from lesiongan.errors import UsageError
 from lesiongan.files import write_arrays, write_text
 from lesiongan.progress import say
 
@@ -100,6 +101,15 @@ def last_state(run_dir: Path) -> State:
 def steps_between(config: ACGANConfig | CycleGANConfig, steps: int) -> int:
     """Steps between two measurements of a GAN's training: `config.measure_every_images`, or a twentieth of it."""
     return math.ceil(config.measure_every_images / config.batch) or max(1, steps // _MEASUREMENTS)
+
+
+def check_judge(config: ACGANConfig | CycleGANConfig, group: str, judged: bool) -> None:
+    """Raises a UsageError where options of a `group` go by a judge's measurements and there is none."""
+    if not judged and (config.export == "best" or config.patience):
+        raise UsageError(
+            f"{group}.export=best and {group}.patience go by KID, which needs a judge: give --judge MODEL, or "
+            f"set {group}.export=last and {group}.patience=0"
+        )
 
 
 def export_best(summary: Mapping, run_dir: Path, variables: Iterable[tf.Variable], name: str) -> None:
