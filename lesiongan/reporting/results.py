@@ -138,12 +138,13 @@ def _figures(result: Mapping) -> list[str]:
 
 
 def learning_series(result: Mapping, key: str) -> dict[str, list[tuple]]:
-    """Kind of added images -> (amount, value, low, high) of each cell; the baseline begins every series."""
+    """Source of added images -> (amount, value, low, high) of each cell; the baseline begins every series."""
     series: dict[str, list[tuple]] = {}
     base = _baseline(result)
     for cell in result["cells"]:
         if is_tested(cell) and cell["metrics"][key]["value"] is not None:
-            label = cell["kind"] if cell["alpha"] is None else f"alpha {_fraction(cell['alpha'])}"
+            source = cell["cell"].rpartition(" + ")[0]  # `grid.Cell.name`: two folders made elsewhere are two lines
+            label = source if cell["alpha"] is None else f"alpha {_fraction(cell['alpha'])}"
             series.setdefault(label, [_point(base, key)] if base else []).append(_point(cell, key))
     return series
 
