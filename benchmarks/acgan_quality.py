@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.judged import Looks, line, one_a_lesion
+from benchmarks.judged import Looks, line, one_a_lesion, run_name
 from lesiongan import serving, sheets
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
@@ -46,8 +46,8 @@ def main() -> None:
             print(f"judge {looks.judge.name}, {size} px, {len(test):,} test images, one a lesion")
             _report("real validation images", looks, test, floor, floor.labels, looks.floor, alone, classes)
             for path, (made, labels) in sampled.items():
-                print(f"{path}")
-                _report(path.name, looks, test, floor, labels, looks.features(made), alone, classes)
+                print(run_name(path))
+                _report(run_name(path), looks, test, floor, labels, looks.features(made), alone, classes)
                 if looks.judge.classes:
                     _agreement(looks.judge.probabilities(made).argmax(1), labels, classes)
         if arguments.grids:
@@ -94,9 +94,9 @@ def _grid(arguments: argparse.Namespace, path: Path, model: serving.Served, clas
     made = images.reshape(len(images), -1).astype(np.float32) / 255
     nearest = (made * made).sum(1) - (2 * made @ flat.T - squares).max(1)
     nearest = np.sqrt(np.maximum(nearest, 0) / flat.shape[1])
-    print(f"{path}: nearest training image, root mean square of the pixels' differences: {nearest.min():.3f} or more")
+    name = run_name(path)
+    print(f"{name}: to the nearest training image {nearest.min():.3f} or more (root mean square of the differences)")
     rows = list(images.reshape(len(classes), _COLUMNS, *images.shape[1:]))
-    name = path.parent.parent.name if path.name == "acgan" else path.name
     sheets.save(sheets.contact_sheet(rows, list(classes), cell=model.size), arguments.grids / f"acgan-{name}.png")
 
 

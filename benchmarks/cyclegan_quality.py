@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.judged import Looks, line, one_a_lesion
+from benchmarks.judged import Looks, line, one_a_lesion, run_name
 from lesiongan import serving, sheets
 from lesiongan.data import examples
 
@@ -42,9 +42,9 @@ def main() -> None:
         floor = floor.of_class(target)
         made = {path: model.translate(nevi.images) for path, model in served.items() if model.size == size}
         rows = {"real validation images": floor.images, f"{arguments.source} as they are": nevi.images}
-        rows |= {_name(path): images for path, images in made.items()}
+        rows |= {run_name(path): images for path, images in made.items()}
         for judge in arguments.judge or ["imagenet"]:
-            looks = Looks.of(judge, test, floor)
+            looks = Looks.of(judge, test, floor, among=sides["test"])
             print(f"judge {looks.judge.name}, {size} px, {len(nevi)} {arguments.source} of the test side, one a lesion")
             _called("real test images", looks, test.images, arguments.target)
             for name, images in rows.items():
@@ -53,17 +53,13 @@ def main() -> None:
                 _called(name, looks, images, arguments.target)
         for path, images in made.items():
             moved = np.sqrt(np.mean((images / 255.0 - nevi.images / 255.0) ** 2, (1, 2, 3)))
-            print(f"  {_name(path):<28}moved: mean {moved.mean():.3f}, least {moved.min():.3f}, most {moved.max():.3f}")
+            name = run_name(path)
+            print(f"  {name:<28}moved: mean {moved.mean():.3f}, least {moved.min():.3f}, most {moved.max():.3f}")
             if arguments.grids:
                 far = np.sort(np.argsort(moved)[-int(np.prod(_SHOWN)) :])
                 tiles = images[far].reshape(*_SHOWN, *images.shape[1:])
-                print(f"  {_name(path):<28}shown have moved by {moved[far].min():.3f} or more")
-                sheets.save(sheets.contact_sheet(tiles, cell=size), arguments.grids / f"cyclegan-{_name(path)}.png")
-
-
-def _name(path: Path) -> str:
-    """The run's name, where the model stands in its usual place."""
-    return path.parent.parent.name if path.parent.name == "model" else path.parent.name
+                print(f"  {name:<28}shown have moved by {moved[far].min():.3f} or more")
+                sheets.save(sheets.contact_sheet(tiles, cell=size), arguments.grids / f"cyclegan-{name}.png")
 
 
 def _called(name: str, looks: Looks, images: np.ndarray, target: str) -> None:

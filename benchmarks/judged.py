@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Looks:
         judge: whose features.
         test, floor: features `[n, d]` of the test images, and of the validation images that are the floor: the judge
             has seen neither (the training images it knows by heart).
-        scale: one for all features, of the test images of all classes.
+        scale: one for all features: their root mean square over test images, of all classes.
     """
 
     judge: Judge
@@ -41,10 +42,11 @@ class Looks:
     scale: float
 
     @classmethod
-    def of(cls, judge: str, test: ImageSet, floor: ImageSet) -> Looks:
+    def of(cls, judge: str, test: ImageSet, floor: ImageSet, among: ImageSet | None = None) -> Looks:
+        """`among` gives the scale where `test` has one class only."""
         eyes = judge_of(judge)
         seen = eyes.features(test.images)
-        scale = feature_scale(seen)
+        scale = feature_scale(seen if among is None else eyes.features(among.images))
         return cls(eyes, seen / scale, eyes.features(floor.images) / scale, scale)
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -54,6 +56,11 @@ class Looks:
         """`image_quality` of features `made` beside the test images at the places `among`, with the validation images
         at `held` as the floor."""
         return image_quality(self.test[among], made, floor=self.floor[held])
+
+
+def run_name(model: Path) -> str:
+    """What rows call an exported model: its run's folder, where it stands in its usual place `RUN/model/NAME`."""
+    return (model.parents[1] if model.parent.name == "model" else model.parent).name
 
 
 def line(name: str, images: tuple[int, int], found: dict) -> str:

@@ -85,7 +85,7 @@ def small(recipe: Recipe = "best") -> Config:
             colour=0.05,
             tta=True,
         ),
-        acgan=dataclasses.replace(base.acgan, size=64, batch=64, images=200_000),
+        acgan=dataclasses.replace(base.acgan, size=64, batch=min(base.acgan.batch, 64), images=200_000),
         cyclegan=dataclasses.replace(
             base.cyclegan, size=64, blocks=6, filters=32, discriminator_filters=32, batch=4, images=30_000
         ),
@@ -260,6 +260,8 @@ def _recipe(recipe: Recipe) -> Config:
         scale="full",
         data=options.DataConfig(split="by_lesion", exact_resize=False),
         classifier=options.ClassifierConfig(weights="imagenet"),
-        acgan=options.ACGANConfig(ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0),
+        acgan=options.ACGANConfig(
+            batch=16, aux_on_fake=True, ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0
+        ),
         cyclegan=options.CycleGANConfig(identity=0.5, ema=0.999, upsampling="resize"),
     )
