@@ -263,5 +263,5 @@ def _recipe(recipe: Recipe) -> Config:
         acgan=options.ACGANConfig(
             batch=16, aux_on_fake=True, ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0
         ),
-        cyclegan=options.CycleGANConfig(identity=0.5, ema=0.999, upsampling="resize"),
+        cyclegan=options.CycleGANConfig(identity=0.5, upsampling="resize"),
     )
