@@ -27,7 +27,7 @@ def demo(recipe: Recipe = "best") -> Config:
     """
     base = _recipe(recipe)
     acgan = dataclasses.replace(base.acgan, size=32, batch=16, images=12_800, width=0.35, learning_rate=4e-4)
-    if recipe == "best":  # the networks that show skin and a lesion after so few images
+    if recipe == "best":  # what comes nearest to a lesion on skin after so few images
         acgan = dataclasses.replace(acgan, networks="residual", spectral_norm=True, loss="hinge", aux_on_fake=False)
     return dataclasses.replace(
         base,
