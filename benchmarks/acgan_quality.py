@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.judged import Looks, line, one_a_lesion, run_name
+from benchmarks.judged import Looks, line, one_a_lesion, parser, run_name
 from lesiongan import serving, sheets
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
@@ -27,12 +27,7 @@ _COLUMNS = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("examples")
-    parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
-    parser.add_argument("--grids", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__.splitlines()[0]).parse_args()
     classes = examples.taxonomy(arguments.examples).classes
     served = {path: serving.load(path) for path in arguments.models}
     for size in {model.size for model in served.values()}:

@@ -13,46 +13,40 @@ photographs that they were made of, of those that moved farthest.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 
-from benchmarks.judged import Looks, line, one_a_lesion, run_name
+from benchmarks.judged import Looks, line, one_a_lesion, parser, run_name
 from lesiongan import serving, sheets
 from lesiongan.data import examples
+from lesiongan.evaluation.translation import pixel_distances
 
 _SHOWN = (4, 8)  # rows and columns of a sheet
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("examples")
-    parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--from", dest="source", default="NV")
-    parser.add_argument("--to", dest="target", default="MEL")
-    parser.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
-    parser.add_argument("--grids", type=Path)
-    arguments = parser.parse_args()
+    options = parser(__doc__.splitlines()[0])
+    options.add_argument("--from", dest="source", default="NV")
+    options.add_argument("--to", dest="target", default="MEL")
+    arguments = options.parse_args()
     source, target = map(examples.taxonomy(arguments.examples).index, (arguments.source, arguments.target))
     served = {path: serving.load(path) for path in arguments.models}
     for size in {model.size for model in served.values()}:
         sides = {split: one_a_lesion(arguments.examples, size, split) for split in ("test", "validation")}
-        nevi, test, floor = sides["test"].of_class(source), sides["test"].of_class(target), sides["validation"]
-        floor = floor.of_class(target)
+        nevi, test, floor = sides["test"].of_class(source), *(side.of_class(target) for side in sides.values())
+        among, held = (np.flatnonzero(side.labels == target) for side in sides.values())
         made = {path: model.translate(nevi.images) for path, model in served.items() if model.size == size}
         rows = {"real validation images": floor.images, f"{arguments.source} as they are": nevi.images}
         rows |= {run_name(path): images for path, images in made.items()}
         for judge in arguments.judge or ["imagenet"]:
-            looks = Looks.of(judge, test, floor, among=sides["test"])
+            looks = Looks.of(judge, *sides.values())
             print(f"judge {looks.judge.name}, {size} px, {len(nevi)} {arguments.source} of the test side, one a lesion")
             _called("real test images", looks, test.images, arguments.target)
             for name, images in rows.items():
-                found = looks.quality(looks.features(images), np.arange(len(test)), np.arange(len(floor)))
+                found = looks.quality(looks.features(images), among, held)
                 print(line(name, (len(test), len(images)), found))
                 _called(name, looks, images, arguments.target)
         for path, images in made.items():
-            moved = np.sqrt(np.mean((images / 255.0 - nevi.images / 255.0) ** 2, (1, 2, 3)))
+            moved = pixel_distances(nevi.images, images)
             name = run_name(path)
             print(f"  {name:<28}moved: mean {moved.mean():.3f}, least {moved.min():.3f}, most {moved.max():.3f}")
             if arguments.grids:

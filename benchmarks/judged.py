@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.evaluation.judge import Judge
 
 SHOWN = ("kid", "recall", "coverage")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that both benchmarks take."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("examples")
+    made.add_argument("models", nargs="+", type=Path)
+    made.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
+    made.add_argument("--grids", type=Path)
+    return made
 
 
 def one_a_lesion(directory: str, size: int, split: str) -> ImageSet:
@@ -42,11 +53,10 @@ class Looks:
     scale: float
 
     @classmethod
-    def of(cls, judge: str, test: ImageSet, floor: ImageSet, among: ImageSet | None = None) -> Looks:
-        """`among` gives the scale where `test` has one class only."""
+    def of(cls, judge: str, test: ImageSet, floor: ImageSet) -> Looks:
         eyes = judge_of(judge)
         seen = eyes.features(test.images)
-        scale = feature_scale(seen if among is None else eyes.features(among.images))
+        scale = feature_scale(seen)
         return cls(eyes, seen / scale, eyes.features(floor.images) / scale, scale)
 
     def features(self, images: np.ndarray) -> np.ndarray:

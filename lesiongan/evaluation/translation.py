@@ -27,12 +27,17 @@ def distances(
         `pixels`: the root of the mean squared difference, in shares of the whole range (0 to 1); `features`: the same
         of the standardised features (two unrelated real images are about sqrt(2) apart). `[n]` each.
     """
-    pixels = np.empty(len(before))
-    for i, (x, y) in enumerate(zip(before, after, strict=True)):
-        pixels[i] = np.sqrt(np.mean((x.astype(np.float32) / 255 - y.astype(np.float32) / 255) ** 2))
-    kept = scale > 0
+    pixels, kept = pixel_distances(before, after), scale > 0
     moved = (np.asarray(after_features, np.float64) - before_features)[:, kept] / scale[kept]
     return {"pixels": pixels, "features": np.sqrt((moved**2).mean(1)) if kept.any() else np.full(len(moved), np.nan)}
+
+
+def pixel_distances(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """`pixels` of `distances`: `[n]` of two uint8 `[n, h, w, 3]`."""
+    found = np.empty(len(before))
+    for i, (x, y) in enumerate(zip(before, after, strict=True)):
+        found[i] = np.sqrt(np.mean((x.astype(np.float32) / 255 - y.astype(np.float32) / 255) ** 2))
+    return found
 
 
 def by_alpha(
