@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.judged import Looks, line, one_a_lesion, parser, run_name
-from lesiongan import serving, sheets
 from lesiongan.data import examples
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.image_set import ImageSet
+from lesiongan.serving import saved_models
 
 _LEAST = 200  # test images of a class that is judged by itself
 _SAMPLED = 400  # images of a class, at least
@@ -29,7 +30,7 @@ _COLUMNS = 8
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0]).parse_args()
     classes = examples.taxonomy(arguments.examples).classes
-    served = {path: serving.load(path) for path in arguments.models}
+    served = {path: saved_models.load(path) for path in arguments.models}
     for size in {model.size for model in served.values()}:
         images = examples.load(arguments.examples, size, "test")
         alone = np.flatnonzero(np.bincount(images.labels, minlength=len(classes)) >= _LEAST)
@@ -50,7 +51,7 @@ def main() -> None:
                 _grid(arguments, path, model, classes)
 
 
-def _sample(model: serving.Served, test: ImageSet, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample(model: saved_models.Served, test: ImageSet, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """As many images of each class as the test side has, and at least 400: images and labels."""
     counts = np.maximum(np.bincount(test.labels, minlength=num_classes), _SAMPLED)
     labels = np.repeat(np.arange(num_classes), counts)
@@ -80,7 +81,7 @@ def _agreement(called: np.ndarray, labels: np.ndarray, classes: tuple[str, ...])
     print(f"  classifier names the intended class: {named}; mean {np.mean(rates):.3f}")
 
 
-def _grid(arguments: argparse.Namespace, path: Path, model: serving.Served, classes: tuple[str, ...]) -> None:
+def _grid(arguments: argparse.Namespace, path: Path, model: saved_models.Served, classes: tuple[str, ...]) -> None:
     labels, seeds = np.divmod(np.arange(len(classes) * _COLUMNS), _COLUMNS)
     images = model.sample(labels, seeds)
     train = examples.load(arguments.examples, model.size, "train").images
@@ -92,7 +93,7 @@ def _grid(arguments: argparse.Namespace, path: Path, model: serving.Served, clas
     name = run_name(path)
     print(f"{name}: to the nearest training image {nearest.min():.3f} or more (root mean square of the differences)")
     rows = list(images.reshape(len(classes), _COLUMNS, *images.shape[1:]))
-    sheets.save(sheets.contact_sheet(rows, list(classes), cell=model.size), arguments.grids / f"acgan-{name}.png")
+    save_sheet(contact_sheet(rows, list(classes), cell=model.size), arguments.grids / f"acgan-{name}.png")
 
 
 if __name__ == "__main__":

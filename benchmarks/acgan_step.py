@@ -25,8 +25,8 @@ def prepare(argument: dict):
     """Ours: `size`, `width`, `batch`; all options are the paper's."""
     import tensorflow as tf
 
-    from lesiongan.config import ACGANConfig
-    from lesiongan.models.acgan import ACGAN
+    from lesiongan.config.acgan import ACGANConfig
+    from lesiongan.models.acgan.model import ACGAN
 
     size, batch = argument["size"], argument["batch"]
     model = ACGAN(ACGANConfig(size=size, batch=batch, width=argument["width"]), 8)

@@ -23,7 +23,7 @@ def prepare(argument: dict):
     """Ours: `backbone`, `size`, `batch`."""
     import tensorflow as tf
 
-    from lesiongan.config import ClassifierConfig
+    from lesiongan.config.classifier import ClassifierConfig
     from lesiongan.training.classifier import build_classifier
 
     size, batch = argument["size"], argument["batch"]

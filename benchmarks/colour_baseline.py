@@ -14,7 +14,7 @@ import sys
 import numpy as np
 
 from lesiongan.data import examples
-from lesiongan.evaluation.single import judge, lines
+from lesiongan.evaluation.single import assess, lines
 
 
 def histograms(images: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def main() -> None:
         best = max(best, (score, model), key=lambda pair: pair[0])
     test = sides["test"]
     lesions = examples.lesion_ids(directory, test.ids)
-    found = judge(test.labels, best[1].predict_proba(x["test"]), info["taxonomy"]["classes"], lesions)
+    found = assess(test.labels, best[1].predict_proba(x["test"]), info["taxonomy"]["classes"], lesions)
     print("\n".join(lines(found)))
 
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.judged import Looks, line, one_a_lesion, parser, run_name
-from lesiongan import serving, sheets
 from lesiongan.data import examples
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.evaluation.translation import pixel_distances
+from lesiongan.serving import saved_models
 
 _SHOWN = (4, 8)  # rows and columns of a sheet
 
@@ -29,7 +30,7 @@ def main() -> None:
     options.add_argument("--to", dest="target", default="MEL")
     arguments = options.parse_args()
     source, target = map(examples.taxonomy(arguments.examples).index, (arguments.source, arguments.target))
-    served = {path: serving.load(path) for path in arguments.models}
+    served = {path: saved_models.load(path) for path in arguments.models}
     for size in {model.size for model in served.values()}:
         sides = {split: one_a_lesion(arguments.examples, size, split) for split in ("test", "validation")}
         nevi, test, floor = sides["test"].of_class(source), *(side.of_class(target) for side in sides.values())
@@ -53,7 +54,7 @@ def main() -> None:
                 far = np.sort(np.argsort(moved)[-int(np.prod(_SHOWN)) :])
                 tiles = images[far].reshape(*_SHOWN, *images.shape[1:])
                 print(f"  {name:<28}shown have moved by {moved[far].min():.3f} or more")
-                sheets.save(sheets.contact_sheet(tiles, cell=size), arguments.grids / f"cyclegan-{name}.png")
+                save_sheet(contact_sheet(tiles, cell=size), arguments.grids / f"cyclegan-{name}.png")
 
 
 def _called(name: str, looks: Looks, images: np.ndarray, target: str) -> None:

@@ -6,8 +6,8 @@
 pools are on in both. Ours and PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take
 steps in turn: both generators, the pools and both discriminators, with Adam, on one batch in memory. Needs the extra
 `bench` and an idle machine: PyTorch's threads wait for each other busily, and crawl where something else runs. Run with
-each `--form` it is what the rule of `lesiongan.models.forms` rests on. The last line is our throughput over the best
-PyTorch variant's.
+each `--form` it is what the rule of `lesiongan.models.cyclegan.fast.forms` rests on. The last line is our throughput
+over the best PyTorch variant's.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def prepare(argument: dict):
     """Ours: `size`, `blocks`, `ngf`, `ndf`, `batch`, `form`; the identity loss is on."""
     import tensorflow as tf
 
-    from lesiongan.config import CycleGANConfig
-    from lesiongan.models import forms
-    from lesiongan.models.cyclegan import CycleGAN
+    from lesiongan.config.cyclegan import CycleGANConfig
+    from lesiongan.models.cyclegan.fast import forms
+    from lesiongan.models.cyclegan.model import CycleGAN
 
     size, batch = argument["size"], argument["batch"]
     networks = {"blocks": argument["blocks"], "filters": argument["ngf"], "discriminator_filters": argument["ndf"]}

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
-from lesiongan.evaluation import cells, statistics
+from lesiongan.evaluation import comparison, statistics
 from lesiongan.evaluation.predictions import Truth
 from lesiongan.evaluation.scores import over_classes
 from lesiongan.tables import paper_results
@@ -46,7 +46,7 @@ def test_set() -> tuple[Truth, np.ndarray]:
 
 
 def simulated_table(seed: int, *, number: int, seeds: int, shift: float, effect: float = 0.0) -> dict[str, dict]:
-    """One table's comparisons, as `lesiongan.evaluation.cells.compare` gives them for metrics over all classes.
+    """One table's comparisons, as `lesiongan.evaluation.comparison.compare` gives them for metrics over all classes.
 
     Args:
         seed: of everything random in it.
@@ -74,7 +74,7 @@ def simulated_table(seed: int, *, number: int, seeds: int, shift: float, effect:
 
     names = [_BASELINE, *(f"cell {i}" for i in range(number))]
     scored = {name: {s: training(effect if name == "cell 0" else 0.0) for s in range(seeds)} for name in names}
-    found = cells.compare(
+    found = comparison.compare(
         scored, {name: "baseline" if name == _BASELINE else "made" for name in names}, _BASELINE, 1 - LEVEL
     )
     return {name: found[name] for name in names[1:]}

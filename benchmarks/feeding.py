@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     import tensorflow as tf
 
-    from lesiongan.config import ClassifierConfig
+    from lesiongan.config.classifier import ClassifierConfig
     from lesiongan.data.image_set import ImageSet
     from lesiongan.data.inputs import classifier_batches
     from lesiongan.training.classifier import build_classifier

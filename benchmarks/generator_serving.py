@@ -27,10 +27,10 @@ def prepare(argument: dict):
     """Ours: `folder` (an export), `size`, `batch`."""
     import tensorflow as tf
 
-    from lesiongan import serving
+    from lesiongan.serving import saved_models
 
     size, batch = argument["size"], argument["batch"]
-    module = serving.load(Path(argument["folder"])).module
+    module = saved_models.load(Path(argument["folder"])).module
     images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (batch, size, size, 3)), tf.float32)
     seeds = tf.zeros(batch, tf.int64)
 
@@ -42,14 +42,14 @@ def prepare(argument: dict):
 
 def export(folder: Path, size: int, blocks: int, filters: int) -> None:
     """Writes a generator of random weights as a trained one is exported."""
-    from lesiongan import serving
-    from lesiongan.models.networks import ResNetGenerator
-    from lesiongan.models.served_generator import ServedGenerator
-    from lesiongan.taxonomy import ISIC_2019
+    from lesiongan.data.taxonomy import ISIC_2019
+    from lesiongan.models.cyclegan.networks import ResNetGenerator
+    from lesiongan.models.cyclegan.served_generator import ServedGenerator
+    from lesiongan.serving import saved_models
 
     generator, rng = ResNetGenerator(size, blocks=blocks, filters=filters), np.random.default_rng(0)
     generator.set_weights([rng.normal(0, 0.02, weight.shape) for weight in generator.weights])
-    serving.export(ServedGenerator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
+    saved_models.export(ServedGenerator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
 
 
 def main() -> None:

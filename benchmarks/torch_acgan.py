@@ -1,6 +1,6 @@
 """The ACGAN and its training step in PyTorch, written for the comparison (Odena et al. 2017; clvrai/ACGAN-PyTorch).
 
-The networks are those of `lesiongan.models.acgan_networks`, which says what in them is the paper's and what ours.
+The networks are those of `lesiongan.models.acgan.networks`, which says what in them is the paper's and what ours.
 """
 
 from __future__ import annotations

@@ -7,26 +7,12 @@ from components.base import component
 
 @component
 def path_rank_filter(
-    options: str,
-    seed: int,
-    work_dir: str,
-    examples: Input[Dataset],
-    model: Input[Model],
-    selection: Output[Dataset],
-    metrics: Output[Metrics],
-):
+    options: str, seed: int, work_dir: str,
+    examples: Input[Dataset], model: Input[Model],
+    selection: Output[Dataset], metrics: Output[Metrics],
+):  # fmt: skip
     """Ranks the training images of the target class by the classifier's probability."""
-    from lesiongan.steps import path_rank_filter as step
-    from lesiongan.steps.step import execute
+    given = locals()
+    from lesiongan.steps import path_rank_filter as step, run_component
 
-    numbers = execute(
-        step.run,
-        step.Options,
-        inputs={"examples": examples.path, "model": model.path},
-        outputs={"selection": selection.path},
-        options=options,
-        seed=seed,
-        work_dir=work_dir,
-        metrics=metrics.path,
-    )
-    metrics.metadata.update(numbers)
+    run_component(step, **given)

@@ -1,6 +1,6 @@
 """Generator: images from noise, images from images, and images made elsewhere."""
 
-from typing import List, Optional  # noqa: UP035 - kfp reads these
+from typing import List, Optional
 
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
@@ -9,114 +9,53 @@ from components.base import component
 
 @component
 def sample_images(
-    options: str,
-    seed: int,
-    work_dir: str,
-    examples: Input[Dataset],
-    model: Input[Model],
-    references: Output[Dataset],
-    generated: Output[Dataset],
-    metrics: Output[Metrics],
-):
+    options: str, seed: int, work_dir: str,
+    examples: Input[Dataset], model: Input[Model],
+    references: Output[Dataset], generated: Output[Dataset], metrics: Output[Metrics],
+):  # fmt: skip
     """The ACGAN's images: those that the CycleGANs learn from, and fresh ones."""
-    from lesiongan.steps import sample_images as step
-    from lesiongan.steps.step import execute
+    given = locals()
+    from lesiongan.steps import run_component, sample_images as step
 
-    numbers = execute(
-        step.run,
-        step.Options,
-        inputs={"examples": examples.path, "model": model.path},
-        outputs={"references": references.path, "generated": generated.path},
-        options=options,
-        seed=seed,
-        work_dir=work_dir,
-        metrics=metrics.path,
-    )
-    metrics.metadata.update(numbers)
+    run_component(step, **given)
 
 
 @component
 def translate_images(
-    options: str,
-    seed: int,
-    work_dir: str,
-    examples: Input[Dataset],
-    model: Input[Model],
-    generated: Output[Dataset],
-    metrics: Output[Metrics],
-    sampled: Optional[Input[Dataset]] = None,  # noqa: UP045
-):
+    options: str, seed: int, work_dir: str,
+    examples: Input[Dataset], model: Input[Model],
+    generated: Output[Dataset], metrics: Output[Metrics],
+    sampled: Optional[Input[Dataset]] = None,
+):  # fmt: skip
     """The CycleGANs' images: nevi as melanomas, or (with `sampled`) the ACGAN's images refined."""
-    from lesiongan.steps import translate_images as step
-    from lesiongan.steps.step import execute
+    given = locals()
+    from lesiongan.steps import run_component, translate_images as step
 
-    inputs = {"examples": examples.path, "model": model.path}
-    if sampled:
-        inputs["generated"] = sampled.path
-    numbers = execute(
-        step.run,
-        step.Options,
-        inputs=inputs,
-        outputs={"generated": generated.path},
-        options=options,
-        seed=seed,
-        work_dir=work_dir,
-        metrics=metrics.path,
-    )
-    metrics.metadata.update(numbers)
+    run_component(step, **given)
 
 
 @component
 def import_synthetic(
-    options: str,
-    fingerprint: str,
-    seed: int,
-    work_dir: str,
+    options: str, seed: int, work_dir: str, fingerprint: str,
     examples: Input[Dataset],
-    generated: Output[Dataset],
-    metrics: Output[Metrics],
-):
+    generated: Output[Dataset], metrics: Output[Metrics],
+):  # fmt: skip
     """Images made elsewhere as Examples, after a look for copies of the real images that are held out."""
-    from lesiongan.steps import import_synthetic as step
-    from lesiongan.steps.step import execute
+    given = locals()
+    from lesiongan.steps import import_synthetic as step, run_component
 
-    numbers = execute(
-        step.run,
-        step.Options,
-        inputs={"examples": examples.path},
-        outputs={"generated": generated.path},
-        parameters={"fingerprint": fingerprint},
-        options=options,
-        seed=seed,
-        work_dir=work_dir,
-        metrics=metrics.path,
-    )
-    metrics.metadata.update(numbers)
+    run_component(step, **given)
 
 
 @component
 def join_sets(
-    options: str,
-    seed: int,
-    work_dir: str,
-    parts: Input[List[Dataset]],  # noqa: UP006
-    generated: Output[Dataset],
-    metrics: Output[Metrics],
-    sampled: Optional[Input[Dataset]] = None,  # noqa: UP045
-    imported: Optional[Input[Dataset]] = None,  # noqa: UP045
-):
+    options: str, seed: int, work_dir: str,
+    parts: Input[List[Dataset]],
+    generated: Output[Dataset], metrics: Output[Metrics],
+    sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
+):  # fmt: skip
     """All generated images as one artifact."""
-    from lesiongan.steps import join_sets as step
-    from lesiongan.steps.step import execute
+    given = locals()
+    from lesiongan.steps import join_sets as step, run_component
 
-    numbers = execute(
-        step.run,
-        step.Options,
-        inputs={"generated": [artifact.path for artifact in (*parts, sampled, imported) if artifact]},
-        outputs={"generated": generated.path},
-        options=options,
-        seed=seed,
-        work_dir=work_dir,
-        metrics=metrics.path,
-    )
-    metrics.metadata.update(numbers)
+    run_component(step, **given)

@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lesiongan.config import ACGANConfig, ClassifierConfig, Config, CycleGANConfig
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.run import Config
 
 #: Millions of multiply-adds and of weights, and millions of numbers in the maps, of a pass at 224 pixels.
 _BACKBONES = {
@@ -196,7 +199,7 @@ def _classifier_step(config: ClassifierConfig) -> Callable[[], Any]:
 def _acgan_step(config: ACGANConfig) -> Callable[[], Any]:
     import tensorflow as tf
 
-    from lesiongan.models.acgan import ACGAN
+    from lesiongan.models.acgan.model import ACGAN
 
     model = ACGAN(config, 8)
     model.compile()
@@ -208,7 +211,7 @@ def _acgan_step(config: ACGANConfig) -> Callable[[], Any]:
 def _cyclegan_step(config: CycleGANConfig) -> Callable[[], Any]:
     import tensorflow as tf
 
-    from lesiongan.models.cyclegan import CycleGAN
+    from lesiongan.models.cyclegan.model import CycleGAN
 
     model = CycleGAN(config, steps=1000)
     x, y = tf.unstack(tf.constant(_images(2 * config.batch, config.size).reshape(2, config.batch, *_shape(config))))

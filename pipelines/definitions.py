@@ -1,8 +1,9 @@
-"""The two pipelines, each written once. `place(task, kind)` is all that an engine adds: on a cluster GPUs, memory,
-retries and volumes; on one machine nothing.
+"""Both experiments as one pipeline: a beginning and an end that they share, and a middle that differs.
+
+`place(task, kind)` is all that an engine adds: on a cluster GPUs, memory, retries and volumes; on one machine nothing.
 """
 
-# no `from __future__ import annotations`: kfp reads the pipelines' annotations as types
+# no `from __future__ import annotations`: kfp reads the pipeline's annotations as types
 
 import dataclasses
 import json
@@ -18,35 +19,45 @@ from components.generator import import_synthetic, join_sets, sample_images, tra
 from components.infra_validator import infra_validator
 from components.pusher import pusher
 from components.trainer import join_grid, train_acgan, train_classifier, train_cyclegan, train_grid, train_grid_part
-from lesiongan.config import ACGANConfig, Config, CycleGANConfig
-from lesiongan.grid import experiment_cells, parts, target_classes
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.run import Config
+from lesiongan.experiments.cells import parts, target_classes
+from lesiongan.experiments.table import table_cells
 
 #: `place(task, kind)`, kind being `data`, `train`, `generate`, `evaluate` or `light`.
 Place = Callable[[dsl.PipelineTask, str], Any]
+
+_DESCRIPTIONS = {
+    "nevus_to_melanoma": "Experiment 2: classifier -> Path-Rank-Filter -> a CycleGAN per alpha -> synthetic melanomas "
+    "-> classifiers -> report.",
+    "noise_to_lesion": "Experiment 1: ACGAN -> its images -> a CycleGAN per class -> refined images -> classifiers -> "
+    "report.",
+}
 
 
 def anywhere(task: dsl.PipelineTask, kind: str) -> None:
     """Places nothing: one machine."""
 
 
-def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0, **defaults):
-    """Experiment 2: classifier -> Path-Rank-Filter -> a CycleGAN an alpha -> synthetic melanomas -> classifiers ->
-    report.
+def experiment_pipeline(
+    experiment: str, config: Config, *, classes: Sequence[str], place: Place = anywhere, group: int = 0, **defaults: Any
+) -> Any:
+    """The pipeline of an experiment.
 
     Args:
+        experiment: `nevus_to_melanoma` or `noise_to_lesion`.
         config: the whole configuration; grids are fixed here.
+        classes: the data's classes; in experiment 1 all of them get a CycleGAN, unless the configuration names some.
         place: puts a task on the engine's machines.
-        group: alphas that share a training task; 0: all of them (one process, one compilation), and all cells of the
-            table too. Otherwise tasks run side by side, those of the table in `grid.parts`.
+        group: alphas or classes that share a training task; 0: all of them (one process, one compilation), and all
+            cells of the table too. Otherwise tasks run side by side, those of the table in `cells.parts`.
         defaults: of the pipeline's parameters `data`, `fingerprint`, `seed`, `work_dir`, `models_dir`,
             `synthetic_fingerprint`.
     """
-    experiment = config.nevus_to_melanoma
-    sizes = {config.classifier.size, config.cyclegan.size}
-    given = {"source": experiment.source, "target": experiment.target, "cyclegan": config.cyclegan}
-    jobs = [_options(**given, alphas=part) for part in _groups(experiment.alphas, group)]
+    targets = target_classes(config.experiment(experiment), tuple(classes))
 
-    @dsl.pipeline(name="nevus-to-melanoma", description=nevus_to_melanoma.__doc__.splitlines()[0])
+    @dsl.pipeline(name=experiment.replace("_", "-"), description=_DESCRIPTIONS[experiment])
     def pipeline(
         data: str = defaults.get("data", "phantoms"),
         fingerprint: str = defaults.get("fingerprint", ""),
@@ -55,311 +66,242 @@ def nevus_to_melanoma(config: Config, *, place: Place = anywhere, group: int = 0
         models_dir: str = defaults.get("models_dir", "saved_models"),
         synthetic_fingerprint: str = defaults.get("synthetic_fingerprint", ""),
     ):
-        common = {"seed": seed, "work_dir": work_dir}
-        examples, classifier = _real(config, sizes, place, data, fingerprint, common)
-        selected = path_rank_filter(
-            options=_options(
-                target=experiment.target,
-                alphas=experiment.alphas,
-                folds=experiment.folds,
-                # what changes nothing must not run the step again
-                **({"classifier": config.classifier} if experiment.folds else {}),
-            ),
-            examples=examples,
-            model=classifier.outputs["model"],
-            **common,
-        )
-        place(selected, "generate")
-        with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
-            trained = train_cyclegan(
-                options=job,
-                examples=examples,
-                selection=selected.outputs["selection"],
-                **_judge(config.cyclegan, classifier),
-                **common,
-            )
-            place(trained, "train")
-            made = translate_images(
-                options=_options(largest=max(experiment.amounts), sizes=[config.classifier.size]),
-                examples=examples,
-                model=trained.outputs["model"],
-                **common,
-            )
-            place(made, "generate")
-        _results(
-            config,
-            "nevus_to_melanoma",
-            place,
-            common,
-            models_dir,
-            group=group,
-            imported=_imported(
-                config, "nevus_to_melanoma", (), place, synthetic_fingerprint, common, examples=examples
-            ),
-            examples=examples,
-            classifier=classifier,
-            trained=trained,
-            made=made,
-            selection=selected.outputs["selection"],
-        )
+        build = _Build(experiment, config, targets, place, group, {"seed": seed, "work_dir": work_dir})
+        real = build.real(data, fingerprint)
+        made = build.nevus_to_melanoma(real) if experiment == "nevus_to_melanoma" else build.noise_to_lesion(real)
+        elsewhere = build.imported(real, synthetic_fingerprint)
+        build.results(real, made, elsewhere, models_dir)
 
     return pipeline
 
 
-def noise_to_lesion(config: Config, *, classes: Sequence[str], place: Place = anywhere, group: int = 0, **defaults):
-    """Experiment 1: ACGAN -> its images -> a CycleGAN a class -> refined images -> classifiers -> report.
+@dataclasses.dataclass(frozen=True)
+class _Real:
+    """What the beginning leaves: the Examples, and the task of the classifier that judges."""
 
-    Args as for `nevus_to_melanoma`; `classes`: the data's classes, all of which get a CycleGAN unless the
-    configuration names some.
+    examples: Any
+    classifier: dsl.PipelineTask
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return {"examples": self.examples, "classifier": self.classifier.outputs["model"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """What a middle leaves: the loop's tasks that train CycleGANs and make images, and what only one of the two has."""
+
+    trained: dsl.PipelineTask
+    translated: dsl.PipelineTask
+    selection: Any = None
+    acgan: dsl.PipelineTask | None = None
+    sampled: Any = None
+
+    def collected(self, output: str) -> Any:
+        """An output of all turns of the loop. kfp changes a `Collected` where it is used, so each use has its own."""
+        return dsl.Collected((self.translated if output == "generated" else self.trained).outputs[output])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Build:
+    """Adds the tasks of an experiment; arguments as of `experiment_pipeline`.
+
+    Attributes:
+        targets: the classes that the experiment adds images to.
+        common: the arguments of every task.
     """
-    experiment = config.noise_to_lesion
-    classes = tuple(experiment.classes or classes)
-    sizes = {config.classifier.size, config.acgan.size, config.cyclegan.size}
-    given = {"cyclegan": config.cyclegan, "with_validation": experiment.with_validation}
-    jobs = [_options(**given, classes=part) for part in _groups(classes, group)]
 
-    @dsl.pipeline(name="noise-to-lesion", description=noise_to_lesion.__doc__.splitlines()[0])
-    def pipeline(
-        data: str = defaults.get("data", "phantoms"),
-        fingerprint: str = defaults.get("fingerprint", ""),
-        seed: int = defaults.get("seed", 0),
-        work_dir: str = defaults.get("work_dir", "work"),
-        models_dir: str = defaults.get("models_dir", "saved_models"),
-        synthetic_fingerprint: str = defaults.get("synthetic_fingerprint", ""),
-    ):
-        common = {"seed": seed, "work_dir": work_dir}
-        examples, classifier = _real(config, sizes, place, data, fingerprint, common)
-        acgan = train_acgan(
-            options=_options(acgan=config.acgan, with_validation=experiment.with_validation),
-            examples=examples,
-            **_judge(config.acgan, classifier),
-            **common,
+    experiment: str
+    config: Config
+    targets: tuple[str, ...]
+    place: Place
+    group: int
+    common: dict[str, Any]
+
+    def task(self, component: Callable, kind: str, **arguments: Any) -> dsl.PipelineTask:
+        """A placed task; arguments that are None are left out."""
+        task = component(**{k: v for k, v in arguments.items() if v is not None}, **self.common)
+        self.place(task, kind)
+        return task
+
+    @property
+    def at_once(self) -> int:
+        """How many turns of a loop may run at once: one on one machine, any number (0) on a cluster."""
+        return 0 if self.group else 1
+
+    def real(self, data: Any, fingerprint: Any) -> _Real:
+        """The shared beginning: Examples, and the classifier that judges."""
+        config = self.config
+        sizes = {config.classifier.size, config.cyclegan.size}
+        sizes |= {config.acgan.size} if self.experiment == "noise_to_lesion" else set()
+        options = _options(data=config.data, sizes=sorted(sizes))
+        ingested = self.task(example_gen, "data", data=data, fingerprint=fingerprint, options=options)
+        examples = ingested.outputs["examples"]
+        options = _options(classifier=config.classifier)
+        return _Real(examples, self.task(train_classifier, "train", options=options, examples=examples))
+
+    def nevus_to_melanoma(self, real: _Real) -> _Made:
+        """The middle of experiment 2."""
+        config, given = self.config, self.config.nevus_to_melanoma
+        ranking = _options(
+            target=given.target,
+            alphas=given.alphas,
+            folds=given.folds,
+            # what changes nothing must not run the step again
+            **({"classifier": config.classifier} if given.folds else {}),
         )
-        place(acgan, "train")
-        sampled = sample_images(
-            options=_options(
-                classes=classes,
-                largest=max(experiment.amounts),
-                distribution=experiment.distribution,
-                sizes=[config.cyclegan.size, config.classifier.size],
-            ),
-            examples=examples,
-            model=acgan.outputs["model"],
-            **common,
-        )
-        place(sampled, "generate")
-        with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
-            trained = train_cyclegan(
-                options=job,
-                examples=examples,
-                generated=sampled.outputs["references"],
-                **_judge(config.cyclegan, classifier),
-                **common,
+        model = real.classifier.outputs["model"]
+        selected = self.task(path_rank_filter, "generate", options=ranking, examples=real.examples, model=model)
+        selection = selected.outputs["selection"]
+        pair = {"source": given.source, "target": given.target, "cyclegan": config.cyclegan}
+        jobs = [_options(**pair, alphas=alphas) for alphas in _groups(given.alphas, self.group)]
+        with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
+            judge = _judge(config.cyclegan, real)
+            trained = self.task(
+                train_cyclegan, "train", options=job, examples=real.examples, selection=selection, judge=judge
             )
-            place(trained, "train")
-            made = translate_images(
-                options=_options(sizes=[config.classifier.size]),
-                examples=examples,
-                model=trained.outputs["model"],
-                sampled=sampled.outputs["generated"],
-                **common,
-            )
-            place(made, "generate")
-        _results(
-            config,
-            "noise_to_lesion",
-            place,
-            common,
-            models_dir,
-            group=group,
-            classes=classes,
-            imported=_imported(
-                config, "noise_to_lesion", classes, place, synthetic_fingerprint, common, examples=examples
-            ),
-            examples=examples,
-            classifier=classifier,
-            trained=trained,
-            made=made,
-            acgan=acgan,
-            sampled=sampled.outputs["generated"],
+            options = _options(largest=max(given.amounts), sizes=[config.classifier.size])
+            model = trained.outputs["model"]
+            made = self.task(translate_images, "generate", options=options, examples=real.examples, model=model)
+        return _Made(trained, made, selection=selection)
+
+    def noise_to_lesion(self, real: _Real) -> _Made:
+        """The middle of experiment 1."""
+        config, given = self.config, self.config.noise_to_lesion
+        options = _options(acgan=config.acgan, with_validation=given.with_validation)
+        judge = _judge(config.acgan, real)
+        acgan = self.task(train_acgan, "train", options=options, examples=real.examples, judge=judge)
+        options = _options(
+            classes=self.targets,
+            largest=max(given.amounts),
+            distribution=given.distribution,
+            sizes=[config.cyclegan.size, config.classifier.size],
         )
+        model = acgan.outputs["model"]
+        sampled = self.task(sample_images, "generate", options=options, examples=real.examples, model=model)
+        references, fresh = sampled.outputs["references"], sampled.outputs["generated"]
+        refining = {"cyclegan": config.cyclegan, "with_validation": given.with_validation}
+        jobs = [_options(**refining, classes=classes) for classes in _groups(self.targets, self.group)]
+        with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
+            judge = _judge(config.cyclegan, real)
+            trained = self.task(
+                train_cyclegan, "train", options=job, examples=real.examples, generated=references, judge=judge
+            )
+            options, model = _options(sizes=[config.classifier.size]), trained.outputs["model"]
+            made = self.task(
+                translate_images, "generate", options=options, examples=real.examples, model=model, sampled=fresh
+            )
+        return _Made(trained, made, acgan=acgan, sampled=fresh)
 
-    return pipeline
-
-
-def _real(config: Config, sizes: set[int], place: Place, data, fingerprint, common: dict):
-    """What both pipelines begin with: Examples, and the classifier that judges."""
-    ingested = example_gen(
-        data=data, fingerprint=fingerprint, options=_options(data=config.data, sizes=sorted(sizes)), **common
-    )
-    place(ingested, "data")
-    examples = ingested.outputs["examples"]
-    classifier = train_classifier(options=_options(classifier=config.classifier), examples=examples, **common)
-    place(classifier, "train")
-    return examples, classifier
-
-
-def _judge(config: ACGANConfig | CycleGANConfig, classifier: dsl.PipelineTask) -> dict:
-    """The classifier as a GAN's judge, where its options ask for one; otherwise its training does not wait for the
-    classifier, and another classifier does not train it again."""
-    judged = config.measure_every_images or config.export == "best" or config.patience
-    return {"judge": classifier.outputs["model"]} if judged else {}
-
-
-def _results(
-    config: Config,
-    experiment: str,
-    place: Place,
-    common: dict,
-    models_dir,
-    *,
-    examples,
-    classifier,
-    trained,
-    made,
-    selection=None,
-    acgan=None,
-    sampled=None,
-    imported=None,
-    classes: tuple[str, ...] = (),
-    group: int = 0,
-):
-    """What both pipelines end with: classifiers, Evaluator, report, InfraValidator, Pusher.
-
-    kfp changes a `Collected` where it is used, so each use has its own.
-    """
-    more = {} if sampled is None else {"sampled": sampled}
-    outside = {} if imported is None else {"imported": imported}
-    acgan_model = {} if acgan is None else {"acgan": acgan.outputs["model"]}
-    predictions, grid_run = _grid(
-        config,
-        experiment,
-        place,
-        common,
-        classes,
-        group,
-        {"examples": examples, "classifier": classifier.outputs["model"]},
-        made,
-        {**more, **outside},
-    )
-    pair = config.nevus_to_melanoma
-    target = {"target": pair.target, "against": pair.source} if experiment == "nevus_to_melanoma" else {}
-    evaluated = evaluator(
-        options=_options(evaluation=config.evaluation, **target),
-        examples=examples,
-        predictions=predictions,
-        classifier=classifier.outputs["model"],
-        generated=dsl.Collected(made.outputs["generated"]),
-        **more,
-        **outside,
-        **common,
-    )
-    place(evaluated, "evaluate")
-    report = reporter(
-        options=_options(experiment=experiment, config=config),
-        examples=examples,
-        classifier_run=classifier.outputs["model_run"],
-        gan_runs=dsl.Collected(trained.outputs["model_run"]),
-        generated=dsl.Collected(made.outputs["generated"]),
-        grid_run=grid_run,
-        predictions=predictions,
-        evaluation=evaluated.outputs["evaluation"],
-        blessing=evaluated.outputs["blessing"],
-        **({} if selection is None else {"selection": selection}),
-        **({} if acgan is None else {"acgan_run": acgan.outputs["model_run"]}),
-        **more,
-        **common,
-    )
-    place(report, "light")
-    served = infra_validator(
-        options="{}",
-        classifier=classifier.outputs["model"],
-        models=dsl.Collected(trained.outputs["model"]),
-        **acgan_model,
-        **common,
-    )
-    place(served, "evaluate")
-    pushed = pusher(
-        options=_options(prefix=f"{experiment.replace('_', '-')}-"),
-        models_dir=models_dir,
-        classifier=classifier.outputs["model"],
-        models=dsl.Collected(trained.outputs["model"]),
-        blessing=evaluated.outputs["blessing"],
-        infra_blessing=served.outputs["blessing"],
-        **acgan_model,
-        **common,
-    )
-    place(pushed, "light")
-
-
-def _imported(config: Config, experiment: str, classes, place: Place, fingerprint, common: dict, *, examples):
-    """Examples of the images that were made elsewhere, where there are some."""
-    if not config.grid.synthetic:
-        return None
-    given = getattr(config, experiment)
-    made = import_synthetic(
-        options=_options(
+    def imported(self, real: _Real, fingerprint: Any) -> Any:
+        """Examples of the images that were made elsewhere, where there are some."""
+        config, given = self.config, self.config.experiment(self.experiment)
+        if not config.grid.synthetic:
+            return None
+        options = _options(
             synthetic=config.grid.synthetic,
             synthetic_copies=config.grid.synthetic_copies,
             data=config.data,
-            classes=target_classes(experiment, config, classes),
+            classes=self.targets,
             largest=max(given.amounts),
-            **({"distribution": given.distribution} if experiment == "noise_to_lesion" else {}),
+            **({"distribution": config.noise_to_lesion.distribution} if self.experiment == "noise_to_lesion" else {}),
             sizes=[config.classifier.size],
-        ),
-        fingerprint=fingerprint,
-        examples=examples,
-        **common,
-    )
-    place(made, "data")
-    return made.outputs["generated"]
+        )
+        made = self.task(import_synthetic, "data", options=options, fingerprint=fingerprint, examples=real.examples)
+        return made.outputs["generated"]
+
+    def results(self, real: _Real, made: _Made, imported: Any, models_dir: Any) -> None:
+        """The shared end: classifiers, Evaluator, report, InfraValidator, Pusher."""
+        config, pair = self.config, self.config.nevus_to_melanoma
+        more = {"sampled": made.sampled, "imported": imported}
+        predictions, grid_run = self.grid(real, made, more)
+        told = {"target": pair.target, "against": pair.source} if self.experiment == "nevus_to_melanoma" else {}
+        evaluated = self.task(
+            evaluator,
+            "evaluate",
+            options=_options(evaluation=config.evaluation, **told),
+            predictions=predictions,
+            generated=made.collected("generated"),
+            **real.inputs,
+            **more,
+        )
+        self.task(
+            reporter,
+            "light",
+            options=_options(experiment=self.experiment, config=config),
+            examples=real.examples,
+            classifier_run=real.classifier.outputs["model_run"],
+            gan_runs=made.collected("model_run"),
+            generated=made.collected("generated"),
+            grid_run=grid_run,
+            predictions=predictions,
+            evaluation=evaluated.outputs["evaluation"],
+            blessing=evaluated.outputs["blessing"],
+            selection=made.selection,
+            acgan_run=made.acgan and made.acgan.outputs["model_run"],
+            sampled=made.sampled,
+        )
+        models = {
+            "classifier": real.classifier.outputs["model"],
+            "acgan": made.acgan and made.acgan.outputs["model"],
+        }
+        served = self.task(infra_validator, "evaluate", options="{}", models=made.collected("model"), **models)
+        self.task(
+            pusher,
+            "light",
+            options=_options(prefix=f"{self.experiment.replace('_', '-')}-"),
+            models_dir=models_dir,
+            models=made.collected("model"),
+            blessing=evaluated.outputs["blessing"],
+            infra_blessing=served.outputs["blessing"],
+            **models,
+        )
+
+    def grid(self, real: _Real, made: _Made, more: dict[str, Any]) -> tuple[Any, Any]:
+        """The table's classifiers: in one task, or in `cells.parts` side by side, which are joined.
+
+        Args:
+            more: inputs with further generated images.
+
+        Returns:
+            The outputs `predictions` and `model_run`.
+        """
+        config, experiment = self.config, self.experiment
+        given = {
+            "experiment": experiment,
+            "classifier": config.classifier,
+            "grid": config.grid,
+            experiment: config.experiment(experiment),
+            # what changes nothing must not run the step again
+            **({"acgan_size": config.acgan.size} if experiment == "noise_to_lesion" else {}),
+        }
+        generated = made.collected("generated")
+        if not self.group:
+            options = _options(**given)
+            grid = self.task(train_grid, "train", options=options, generated=generated, **real.inputs, **more)
+            return grid.outputs["predictions"], grid.outputs["model_run"]
+        # a loop's task cannot take what another loop collected
+        sets = self.task(join_sets, "light", options="{}", parts=generated, **more)
+        cells = table_cells(experiment, config, self.targets)
+        jobs = [_options(**given, seeds=[seed], cells=names) for seed, names in parts(cells, config.grid)]
+        with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
+            generated = sets.outputs["generated"]
+            part = self.task(train_grid_part, "train", options=job, generated=generated, **real.inputs)
+        joined = self.task(
+            join_grid,
+            "light",
+            options=_options(cells=[cell.name for cell in cells], seeds=config.grid.seeds),
+            parts=dsl.Collected(part.outputs["predictions"]),
+            part_runs=dsl.Collected(part.outputs["model_run"]),
+        )
+        return joined.outputs["predictions"], joined.outputs["model_run"]
 
 
-def _grid(config: Config, experiment: str, place: Place, common: dict, classes, group: int, real, made, more):
-    """The table's classifiers: in one task, or in `grid.parts` side by side, which are joined.
-
-    Args:
-        real: the inputs with real images: Examples and classifier.
-        made: the loop's task that makes images.
-        more: inputs with further generated images.
-
-    Returns:
-        The outputs `predictions` and `model_run`.
-    """
-    given = {
-        "experiment": experiment,
-        "classifier": config.classifier,
-        "grid": config.grid,
-        experiment: getattr(config, experiment),
-        # what changes nothing must not run the step again
-        **({"acgan_size": config.acgan.size} if experiment == "noise_to_lesion" else {}),
-    }
-    if not group:
-        generated = dsl.Collected(made.outputs["generated"])
-        grid = train_grid(options=_options(**given), generated=generated, **real, **more, **common)
-        place(grid, "train")
-        return grid.outputs["predictions"], grid.outputs["model_run"]
-    # a loop's task cannot take what another loop collected
-    sets = join_sets(options="{}", parts=dsl.Collected(made.outputs["generated"]), **more, **common)
-    place(sets, "light")
-    cells = experiment_cells(experiment, config, classes)
-    jobs = [_options(**given, seeds=[seed], cells=names) for seed, names in parts(cells, config.grid)]
-    with dsl.ParallelFor(jobs, parallelism=_at_once(group)) as job:
-        part = train_grid_part(options=job, generated=sets.outputs["generated"], **real, **common)
-        place(part, "train")
-    joined = join_grid(
-        options=_options(cells=[cell.name for cell in cells], seeds=config.grid.seeds),
-        parts=dsl.Collected(part.outputs["predictions"]),
-        part_runs=dsl.Collected(part.outputs["model_run"]),
-        **common,
-    )
-    place(joined, "light")
-    return joined.outputs["predictions"], joined.outputs["model_run"]
-
-
-def _at_once(group: int) -> int:
-    """How many turns of a loop may run at once: one on one machine, any number (0) on a cluster."""
-    return 0 if group else 1
+def _judge(config: ACGANConfig | CycleGANConfig, real: _Real) -> Any:
+    """The classifier as a GAN's judge, where its options ask for one; otherwise its training does not wait for the
+    classifier, and another classifier does not train it again."""
+    judged = config.measure_every_images or config.export == "best" or config.patience
+    return real.classifier.outputs["model"] if judged else None
 
 
 def _groups(items: Sequence, size: int) -> list[tuple]:
@@ -368,7 +310,7 @@ def _groups(items: Sequence, size: int) -> list[tuple]:
     return [items[i : i + size] for i in range(0, len(items), size)] if size else [items]
 
 
-def _options(**values) -> str:
+def _options(**values: Any) -> str:
     """A step's options as canonical JSON (a part of its cache key)."""
     plain = {k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in values.items()}
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kfp import compiler, dsl, kubernetes
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 
 #: The volume that holds the data and the working folders, and where tasks see it.
 VOLUME, MOUNT = "lesiongan-work", "/mnt/lesiongan"

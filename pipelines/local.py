@@ -20,16 +20,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kfp import dsl, local
-from kfp.local import cache as kfp_cache
-from kfp.local import status as kfp_status
-from kfp.local import task_dispatcher
+from kfp.local import cache as kfp_cache, status as kfp_status, task_dispatcher
 from kfp.local.orchestrator import task_executor
 
 import lesiongan
-from lesiongan.errors import ExitCode, LesionganError
-from lesiongan.files import read_json
-from lesiongan.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
-from lesiongan.steps.step import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE, lineage_path
+from lesiongan.base.errors import ExitCode, LesionganError
+from lesiongan.base.files import read_json
+from lesiongan.base.lineage import lineage_path
+from lesiongan.base.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
+from lesiongan.steps.component import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE
 from pipelines.workdir import RunRecord
 
 _TAIL = 15  # lines of a step's log that are shown where it failed without saying why
@@ -56,23 +55,23 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
         StepFailed: a step failed; the message is the step's own line.
     """
     record = RunRecord(workdir, name, **facts)
-    watch = _Watch(workdir, name, record)
+    observer = _RunObserver(workdir, name, record)
     try:
         with (
             _environment(workdir, facts["command"]),
             _engine(workdir / "artifacts", workdir / "cache"),
-            _observed(watch),
-            watch.output(),
+            _observed(observer),
+            observer.output(),
         ):
             pipeline()
     except KeyboardInterrupt:
         record.finish("interrupted")
         raise
     except RuntimeError as error:  # what kfp raises for a failed task
-        failure = watch.failure()
+        failure = observer.failure()
         record.finish("failed", error=str(failure))
         raise failure from error
-    report = watch.outputs.get("reporter", {}).get("report")
+    report = observer.outputs.get("reporter", {}).get("report")
     if report:
         target = workdir / f"report-{name}.html"
         shutil.copyfile(report, target)
@@ -85,12 +84,12 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
 def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
     """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the
     workdir."""
-    watch = _Plan()
+    observer = _DryRun()
     with tempfile.TemporaryDirectory() as scratch:
         cache = workdir / "cache" if (workdir / "cache").is_dir() else Path(scratch) / "cache"
-        with _engine(workdir / "artifacts", cache), _observed(watch), contextlib.redirect_stdout(io.StringIO()):
+        with _engine(workdir / "artifacts", cache), _observed(observer), contextlib.redirect_stdout(io.StringIO()):
             pipeline()
-    return watch.steps
+    return observer.steps
 
 
 @contextlib.contextmanager
@@ -126,7 +125,7 @@ def _code_root() -> str:
 def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
-    root.handlers[:] = [logging.NullHandler()]  # kfp logs to the root logger; the watch tells a person instead
+    root.handlers[:] = [logging.NullHandler()]  # kfp logs to the root logger; the observer tells a person instead
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -143,8 +142,8 @@ def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _observed(watch) -> Iterator[None]:
-    """Tells `watch` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs,
+def _observed(observer) -> Iterator[None]:
+    """Tells `observer` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs,
     ok)`."""
     execute, dispatch, put = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation, None
 
@@ -152,17 +151,17 @@ def _observed(watch) -> Iterator[None]:
         task = kwargs["task_name"]
         if kwargs["fail_stack"]:  # after a failure kfp would still run whatever does not depend on it
             return {}, kfp_status.Status.FAILURE
-        watch.begin(task)
+        observer.begin(task)
         outputs, status = execute(*args, **kwargs)
-        watch.end(task, outputs, status == kfp_status.Status.SUCCESS)
+        observer.end(task, outputs, status == kfp_status.Status.SUCCESS)
         return outputs, status
 
     def observed_dispatch(*args, **kwargs):
-        return watch.dispatch(dispatch, *args, **kwargs)
+        return observer.dispatch(dispatch, *args, **kwargs)
 
     task_executor.execute_single_task = observed_execute
     task_dispatcher.run_single_task_implementation = observed_dispatch
-    if watch.dry:
+    if observer.dry:
         put, kfp_cache.LocalCache.put = kfp_cache.LocalCache.put, lambda self, key, outputs: None
     try:
         yield
@@ -173,7 +172,7 @@ def _observed(watch) -> Iterator[None]:
             kfp_cache.LocalCache.put = put
 
 
-class _Plan:
+class _DryRun:
     """Runs nothing: every task that is not cached gets outputs that nobody has, so that what follows is not cached
     either."""
 
@@ -195,7 +194,7 @@ class _Plan:
         self.steps.append((task, self.cached))
 
 
-class _Watch:
+class _RunObserver:
     """Follows a real run: says which step runs, passes the steps' own lines on, keeps the rest in log files."""
 
     dry = False

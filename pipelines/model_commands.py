@@ -5,40 +5,36 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from lesiongan.errors import ExitCode, UsageError
+from lesiongan.base.errors import ExitCode, UsageError
+from lesiongan.config.run import Config
+from pipelines import arguments as shared
 
 
-def add(commands, configuration: Callable, resolved: Callable) -> None:
-    """Adds the commands to the command line's.
-
-    Args:
-        configuration: adds the options of a configuration to a parser.
-        resolved: gives the configuration of parsed arguments.
-    """
+def add(commands) -> None:
+    """Adds the commands to a parser's subparsers."""
     train = commands.add_parser("train", help="train one model on its own")
     models = train.add_subparsers(title="models", metavar="MODEL", required=True, parser_class=type(train))
     classifier = models.add_parser("classifier", help="a lesion classifier")
     _labelled(classifier)
-    _training(classifier, configuration, "of the split and the training")
-    classifier.set_defaults(run=lambda arguments: _train_classifier(arguments, resolved(arguments)))
+    _training(classifier, "of the split and the training")
+    classifier.set_defaults(run=_train_classifier)
 
     acgan = models.add_parser("acgan", help="an ACGAN: images of a class from noise")
     _labelled(acgan)
-    _training(acgan, configuration, "of the split and the training")
+    _training(acgan, "of the split and the training")
     acgan.add_argument("--judge", type=Path, metavar="MODEL", help="a classifier's folder: measure KID while it trains")
-    acgan.set_defaults(run=lambda arguments: _train_acgan(arguments, resolved(arguments)))
+    acgan.set_defaults(run=_train_acgan)
 
     cyclegan = models.add_parser("cyclegan", help="a CycleGAN: pictures of one folder as those of another")
     cyclegan.add_argument("--from", dest="source", required=True, metavar="DIR", help="a folder of pictures")
     cyclegan.add_argument("--to", dest="target", required=True, metavar="DIR", help="what they are to look like")
-    _training(cyclegan, configuration, "of the pictures set aside and the training")
+    _training(cyclegan, "of the pictures set aside and the training")
     cyclegan.add_argument(
         "--judge", default="", metavar="MODEL", help="a classifier's folder, or `imagenet`: measure KID while it trains"
     )
-    cyclegan.set_defaults(run=lambda arguments: _train_cyclegan(arguments, resolved(arguments)))
+    cyclegan.set_defaults(run=_train_cyclegan)
 
     translate = commands.add_parser("translate", help="pictures through a trained CycleGAN")
     translate.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported CycleGAN's folder")
@@ -80,10 +76,16 @@ def _labelled(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="as for `run --data`, or an Examples artifact")
 
 
-def _training(parser: argparse.ArgumentParser, configuration: Callable, seeded: str) -> None:
+def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there")
     parser.add_argument("--seed", type=int, default=0, help=f"{seeded} (default: 0)")
-    configuration(parser)
+    shared.configuration(parser)
+    shared.accept_code_change(parser)
+
+
+def _configured(arguments: argparse.Namespace) -> Config:
+    shared.accept(arguments, arguments.output.resolve() / "work")
+    return shared.resolved(arguments)
 
 
 def whole_path(data: str) -> str:
@@ -91,8 +93,10 @@ def whole_path(data: str) -> str:
     return data if data == "phantoms" else str(Path(data).resolve())
 
 
-def _train_classifier(arguments: argparse.Namespace, config) -> int:
+def _train_classifier(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
+
+    config = _configured(arguments)
 
     data = whole_path(arguments.data)
     model = standalone.classifier(data, arguments.output.resolve(), config, arguments.seed)
@@ -106,8 +110,10 @@ def _examples(data: str, output: Path) -> Path:
     return made if made.is_dir() else Path(data)
 
 
-def _train_acgan(arguments: argparse.Namespace, config) -> int:
+def _train_acgan(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
+
+    config = _configured(arguments)
 
     data = whole_path(arguments.data)
     judge = arguments.judge.resolve() if arguments.judge else ""
@@ -116,8 +122,10 @@ def _train_acgan(arguments: argparse.Namespace, config) -> int:
     return ExitCode.DONE
 
 
-def _train_cyclegan(arguments: argparse.Namespace, config) -> int:
+def _train_cyclegan(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
+
+    config = _configured(arguments)
 
     output = arguments.output.resolve()
     judge = arguments.judge if arguments.judge in ("", "imagenet") else Path(arguments.judge).resolve()
@@ -129,7 +137,7 @@ def _train_cyclegan(arguments: argparse.Namespace, config) -> int:
 
 
 def _translate(arguments: argparse.Namespace) -> int:
-    from lesiongan.translate import translate_pictures
+    from lesiongan.serving.translate import translate_pictures
 
     done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
     for fault in faults:
@@ -139,18 +147,18 @@ def _translate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from lesiongan.config import DataConfig
+    from lesiongan.base.files import write_text
+    from lesiongan.config.data import DataConfig
     from lesiongan.data.labelled import labelled
     from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
-    from lesiongan.evaluation.single import judge, lines
-    from lesiongan.files import write_text
+    from lesiongan.evaluation.single import assess, lines
 
     model = load_classifier(arguments.model)
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
     images, lesions, left_out = labelled(data, model.size, model.taxonomy, DataConfig(), split=arguments.split)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
-    found = judge(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
+    found = assess(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
     if arguments.output:
         write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
     print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
@@ -160,11 +168,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from lesiongan.config import DataConfig
+    from lesiongan.base.files import write_text
+    from lesiongan.config.data import DataConfig
     from lesiongan.data.labelled import loose
     from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
-    from lesiongan.files import write_text
 
     model = load_classifier(arguments.model)
     images, names, faults = loose(arguments.pictures, model.size, DataConfig())
@@ -182,7 +190,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _import_cyclegan(arguments: argparse.Namespace) -> int:
-    from lesiongan.models.cyclegan_import import export_generator
+    from lesiongan.serving.import_cyclegan import export_generator
 
     record = export_generator(
         arguments.file, arguments.output, size=arguments.size, source=arguments.source, target=arguments.target

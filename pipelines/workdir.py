@@ -23,9 +23,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lesiongan.errors import MachineError, UsageError
-from lesiongan.files import disk_used, read_json, write_json
-from lesiongan.progress import duration
+from lesiongan.base.errors import MachineError, UsageError
+from lesiongan.base.files import disk_used, read_json, write_json
+from lesiongan.base.progress import duration
 
 FORMAT = 1
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lesiongan.base.errors import UsageError
+from lesiongan.data.label_tables import Anomaly
 from lesiongan.data.sources import Source
 from lesiongan.data.splits import SPLITS
-from lesiongan.data.tables import Anomaly
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 _ELSEWHERE = "its lesion id begins with none of the beginnings asked for"
 
@@ -33,12 +33,10 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
         split, `<prefix>_test`.
 
     Raises:
-        UsageError: fewer than two prefixes, one that no or another's lesion begins with, or fewer than two classes that
+        UsageError: a prefix that no or another's lesion begins with, or fewer than two classes that
             all parts have enough of.
     """
     names = ", ".join(prefixes)
-    if len(prefixes) < 2:
-        raise UsageError(f"option 'data.by_source': give two beginnings of lesion ids or more (HAM,BCN), got {names!r}")
     lesions = source.rows["lesion_id"].to_numpy(str)
     member = np.stack([np.char.startswith(lesions, prefix) for prefix in prefixes])
     for prefix, rows in zip(prefixes, member, strict=True):

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 import threadpoolctl
 
-from lesiongan import files, progress
+from lesiongan.base import files, progress
+from lesiongan.base.errors import MachineError
 from lesiongan.data import pictures
 from lesiongan.data.pictures import THUMBNAIL
 from lesiongan.data.readers import Reader
-from lesiongan.errors import MachineError
 
 _FORMAT = 1
 _PLAN = "plan.json"
@@ -39,7 +39,7 @@ _AHEAD = 3  # chunks a worker that may wait or be done
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class DecodingOptions:
     """What is made of each picture.
 
     Attributes:
@@ -86,7 +86,7 @@ class Decoded:
 
 def decode_all(
     parts: Sequence[tuple[Reader, Sequence[str]]],
-    plan: Plan,
+    plan: DecodingOptions,
     folder: Path,
     key: str,
     *,
@@ -151,7 +151,9 @@ def _chunks(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _results(jobs: list[tuple], plan: Plan, workers: int) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
+def _results(
+    jobs: list[tuple], plan: DecodingOptions, workers: int
+) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
     """Worker processes at work; for each chunk that is done its number of pictures and (position, why) of the bad."""
     workers = min(workers or _cores(), len(jobs))
     pool = concurrent.futures.ProcessPoolExecutor(
@@ -184,7 +186,7 @@ def _results(jobs: list[tuple], plan: Plan, workers: int) -> Iterator[Iterator[t
 
 
 def _decode_chunk(
-    path: Path, reader: Reader, locations: Sequence[str], position: int, plan: Plan
+    path: Path, reader: Reader, locations: Sequence[str], position: int, plan: DecodingOptions
 ) -> tuple[int, list[tuple[int, str]]]:
     n = len(locations)
     faults, encoded = [""] * n, []

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan.data import tables
-from lesiongan.data.tables import Anomaly
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.base.errors import UsageError
+from lesiongan.data import label_tables
+from lesiongan.data.label_tables import Anomaly
+from lesiongan.data.taxonomy import Taxonomy
 
 #: The table that comes with the package.
 TABLE = Path(__file__).with_name("diagnoses.csv")
@@ -31,8 +31,8 @@ def find(path: Path) -> Path | None:
         UsageError: several look like one.
     """
     if path.is_file():
-        return path if path.suffix.lower() in tables.TABLE_SUFFIXES and _columns(path) else None
-    found = [table for table in tables.tables_in(path) if _columns(table)]
+        return path if path.suffix.lower() in label_tables.TABLE_SUFFIXES and _columns(path) else None
+    found = [table for table in label_tables.tables_in(path) if _columns(table)]
     if len(found) > 1:
         names = ", ".join(table.name for table in found)
         raise UsageError(f"{path}: several files look like tables of diagnoses ({names}); give one of them as the data")
@@ -40,7 +40,7 @@ def find(path: Path) -> Path | None:
 
 
 def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
-    """Reads a table of diagnoses; what it returns is that of `tables.read_ground_truth`.
+    """Reads a table of diagnoses; what it returns is that of `label_tables.read_ground_truth`.
 
     Args:
         path: the CSV: an image column, and one or more of `diagnosis_1` to `diagnosis_5`, `diagnosis`, `dx`, `label`,
@@ -51,8 +51,8 @@ def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd
         UsageError: no image column, no usable row, or fewer than two classes.
     """
     known = read_table(Path(table) if table else TABLE)
-    frame = tables.read_csv(path, anomalies)
-    rows = tables.labelled_rows(path, frame)
+    frame = label_tables.read_csv(path, anomalies)
+    rows = label_tables.labelled_rows(path, frame)
     by_name = {name.lower(): name for name in frame.columns}
     words = [frame[by_name[name]].str.lower().str.split().str.join(" ") for name in _COLUMNS if name in by_name]
     found = np.full(len(frame), "", object)
@@ -66,9 +66,9 @@ def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd
         rows_why or ("" if name else f"diagnosis {word!r} is not in the table of diagnoses" if word else "no diagnosis")
         for rows_why, name, word in zip(rows["why"], found, specific, strict=True)
     ]
-    classes = list(tables.taxonomy_of(sorted(set(found) - {""})).classes)
+    classes = list(label_tables.taxonomy_of(sorted(set(found) - {""})).classes)
     rows["label"] = [classes.index(name) if name else -1 for name in found]
-    taxonomy, rows = tables.used_rows(path, rows, classes, anomalies)
+    taxonomy, rows = label_tables.used_rows(path, rows, classes, anomalies)
     if len(taxonomy) < 2:
         counts = collections.Counter(specific).most_common(5)
         seen = ", ".join(f"{word or 'empty'} ({count})" for word, count in counts)
@@ -87,7 +87,7 @@ def read_table(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file; give a CSV of diagnosis,class")
-    frame = tables.read_csv(path, [])
+    frame = label_tables.read_csv(path, [])
     if not {"diagnosis", "class"} <= set(frame.columns):
         raise UsageError(f"{path}: a table of diagnoses has the columns diagnosis and class")
     words = frame["diagnosis"].str.lower().str.split().str.join(" ")
@@ -100,5 +100,5 @@ def _most_specific(values: tuple[str, ...]) -> str:
 
 def _columns(path: Path) -> bool:
     """Whether a CSV has an image column and a diagnosis."""
-    frame = tables.read_csv(path, [], limit=1)
-    return tables.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)
+    frame = label_tables.read_csv(path, [], limit=1)
+    return label_tables.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)

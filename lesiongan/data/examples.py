@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesiongan import files
+from lesiongan.base import files
+from lesiongan.base.errors import UsageError
 from lesiongan.data.image_set import ImageSet
 from lesiongan.data.splits import SPLITS
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 FORMAT = 1
 INFO, TABLE, ANOMALIES, LEAKS = "examples.json", "examples.csv", "anomalies.csv", "leaks.csv"

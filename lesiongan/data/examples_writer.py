@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesiongan import files
+from lesiongan.base import files
+from lesiongan.base.errors import LesionganError, MachineError, UsageError
 from lesiongan.data.examples import ANOMALIES, COLUMNS, FORMAT, INFO, LEAKS, TABLE
 from lesiongan.data.pictures import encode_png, from_array
 from lesiongan.data.splits import SPLITS
-from lesiongan.errors import LesionganError, MachineError, UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 _SHARD_BYTES = 128_000_000  # of uncompressed pixels
 _BUFFER = 256  # examples handed to TFDS at once, which writes its metadata anew each time

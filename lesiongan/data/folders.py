@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lesiongan.config import DataConfig
-from lesiongan.data.decoding import Plan, decode_all
+from lesiongan.base.errors import UsageError
+from lesiongan.base.progress import say
+from lesiongan.config.data import DataConfig
+from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.image_set import ImageSet
+from lesiongan.data.label_tables import Anomaly
 from lesiongan.data.locations import walk
 from lesiongan.data.readers import FileReader
-from lesiongan.data.tables import Anomaly
-from lesiongan.errors import UsageError
-from lesiongan.progress import say
 
 #: Pictures of a folder below which nothing can be learned from it.
 LEAST = 4
@@ -50,7 +50,7 @@ def read_folder(
     if not names:
         raise UsageError(f"{folder}: no pictures there; give a folder with JPEG or PNG files")
     config = config or DataConfig()
-    plan = Plan((size,), config.resize, config.exact_resize)
+    plan = DecodingOptions((size,), config.resize, config.exact_resize)
     with tempfile.TemporaryDirectory(prefix="lesiongan-") as temporary:
         place = Path(scratch or temporary) / "decoding"
         decoded = decode_all([(FileReader(str(root)), names)], plan, place, fingerprint(folder))

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan import progress
-from lesiongan.config import DataConfig
-from lesiongan.data import examples, examples_writer, leaks, pictures, splits, tables
+from lesiongan.base import progress
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
+from lesiongan.data import examples, examples_writer, label_tables, leaks, pictures, splits
 from lesiongan.data.by_source import take_apart
-from lesiongan.data.decoding import Decoded, Plan, decode_all
+from lesiongan.data.decoding import Decoded, DecodingOptions, decode_all
+from lesiongan.data.label_tables import Anomaly
 from lesiongan.data.near_duplicates import Pair, near_duplicates
 from lesiongan.data.sources import Source, further_tests, open_source, source_fingerprint, source_name
-from lesiongan.data.tables import Anomaly
-from lesiongan.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ def ingest(
     examples_writer.check_output(output)
     collection = open_collection(data, config, seed)
     scratch = Path(scratch) if scratch else output.with_name(f".{output.name}.decoding")
-    plan = Plan(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
+    plan = DecodingOptions(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
     try:
         surveyed = survey(data, collection, config, seed, plan, scratch, log=log, workers=workers)
     except UsageError:
@@ -176,7 +176,7 @@ def survey(
     collection: Collection,
     config: DataConfig,
     seed: int,
-    plan: Plan,
+    plan: DecodingOptions,
     scratch: Path,
     *,
     log: Callable[[str], None] = progress.say,
@@ -265,7 +265,7 @@ def split_rows(
         return splits.by_lesion(labels, groups, config.validation, config.test, seed, classes=classes)
     path, found = Path(config.split), [] if anomalies is None else anomalies
     ids = source.rows["image_id"].tolist()
-    assignment = tables.read_split(path, found)
+    assignment = label_tables.read_split(path, found)
     sides = splits.given(labels, ids, assignment, classes=classes)
     found += [Anomaly(ids[i], path.name, "the given split does not name it") for i in np.flatnonzero(sides == "")]
     found += [Anomaly(name, path.name, "no image of the data has this id") for name in assignment.keys() - set(ids)]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
 
 # Streams of random numbers: one an independent use, part of each draw's key.
 _ORDER, _DRAW, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(11)

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, pictures
-from lesiongan.data.decoding import Plan, decode_all
+from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.image_set import ImageSet
+from lesiongan.data.label_tables import PICTURE_SUFFIXES
 from lesiongan.data.sources import PHANTOMS, open_source, source_fingerprint
-from lesiongan.data.tables import PICTURE_SUFFIXES
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 
 def labelled(
@@ -47,7 +47,7 @@ def labelled(
             raise UsageError(f"{data}: --split {split} needs an Examples artifact; of other data all images are used")
         source = open_source(data, config, seed)
         known, rows = source.taxonomy, source.rows[source.rows["location"] != ""].reset_index(drop=True)
-        plan = Plan((size,), config.resize, config.exact_resize)
+        plan = DecodingOptions((size,), config.resize, config.exact_resize)
         with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
             key = source_fingerprint(data, config, seed)
             parts = [(source.reader, rows["location"].tolist())]

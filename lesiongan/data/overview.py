@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesiongan.config import DataConfig
+from lesiongan.config.data import DataConfig
 from lesiongan.data import leaks, splits
-from lesiongan.data.decoding import Plan
+from lesiongan.data.decoding import DecodingOptions
 from lesiongan.data.ingest import Collection, open_collection, split_rows, survey, table_1
 from lesiongan.data.sources import source_name
 
@@ -40,7 +40,7 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
     if quick:
         found = _without_pictures(collection, config, seed)
     else:
-        plan = Plan((), config.resize, exact=False)
+        plan = DecodingOptions((), config.resize, exact=False)
         with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
             surveyed = survey(
                 data, collection, config, seed, plan, Path(scratch) / "decoding", log=lambda line: None, workers=workers

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data.phantom_drawing import Plane
 from lesiongan.data.phantom_lesions import RECIPES
 from lesiongan.data.phantom_skin import healthy, photograph
-from lesiongan.errors import UsageError
 
 ORIGIN = "phantom"
 

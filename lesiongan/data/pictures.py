@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
 
 Resize = Literal["squash", "crop", "pad"]
 

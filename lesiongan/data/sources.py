@@ -17,12 +17,12 @@ from typing import Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from lesiongan.config import DataConfig
-from lesiongan.data import diagnoses, locations, splits, tables
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
+from lesiongan.data import diagnoses, label_tables, locations, splits
+from lesiongan.data.label_tables import METADATA, Anomaly
 from lesiongan.data.readers import FileReader, PhantomReader, Reader
-from lesiongan.data.tables import METADATA, Anomaly
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 #: The word given in place of a path for drawn lesions.
 PHANTOMS = "phantoms"
@@ -150,7 +150,7 @@ def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
 def _add_files(add: Callable[..., None], path: Path) -> None:
     root = path if path.is_dir() else path.parent
     add(path.name if path.is_file() else "")
-    for table in tables.tables_in(root):
+    for table in label_tables.tables_in(root):
         add(table.name, hashlib.sha256(table.read_bytes()).hexdigest())
     for archive in locations.files_in(root, ".zip"):
         for entry in locations.open_zip(archive).infolist():
@@ -177,7 +177,7 @@ class Phantoms:
         from lesiongan.data import phantoms
 
         rows = phantoms.table(config.phantoms, seed)
-        taxonomy = tables.taxonomy_of(list(dict.fromkeys(rows["label"])))
+        taxonomy = label_tables.taxonomy_of(list(dict.fromkeys(rows["label"])))
         seeds = zip(rows["label"], rows["lesion_seed"], rows["view_seed"], strict=True)
         places = [f"{label}/{lesion}/{view}" for label, lesion, view in seeds]
         labels = [taxonomy.index(label) for label in rows["label"]]
@@ -192,9 +192,9 @@ class OneHotTable:
 
     def find(self, data: str) -> Path | None:
         """The table of labels, where this kind of source has one."""
-        table = tables.find_ground_truth(Path(data))
+        table = label_tables.find_ground_truth(Path(data))
         # What is neither one-hot nor a table of diagnoses is read as one-hot, which says what is wrong with it.
-        if table is not None and not tables.looks_one_hot(table) and diagnoses.find(table):
+        if table is not None and not label_tables.looks_one_hot(table) and diagnoses.find(table):
             return None
         return table
 
@@ -203,7 +203,7 @@ class OneHotTable:
 
     def read(self, table: Path, config: DataConfig, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
         """The classes and the labelled rows."""
-        return tables.read_ground_truth(table, anomalies)
+        return label_tables.read_ground_truth(table, anomalies)
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         """The locations of the pictures that may belong to the table."""
@@ -215,8 +215,8 @@ class OneHotTable:
         root = Path(data) if Path(data).is_dir() else table.parent
         anomalies: list[Anomaly] = []
         taxonomy, rows = self.read(table, config, anomalies)
-        refused = {tables.without_suffix(anomaly.what) for anomaly in anomalies}
-        rows = tables.add_metadata(rows, tables.find_metadata(table, root), anomalies)
+        refused = {label_tables.without_suffix(anomaly.what) for anomaly in anomalies}
+        rows = label_tables.add_metadata(rows, label_tables.find_metadata(table, root), anomalies)
         pictures = self.pictures(root, table, anomalies)
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
         _check_missing(table, rows, len(pictures), anomalies, config)
@@ -256,7 +256,7 @@ class ISICChallenge(OneHotTable):
         return None
 
     def find(self, data: str) -> Path | None:
-        table = tables.find_ground_truth(Path(data))
+        table = label_tables.find_ground_truth(Path(data))
         if table is None or not table.name.endswith("_GroundTruth.csv"):
             return None
         root = Path(data) if Path(data).is_dir() else table.parent
@@ -298,11 +298,11 @@ class ClassFolders:
         for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."):
             if folder not in members:
                 anomalies.append(Anomaly(folder, ".", "the folder has no pictures"))
-        taxonomy = tables.taxonomy_of(list(dict.fromkeys(map(tables.class_of, members))))
+        taxonomy = label_tables.taxonomy_of(list(dict.fromkeys(map(label_tables.class_of, members))))
         once = collections.Counter(locations.stem(name) for names in members.values() for name in names)
         records = []
         for folder, names in members.items():
-            label = taxonomy.index(tables.class_of(folder))
+            label = taxonomy.index(label_tables.class_of(folder))
             for name in names:
                 image_id = locations.stem(name)
                 if once[image_id] > 1:  # 1.jpg in each folder, or x.jpg beside x.png

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 
 #: The sides, in the order of every count and code in this module.
 SPLITS = ("train", "validation", "test")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan.config import EvaluationConfig
-from lesiongan.errors import LesionganError, UsageError
-from lesiongan.evaluation import calibration, cells, classification, groups, predictions, scores, statistics
+from lesiongan.base.errors import LesionganError, UsageError
+from lesiongan.base.files import digest_text, write_json
+from lesiongan.config.evaluation import EvaluationConfig
+from lesiongan.evaluation import calibration, classification, comparison, groups, predictions, scores, statistics
 from lesiongan.evaluation.classification import number
 from lesiongan.evaluation.predictions import BASELINE, SETS, VALIDATION, Classifier, Truth
 from lesiongan.evaluation.verdict import verdict
-from lesiongan.files import digest_text, write_json
 
 FORMAT = 2
 RESULT = "metrics.json"
@@ -168,14 +168,14 @@ class _Set:
         weights = statistics.lesion_weights(self.truth.labels, self.truth.lesions, self.resamples, self.seed)
         scored = {cell: {m.seed: self._scores(m, weights) for m in own} for cell, own in self.members.items()}
         kinds = {cell: own[0].kind for cell, own in self.members.items()}
-        compared = cells.compare(scored, kinds, self.baseline, self.config.confidence)
+        compared = comparison.compare(scored, kinds, self.baseline, self.config.confidence)
         rows = []
         for cell, own in self.members.items():
             row = {
                 key: getattr(own[0], key)
                 for key in ("cell", "kind", "alpha", "amount", "share", "steps", "train_images")
             }
-            row |= {"seeds": sorted(m.seed for m in own), **cells.nested(compared[cell])}
+            row |= {"seeds": sorted(m.seed for m in own), **comparison.nested(compared[cell])}
             of_cell = [c for c in classifiers if c["cell"] == cell]
             row["pair"] = {"confused": self._confused(of_cell), "at_specificity": row.get("pair", {})}
             row["calibration"] = self._calibration(own, of_cell)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lesiongan.evaluation import cells, statistics
+from lesiongan.evaluation import comparison, statistics
 from lesiongan.evaluation.predictions import Classifier, Truth
 from lesiongan.evaluation.scores import of_pair, over_classes
 
@@ -81,7 +81,7 @@ def by_group(
                 }
                 for cell, own in members.items()
             }
-            compared = cells.compare(scored, dict.fromkeys(scored, ""), None, confidence)
+            compared = comparison.compare(scored, dict.fromkeys(scored, ""), None, confidence)
             row = {"by": by, "group": name, "images": len(part.images), "lesions": lesions}
             row |= {"target_lesions": _lesions(part, target), "cells": {}}
             for cell, entries in compared.items():

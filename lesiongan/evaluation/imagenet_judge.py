@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.evaluation.judge import Judge
-from lesiongan.models.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
 
 IMAGENET = "imagenet"
 _SIZE = 128  # pixels; a quarter of the cost at 224, and small images gain nothing from enlarging them further

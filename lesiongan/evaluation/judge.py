@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lesiongan import serving
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 from lesiongan.evaluation.image_quality import feature_scale, kernel_inception_distance
-from lesiongan.model_artifact import describe
+from lesiongan.serving import saved_models
+from lesiongan.serving.model_artifact import describe
 
 #: Images of each set below which KID is not worth measuring.
 LEAST = 16
@@ -96,7 +96,7 @@ class Reference:
         return kernel_inception_distance(self._real, made)
 
 
-def load_classifier(directory: Path) -> serving.Served:
+def load_classifier(directory: Path) -> saved_models.Served:
     """An exported classifier.
 
     Raises:
@@ -105,7 +105,7 @@ def load_classifier(directory: Path) -> serving.Served:
     kind = describe(directory)["kind"]
     if kind != "classifier":
         raise UsageError(f"{directory}: a model of kind {kind}; give a classifier's folder")
-    return serving.load(directory)
+    return saved_models.load(directory)
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

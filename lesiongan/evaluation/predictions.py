@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 
 BASELINE = "baseline"  # the kind of the row that every other one is compared with
 CONTROL = "control"  # the kind of rows that are compared, but counted apart from an experiment's cells

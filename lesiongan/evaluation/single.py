@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lesiongan.evaluation import classification, statistics
-from lesiongan.evaluation.cells import compare
+from lesiongan.evaluation.comparison import compare
 from lesiongan.evaluation.predictions import Truth, lesion_numbers
 from lesiongan.evaluation.scores import of_classifier
 
@@ -15,7 +15,7 @@ _METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OF_CLASS = ("recall", "precision", "auc")
 
 
-def judge(
+def assess(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lesiongan.evaluation.cells import is_tested, significant
+from lesiongan.evaluation.comparison import is_tested, significant
 from lesiongan.evaluation.scores import NAMES
 
 

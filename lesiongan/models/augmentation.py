@@ -9,8 +9,6 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from lesiongan.errors import UsageError
-
 _TRANSLATION = 1 / 8  # of the image's side, to either side (the paper's ratio)
 _CUTOUT = 1 / 2  # side of the square cut out, as a share of the image's side (the paper's ratio)
 _ADJUSTED_EVERY = 4  # steps (Karras et al. 2020)
@@ -102,8 +100,6 @@ class AdaptiveProbability:
     """
 
     def __init__(self, target: float, images: int):
-        if not 0.0 < target < 1.0 or images < 1:
-            raise UsageError(f"acgan.ada_target={target} must lie between 0 and 1, acgan.ada_images={images} above 0")
         self.target, self.images = target, images
         shared = {"trainable": False, "aggregation": tf.VariableAggregation.MEAN}
         self.p = tf.Variable(0.0, name="augmentation_probability", **shared)

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 
 #: PyTorch's storage classes -> NumPy's type codes. NumPy has no bfloat16: these become float32.
 STORAGES = {

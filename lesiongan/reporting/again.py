@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lesiongan import __version__
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import read_json
 from lesiongan.evaluation.evaluate import RESULT
-from lesiongan.files import read_json
 from lesiongan.reporting.gather import TITLES, gather
 from lesiongan.reporting.report import write_report
 
@@ -78,7 +78,7 @@ def remake(directory: Path | str, output: Path | str | None = None) -> list[Path
             "command": commands.get(name, ""),
             "config": record["options"]["config"],
             "date": f"{record['started'][:10]} {record['started'][11:16]} UTC",
-            "versions": {"lesiongan": record["version"]},
+            "versions": {"lesiongan": record["version"], **record.get("versions", {})},
             "machine": record["machine"],
             "seed": record["seed"],
             "notes": [*data["notes"], note],

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lesiongan.errors import UsageError
-from lesiongan.evaluation.cells import significant
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_text
+from lesiongan.evaluation.comparison import significant
 from lesiongan.evaluation.evaluate import RESULT
 from lesiongan.evaluation.verdict import metric_name
-from lesiongan.files import write_text
-from lesiongan.reporting import contents, pages, result_figures, results
+from lesiongan.reporting import report_page, result_figures, results, sections
 from lesiongan.reporting.again import find_reports
 from lesiongan.reporting.gather import TITLES
-from lesiongan.tables.contents import METRICS, Number
+from lesiongan.tables.layout import METRICS, Number
 
 
 def compare(runs: Sequence[Path | str], output_html: Path | str) -> Path:
@@ -36,7 +36,7 @@ def compare(runs: Sequence[Path | str], output_html: Path | str) -> Path:
         for experiment, one in _of_run(Path(run)).items():
             found.setdefault(experiment, []).append({"name": name, **one})
     sections = [_section(number, experiment, own) for number, (experiment, own) in enumerate(found.items())]
-    write_text(output_html, pages.render("compare.html.j2", title="Runs side by side", sections=sections))
+    write_text(output_html, report_page.render("compare.html.j2", title="Runs side by side", sections=sections))
     return Path(output_html)
 
 
@@ -87,7 +87,7 @@ def _section(number: int, experiment: str, runs: Sequence[Mapping]) -> dict:
         for label, points in results.learning_series(run["result"], primary).items()
     }
     drawn = any(len(points) > 1 for points in curves.values()) and len(curves) <= 12
-    options = [dict(contents.flat({**run["config"], "seed": run["seed"]})) for run in runs]
+    options = [dict(sections.flat({**run["config"], "seed": run["seed"]})) for run in runs]
     differing = [
         {"name": name, "values": [o.get(name, "–") for o in options]}
         for name in dict.fromkeys(name for o in options for name in o)

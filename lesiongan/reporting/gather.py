@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lesiongan.files import read_json
-from lesiongan.reporting.report import Picture
-from lesiongan.steps.step import lineage_path
+from lesiongan.base.files import read_json
+from lesiongan.base.lineage import lineage_path
+from lesiongan.reporting.report import CaptionedImage
 
 TITLES = {"nevus_to_melanoma": "Nevus to melanoma", "noise_to_lesion": "Noise to lesion"}
-Artifacts = Mapping[str, Path | list[Path]]
+Artifacts = Mapping[str, Path | Sequence[Path]]
+
+#: Inputs with trainings for people, and with generated images; `runs` is what version 0.1 called the former.
+_RUNS = ("runs", "classifier_run", "acgan_run", "gan_runs", "grid_run")
+_GENERATED = ("sampled", "generated")
 
 #: Pictures that the Evaluator laid out, in place of those of each generator where they are there.
 _FIGURES = {
-    "figure7.png": "Real images, images from noise, and the same after the class's CycleGAN; a column a class.",
+    "figure7.png": "Real images, images from noise, and the same after the class's CycleGAN; a column per class.",
     "figure8.png": "Each row a training image and what the CycleGAN of each alpha makes of it.",
 }
 _SHEETS = {
@@ -30,45 +34,48 @@ def gather(experiment: str, inputs: Artifacts) -> dict[str, Any]:
 
     Args:
         experiment: `nevus_to_melanoma` or `noise_to_lesion`.
-        inputs: folders by name: `examples`, `runs`, `generated` (lists), `evaluation`, `blessing`, and `selection` in
-            experiment 2. What is not there is left out.
+        inputs: folders by name: `examples`, `classifier_run`, `gan_runs` (a list), `grid_run`, `generated` (a list),
+            `evaluation`, `blessing`; `selection` in experiment 2, `acgan_run` and `sampled` in experiment 1. What is
+            not there is left out.
     """
-    evaluation = inputs.get("evaluation")
+    evaluation = _one(inputs, "evaluation")
     distances = evaluation / "distances.json" if evaluation else None
     return {
-        "examples": inputs.get("examples"),
+        "examples": _one(inputs, "examples"),
         "grids": _grids(experiment, inputs),
-        "trainings": _trainings(inputs.get("runs", [])),
+        "trainings": _trainings(_all(inputs, _RUNS)),
         "evaluation": evaluation,
         "rankings": _rankings(inputs),
         "image_quality": _quality(evaluation),
         "distances": distances if distances and distances.exists() else None,
         "timings": _timings(inputs),
-        "notes": _notes(inputs.get("blessing")),
+        "notes": _notes(_one(inputs, "blessing")),
+        "software": _software(inputs),
     }
 
 
-def _grids(experiment: str, inputs: Artifacts) -> list[Picture]:
+def _grids(experiment: str, inputs: Artifacts) -> list[CaptionedImage]:
     """Real images, the figures, and the CycleGANs' pairs at the end of their training."""
     pictures = []
-    if "examples" in inputs:
-        pictures.append(Picture(str(inputs["examples"] / "preview.png"), "Images of the training set, a row a class."))
-    laid_out = [inputs["evaluation"] / name for name in _FIGURES] if "evaluation" in inputs else []
-    figures = [Picture(str(path), _FIGURES[path.name]) for path in laid_out if path.exists()]
+    examples, evaluation = _one(inputs, "examples"), _one(inputs, "evaluation")
+    if examples:
+        pictures.append(CaptionedImage(str(examples / "preview.png"), "Images of the training set, a row per class."))
+    laid_out = [evaluation / name for name in _FIGURES] if evaluation else []
+    figures = [CaptionedImage(str(path), _FIGURES[path.name]) for path in laid_out if path.exists()]
     if not figures:
         sheets = {"acgan.png": "Images from noise by the ACGAN, a row a class.", "cyclegan.png": _SHEETS[experiment]}
         figures = [
-            Picture(str(folder / name), caption)
-            for folder in inputs.get("generated", [])
+            CaptionedImage(str(folder / name), caption)
+            for folder in _all(inputs, _GENERATED)
             for name, caption in sheets.items()
             if (folder / name).exists()
         ]
     pictures += figures
-    for name, path in _trainings(inputs.get("runs", [])).items():
+    for name, path in _trainings(_all(inputs, _RUNS)).items():
         pairs = sorted((Path(path).parent / "samples").glob("pairs-*.png"))
         if pairs:
             text = f"CycleGAN {name} after training; the columns are named in the picture."
-            pictures.append(Picture(str(pairs[-1]), text))
+            pictures.append(CaptionedImage(str(pairs[-1]), text))
     return pictures
 
 
@@ -76,13 +83,14 @@ def _trainings(folders: list[Path]) -> dict[str, str]:
     return {path.parent.name: str(path) for folder in folders for path in sorted(folder.glob("*/stats.jsonl"))}
 
 
-def _rankings(inputs: Artifacts) -> list[Picture]:
-    if "selection" not in inputs:
+def _rankings(inputs: Artifacts) -> list[CaptionedImage]:
+    selection = _one(inputs, "selection")
+    if selection is None:
         return []
     text = (
         "Path-Rank-Filter: training images of the target class with the highest and with the lowest probability of it."
     )
-    return [Picture(str(inputs["selection"] / "gallery.png"), text)]
+    return [CaptionedImage(str(selection / "gallery.png"), text)]
 
 
 def _quality(evaluation: Path | None) -> dict:
@@ -102,15 +110,45 @@ def _quality(evaluation: Path | None) -> dict:
 
 def _timings(inputs: Artifacts) -> list[tuple[str, float, bool]]:
     """Seconds of the steps before the report, from the lineage records beside the artifacts."""
-    seen: dict[tuple[str, str], tuple[str, float, bool]] = {}
-    for value in inputs.values():
-        for artifact in value if isinstance(value, list) else [value]:
-            path = lineage_path(artifact)
-            if path.exists():
-                record = read_json(path)
-                label = record["step"].replace("_", " ")
-                seen.setdefault((record["started"], label), (label, record["seconds"], False))
+    return [(record["step"].replace("_", " "), record["seconds"], False) for record in _records(inputs)]
+
+
+def _software(inputs: Artifacts) -> list[dict[str, str]]:
+    """With which versions, and on what, the steps ran: a row for each that differs, and for each code that was accepted
+    though it had changed."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for record in _records(inputs):
+        versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+        accepted = f"{record['accepted_code']}, gone on with by {record['code']}" if "accepted_code" in record else ""
+        key = (versions, record.get("machine", {}).get("device", ""), accepted)
+        rows.setdefault(key, []).append(record["step"].replace("_", " "))
+    return [
+        {"steps": ", ".join(dict.fromkeys(steps)), "versions": versions, "device": device, "accepted": accepted}
+        for (versions, device, accepted), steps in rows.items()
+        if versions
+    ]
+
+
+def _records(inputs: Artifacts) -> list[dict[str, Any]]:
+    """The lineage records of the steps before the report, in the order in which they began."""
+    seen: dict[tuple[str, str], dict[str, Any]] = {}
+    for artifact in _all(inputs, inputs):
+        path = lineage_path(artifact)
+        if path.exists():
+            record = read_json(path)
+            seen.setdefault((record["started"], record["step"]), record)
     return [seen[key] for key in sorted(seen)]
+
+
+def _one(inputs: Artifacts, name: str) -> Path | None:
+    found = inputs.get(name)
+    return found if isinstance(found, Path) else None
+
+
+def _all(inputs: Artifacts, names: Iterable[str]) -> list[Path]:
+    """The folders of these inputs, single ones and lists, in this order."""
+    given = [inputs[name] for name in names if name in inputs]
+    return [path for value in given for path in ([value] if isinstance(value, Path) else value)]
 
 
 def _notes(blessing: Path | None) -> list[str]:

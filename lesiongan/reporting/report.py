@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lesiongan.errors import UsageError
-from lesiongan.files import write_text
-from lesiongan.reporting import contents, pages, pictures, results
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_text
+from lesiongan.reporting import embedding, report_page, results, sections
 
 #: Bytes that embedded pictures may take together, so that a report stays below 2 MB.
 PICTURE_BUDGET = 1_300_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class CaptionedImage:
     """A picture laid out by another step: a PNG file and what it shows."""
 
     path: str
@@ -36,7 +36,7 @@ class ReportInputs:
         seed: the run's seed.
         examples: folder of the Examples artifact (examples.json, examples.csv, anomalies.csv).
         leak: numbers of the leak audit, name -> value; those in examples.json (`leak_audit`) are shown too.
-        grids: sample grids: `Picture`s, or dicts of path and caption.
+        grids: sample grids: `CaptionedImage`s, or dicts of path and caption.
         trainings: name -> stats.jsonl (or the folder that holds it).
         evaluation: folder of the Evaluation artifact (metrics.json).
         rankings: figures of the Path-Rank-Filter, as `grids`.
@@ -45,6 +45,7 @@ class ReportInputs:
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
         notes: further lines for the provenance section.
+        software: rows of `steps`, `versions`, `device`, `accepted` (code that was gone on with after a change).
     """
 
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -55,15 +56,16 @@ class ReportInputs:
     seed: int | None = None
     examples: str | Path | None = None
     leak: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    grids: Sequence[Picture | Mapping[str, str]] = ()
+    grids: Sequence[CaptionedImage | Mapping[str, str]] = ()
     trainings: Mapping[str, str | Path] = dataclasses.field(default_factory=dict)
     evaluation: str | Path | None = None
-    rankings: Sequence[Picture | Mapping[str, str]] = ()
+    rankings: Sequence[CaptionedImage | Mapping[str, str]] = ()
     distances: str | Path | None = None
     image_quality: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     timings: Sequence[Sequence] = ()
     paper: bool = True
     notes: Sequence[str] = ()
+    software: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ReportInputs:
@@ -90,26 +92,26 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
     inputs = data if isinstance(data, ReportInputs) else ReportInputs.from_dict(data)
     examples = {
         **{"phantom": False, "isic": False, "paper": inputs.paper},
-        **contents.section(contents.examples, inputs.examples, "examples", inputs.paper),
+        **sections.section(sections.examples, inputs.examples, "examples", inputs.paper),
     }
-    evaluation = contents.section(results.evaluation, inputs.evaluation, "evaluation", examples["paper"])
+    evaluation = sections.section(results.evaluation, inputs.evaluation, "evaluation", examples["paper"])
     grids, rankings = _pictures(inputs.grids, inputs.rankings)
-    page = pages.render(
+    page = report_page.render(
         "template.html.j2",
         title=title,
         pipeline=pipeline,
         inputs=inputs,
         examples=examples,
-        leak=[(k.replace("_", " "), v) for k, v in contents.flat({**examples.get("leak", {}), **inputs.leak})],
+        leak=[(k.replace("_", " "), v) for k, v in sections.flat({**examples.get("leak", {}), **inputs.leak})],
         evaluation=evaluation,
         grids=grids,
         rankings=rankings,
-        distances=contents.section(contents.distances, inputs.distances, "distances"),
-        trainings=contents.section(contents.trainings, inputs.trainings, "trainings"),
+        distances=sections.section(sections.distances, inputs.distances, "distances"),
+        trainings=sections.section(sections.trainings, inputs.trainings, "trainings"),
         quality=_quality(inputs.image_quality),
-        timings=contents.section(contents.timings, inputs.timings, "timings"),
-        config=contents.flat(inputs.config),
-        machine=contents.flat(inputs.machine),
+        timings=sections.section(sections.timings, inputs.timings, "timings"),
+        config=sections.flat(inputs.config),
+        machine=sections.flat(inputs.machine),
     )
     write_text(output_html, page)
     return Path(output_html)
@@ -118,10 +120,13 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
 def _pictures(*groups) -> list[list[dict]]:
     """Each group's pictures embedded, one budget for all; a picture that is not there has no `uri`."""
     wanted = [
-        [p if isinstance(p, Picture) else Picture(str(p["path"]), str(p.get("caption", ""))) for p in group]
+        [
+            p if isinstance(p, CaptionedImage) else CaptionedImage(str(p["path"]), str(p.get("caption", "")))
+            for p in group
+        ]
         for group in groups
     ]
-    embedded = iter(pictures.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET))
+    embedded = iter(embedding.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET))
     return [
         [{"caption": p.caption, "path": p.path, **(next(embedded) or {"uri": None})} for p in group] for group in wanted
     ]

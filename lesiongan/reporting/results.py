@@ -8,13 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from lesiongan.evaluation import groups
-from lesiongan.evaluation.cells import is_tested, significant
+from lesiongan.evaluation.comparison import is_tested, significant
 from lesiongan.evaluation.evaluate import FORMAT, RESULT
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.evaluation.verdict import metric_name
 from lesiongan.reporting import result_figures
-from lesiongan.tables import contents, paper_results
-from lesiongan.tables.pages import places, signed
+from lesiongan.tables import layout, paper_results
+from lesiongan.tables.rendering import places, signed
 
 _DRAWN_CELLS = 60
 
@@ -57,7 +57,7 @@ def test_set(result: Mapping, with_paper: bool) -> dict:
         for c in result["classifiers"]
         if c["mcnemar"]
     ]
-    grid, *others, _ = contents.of_evaluation(result, with_paper)
+    grid, *others, _ = layout.of_evaluation(result, with_paper)
     shown = _shown(result)
     return {
         **{key: result[key] for key in copied},
@@ -65,7 +65,7 @@ def test_set(result: Mapping, with_paper: bool) -> dict:
         "several_seeds": any(len(c["seeds"]) > 1 for c in result["cells"]),
         "table": grid,
         "paper_tables": others,
-        "per_class": contents.per_class_table(result, shown),
+        "per_class": layout.per_class_table(result, shown),
         "has_paper": any(table.has_paper for table in (grid, *others)),
         "figures": _figures(result),
         "confusions": _confusions(result),

@@ -7,21 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from lesiongan import serving
-from lesiongan.config import EvaluationConfig
+from lesiongan.base.files import read_json, write_json
+from lesiongan.base.progress import say
+from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.evaluate import RESULT, evaluate
 from lesiongan.evaluation.image_quality import feature_scale, image_quality
 from lesiongan.evaluation.predictions import SETS
-from lesiongan.files import read_json, write_json
-from lesiongan.progress import say
+from lesiongan.serving import saved_models
 from lesiongan.steps import evaluation_figures
 from lesiongan.steps.step import Task
-from lesiongan.tables import contents, formats
+from lesiongan.tables import formats, layout
 
 _LEAST = 24  # images of each set below which nothing is measured
 _JUDGED = 500  # generated images of a class that are judged; more would not narrow the interval that the real ones set
+
+
+OUTPUTS = ("evaluation", "blessing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,27 +34,29 @@ class Options:
     against: str = ""  # the class that it is told from; of experiment 2 the source
 
 
-def run(task: Task) -> dict:
-    """Inputs: `examples`, `predictions`, `classifier`, `generated` (a list). Outputs: `evaluation`, `blessing`."""
+def run(task: Task[Options]) -> dict:
+    """Inputs: `examples`, `predictions`, `classifier`, `generated`, `sampled`, `imported` (where they are).
+    Outputs: `evaluation`, `blessing`.
+    """
     options, output = task.options, task.outputs["evaluation"]
     summary = evaluate(
-        task.inputs["predictions"],
+        task.artifact("predictions"),
         output,
         options.evaluation,
         task.seed,
-        table=examples.read_table(task.inputs["examples"]),
+        table=examples.read_table(task.artifact("examples")),
         target=options.target or None,
         against=options.against or None,
     )
     say(summary["verdict"])
     _tables(task, summary)
-    classifier = serving.load(task.inputs["classifier"] / "classifier")
-    test = examples.load(task.inputs["examples"], classifier.size, "test")
+    classifier = saved_models.load(task.artifact("classifier") / "classifier")
+    test = examples.load(task.artifact("examples"), classifier.size, "test")
     probabilities, features = classifier.predict(test.images)
     quality = _quality(task, classifier, test, features)
     write_json(output / "image_quality.json", quality)
     evaluation_figures.write(
-        task.inputs["examples"], _sets(task), classifier, features.std(0), output, options.evaluation.confidence
+        task.artifact("examples"), _sets(task), classifier, features.std(0), output, options.evaluation.confidence
     )
     verdicts = {"classifier": _classifier_verdict(test.labels, probabilities)}
     verdicts |= _generator_verdicts(quality, options.evaluation)
@@ -60,23 +65,25 @@ def run(task: Task) -> dict:
     return {"classifier_accuracy": accuracy, "blessed": sum(v["blessed"] for v in verdicts.values())}
 
 
-def _tables(task: Task, summary: dict) -> None:
+def _tables(task: Task[Options], summary: dict) -> None:
     """The paper's tables beside each test set's `metrics.json`; its numbers mean nothing beside phantoms."""
-    info, output = examples.read_info(task.inputs["examples"]), task.outputs["evaluation"]
+    info, output = examples.read_info(task.artifact("examples")), task.outputs["evaluation"]
     with_paper = not info.get("phantom", False)
-    formats.write([contents.split_table(info["counts"], with_paper)], output)
-    formats.write(contents.of_evaluation(summary, with_paper), output)
+    formats.write([layout.split_table(info["counts"], with_paper)], output)
+    formats.write(layout.of_evaluation(summary, with_paper), output)
     for name in summary["further"]:
         result = read_json(output / SETS / name / RESULT)
-        formats.write(contents.of_evaluation(result, False), output / SETS / name)
+        formats.write(layout.of_evaluation(result, False), output / SETS / name)
 
 
-def _sets(task: Task) -> list[Path]:
+def _sets(task: Task[Options]) -> list[Path]:
     """The generated images, a folder of Examples each."""
-    return sorted(p.parent for a in task.inputs["generated"] for p in Path(a).glob("*/examples.json"))
+    return sorted(
+        p.parent for a in task.artifacts("generated", "sampled", "imported") for p in Path(a).glob("*/examples.json")
+    )
 
 
-def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
+def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
     """A row for each generated set and class: agreement, and `image_quality` against the real test images of the class,
     with real validation images as the floor: the judge has learned its training images, which lie apart from all others
     in its features. All features have one scale, since that of a classifier of our own means nothing."""
@@ -95,7 +102,7 @@ def _quality(task: Task, classifier: serving.Served, test: ImageSet, features: n
                 "probability": float(probabilities[:, label].mean()),
             }
             if label not in floors:
-                held = examples.load(task.inputs["examples"], classifier.size, "validation", classes=[classes[label]])
+                held = examples.load(task.artifact("examples"), classifier.size, "validation", classes=[classes[label]])
                 held = held.take(np.random.default_rng(task.seed).permutation(len(held))[:_JUDGED])
                 floors[label] = classifier.predict(held.images)[1]
             sets = (real, made, floors[label])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lesiongan import serving, sheets
+from lesiongan.base.files import write_json
 from lesiongan.data import examples
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation import translation
-from lesiongan.files import write_json
+from lesiongan.serving import saved_models
 
 FIGURE_7, FIGURE_8, DISTANCES = "figure7.png", "figure8.png", "distances.json"
 _OF_A_CLASS = 2  # pictures of a class and kind in Figure 7
@@ -20,7 +21,7 @@ _MEASURED = 500  # nevi whose distance is measured
 
 
 def write(
-    real: Path, sets: list[Path], classifier: serving.Served, scale: np.ndarray, output: Path, confidence: float
+    real: Path, sets: list[Path], classifier: saved_models.Served, scale: np.ndarray, output: Path, confidence: float
 ) -> None:
     """Writes `figure7.png` where there are images made from noise or elsewhere, and `figure8.png` and `distances.json`
     where images were translated at some alpha.
@@ -37,12 +38,12 @@ def write(
     translated = {float(t["alpha"].iloc[0]): p for p, t in tables.items() if len(t) and t["alpha"].notna().all()}
     others = {p: t for p, t in tables.items() if len(t) and p not in translated.values()}
     if others:
-        sheets.save(_figure_7(real, others, classifier), output / FIGURE_7)
+        save_sheet(_figure_7(real, others, classifier), output / FIGURE_7)
     if translated:
         _figure_8(real, {a: translated[a] for a in sorted(translated)}, classifier, scale, output, confidence)
 
 
-def _figure_7(real: Path, others: dict, classifier: serving.Served) -> np.ndarray:
+def _figure_7(real: Path, others: dict, classifier: saved_models.Served) -> np.ndarray:
     """A column a class; real images, then each kind of generated ones. The first refined images of a class are made
     of its first images from noise."""
     classes, size = classifier.taxonomy.classes, classifier.size
@@ -60,11 +61,16 @@ def _figure_7(real: Path, others: dict, classifier: serving.Served) -> np.ndarra
         for k in range(max(map(len, by_class))):
             rows.append([images[k] if k < len(images) else blank for images in by_class])
             names.append(kind if k == 0 else "")
-    return sheets.contact_sheet(rows, names, classes)
+    return contact_sheet(rows, names, classes)
 
 
 def _figure_8(
-    real: Path, sets: dict[float, Path], classifier: serving.Served, scale: np.ndarray, output: Path, confidence: float
+    real: Path,
+    sets: dict[float, Path],
+    classifier: saved_models.Served,
+    scale: np.ndarray,
+    output: Path,
+    confidence: float,
 ) -> None:
     """A row a nevus, a column an alpha; and the distances of the first nevi that all alphas have."""
     size, listed = classifier.size, examples.read_table(real).set_index("image_id")
@@ -88,7 +94,7 @@ def _figure_8(
             source: {key: float(values[i]) for key, values in found.items()} for i, source in enumerate(wanted)
         }
     names = [listed.loc[wanted[0], "label"], *(f"alpha {alpha:g}" for alpha in sets)]
-    sheets.save(sheets.contact_sheet(list(zip(*columns, strict=True)), [], names), output / FIGURE_8)
+    save_sheet(contact_sheet(list(zip(*columns, strict=True)), [], names), output / FIGURE_8)
     lesions = listed.loc[wanted, "lesion_id"].to_dict()
     write_json(output / DISTANCES, translation.by_alpha(moved, lesions, confidence))
 

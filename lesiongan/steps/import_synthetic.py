@@ -8,18 +8,20 @@ from typing import Literal
 
 import numpy as np
 
-from lesiongan.amounts import nested_order, spread
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.base.progress import say
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, examples_writer
-from lesiongan.data.decoding import Plan, decode_all
+from lesiongan.data.decoding import DecodingOptions, decode_all
+from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.sources import source_fingerprint
 from lesiongan.data.synthetic import check_enough, copies, held_out_thumbnails, open_synthetic, thumbnails_of
-from lesiongan.errors import UsageError
-from lesiongan.generation import DIGITAL_SOURCE_TYPE
-from lesiongan.grid import synthetic_generator, synthetic_name
-from lesiongan.progress import say
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.experiments.amounts import nested_order, spread
+from lesiongan.experiments.cells import synthetic_generator, synthetic_name
 from lesiongan.steps.step import Task
-from lesiongan.taxonomy import Taxonomy
+
+OUTPUTS = ("generated",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +35,9 @@ class Options:
     sizes: tuple[int, ...] = ()
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples` (the real ones). Outputs: `generated`."""
-    options, directory = task.options, task.inputs["examples"]
+    options, directory = task.options, task.artifact("examples")
     taxonomy = examples.taxonomy(directory)
     classes = options.classes or taxonomy.classes
     counts = examples.read_info(directory)["counts"]["train"]
@@ -46,14 +48,14 @@ def run(task: Task) -> dict:
     return {"images": sum(written)}
 
 
-def _import(task: Task, path: str, taxonomy: Taxonomy, needed: dict[str, int], held_out) -> int:
+def _import(task: Task[Options], path: str, taxonomy: Taxonomy, needed: dict[str, int], held_out) -> int:
     options, name = task.options, synthetic_name(path)
     source = open_synthetic(path, options.data, taxonomy, needed)
     # sorted by id first, so that the order depends on the images and the seed, not on how they lie on disk
     rows = source.rows.sort_values("image_id", kind="stable").reset_index(drop=True)
     rows = rows.iloc[nested_order(len(rows), task.seed)].reset_index(drop=True)
     thumbnails, names, size = held_out
-    plan = Plan(tuple(sorted({*options.sizes, size})), options.data.resize, options.data.exact_resize)
+    plan = DecodingOptions(tuple(sorted({*options.sizes, size})), options.data.resize, options.data.exact_resize)
     key = source_fingerprint(path, dataclasses.replace(options.data, further_tests=()), 0)
     decoded = decode_all([(source.reader, rows["location"].tolist())], plan, task.run_dir / name, key)
     usable = np.array([not fault for fault in decoded.faults], bool)
@@ -86,7 +88,7 @@ def _say_leaks(path: str, options: Options, rows, leaked: dict[int, int], names:
     say(f"{text}; they are left out")
 
 
-def _write(task: Task, path: str, taxonomy, rows, kept, decoded, needed: dict[str, int], anomalies) -> int:
+def _write(task: Task[Options], path: str, taxonomy, rows, kept, decoded, needed: dict[str, int], anomalies) -> int:
     """The first images of each class in the rows' order, as many as the largest cell takes."""
     name = synthetic_name(path)
     output = task.outputs["generated"] / synthetic_generator(path)

@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from lesiongan import model_artifact
-from lesiongan.files import write_json
+from lesiongan.base.files import write_json
+from lesiongan.serving import model_artifact
 from lesiongan.steps.step import Task
+
+OUTPUTS = ("blessing",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +23,12 @@ class Options:
     pass
 
 
-def run(task: Task) -> dict:
-    """Inputs: `models` (a list). Outputs: `blessing` (`blessing.json`: model -> blessed, reason)."""
+def run(task: Task[Options]) -> dict:
+    """Inputs: `classifier`, `models` (a list), and `acgan` where there is one.
+    Outputs: `blessing` (`blessing.json`: model -> blessed, reason).
+    """
     verdicts = {}
-    for artifact in task.inputs["models"]:
+    for artifact in task.artifacts("classifier", "acgan", "models"):
         for name in model_artifact.names(artifact):
             reason = _fault(Path(artifact) / name)
             verdicts[name] = {"blessed": not reason, "reason": reason or "serves, and repeats its answer"}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
 from lesiongan.steps.step import Task
+
+OUTPUTS = ("predictions", "model_run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +20,13 @@ class Options:
     seeds: int = 1
 
 
-def run(task: Task) -> dict:
-    """Inputs: `predictions`, `model_runs` (lists, a part each). Outputs: `predictions`, `model_run`.
+def run(task: Task[Options]) -> dict:
+    """Inputs: `parts`, `part_runs` (lists, one entry per part). Outputs: `predictions`, `model_run`.
 
     Raises:
         LesionganError: a cell is missing, is there twice, or the parts were tested on different images.
     """
-    parts, output = task.inputs["predictions"], task.outputs["predictions"]
+    parts, output = task.artifacts("parts"), task.outputs["predictions"]
     tables = [_text_table(part / "cells.csv") for part in parts]
     _check_truth(parts)
     rows = pd.concat(tables, ignore_index=True)
@@ -36,7 +38,7 @@ def run(task: Task) -> dict:
     for part in parts:
         shutil.copytree(part, output, dirs_exist_ok=True)
     rows.iloc[[found.index(key) for key in wanted]].to_csv(output / "cells.csv", index=False)
-    for folder in task.inputs["model_runs"]:
+    for folder in task.artifacts("part_runs"):
         shutil.copytree(folder, task.outputs["model_run"], dirs_exist_ok=True)
     return {"classifiers": len(rows)}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
+from lesiongan.base.errors import LesionganError
 from lesiongan.data.examples import INFO
-from lesiongan.errors import LesionganError
 from lesiongan.steps.step import Task
+
+OUTPUTS = ("generated",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,14 +17,15 @@ class Options:
     pass
 
 
-def run(task: Task) -> dict:
-    """Inputs: `generated` (a list). Outputs: `generated`, a folder of Examples a set.
+def run(task: Task[Options]) -> dict:
+    """Inputs: `parts` (a list), and `sampled`, `imported` where they are.
+    Outputs: `generated`, a folder of Examples a set.
 
     Raises:
         LesionganError: two sets have one name.
     """
     output, names = task.outputs["generated"], set()
-    for artifact in task.inputs["generated"]:
+    for artifact in task.artifacts("parts", "sampled", "imported"):
         for info in sorted(artifact.glob(f"*/{INFO}")):
             name = info.parent.name
             if name in names:

@@ -6,15 +6,19 @@ import dataclasses
 
 import numpy as np
 
-from lesiongan import serving, sheets
-from lesiongan.config import ClassifierConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
-from lesiongan.filtering import RANKED, path_rank_filter
+from lesiongan.experiments.path_rank_filter import RANKED, path_rank_filter
+from lesiongan.serving import saved_models
 from lesiongan.steps.step import Task
 
 _SHOWN = 10
+
+
+OUTPUTS = ("selection",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +29,17 @@ class Options:
     classifier: ClassifierConfig = ClassifierConfig()  # how the folds' classifiers are trained
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples`, `model`. Outputs: `selection` (`ranked.csv`, `gallery.png`)."""
     target = task.options.target
-    classifier = serving.load(task.inputs["model"] / "classifier")
+    classifier = saved_models.load(task.artifact("model") / "classifier")
     if target not in classifier.taxonomy.classes:
         raise UsageError(f"target class {target!r} is not in the data; it has {', '.join(classifier.taxonomy.classes)}")
-    label, listed = classifier.taxonomy.index(target), examples.read_table(task.inputs["examples"])
+    label, listed = classifier.taxonomy.index(target), examples.read_table(task.artifact("examples"))
     if task.options.folds:
         images, scores = _out_of_fold(task, label)
     else:
-        images = examples.load(task.inputs["examples"], classifier.size, "train", classes=[target])
+        images = examples.load(task.artifact("examples"), classifier.size, "train", classes=[target])
         scores = classifier.predict(images.images)[0][:, label]
     sides = dict(zip(listed["image_id"], listed["split"], strict=True))
     table = path_rank_filter(images.ids, scores, task.options.alphas, splits=sides)
@@ -45,21 +49,21 @@ def run(task: Task) -> dict:
     where = {image_id: i for i, image_id in enumerate(images.ids)}
     best = [images.images[where[i]] for i in table["image_id"][:_SHOWN]]
     worst = [images.images[where[i]] for i in table["image_id"][::-1][:_SHOWN]]
-    sheets.save(sheets.contact_sheet([best, worst], ["highest P", "lowest P"], cell=72), output / "gallery.png")
+    save_sheet(contact_sheet([best, worst], ["highest P", "lowest P"], cell=72), output / "gallery.png")
     return {"ranked": len(table), "median_score": float(table["score"].median())}
 
 
-def _out_of_fold(task: Task, label: int) -> tuple[ImageSet, np.ndarray]:
+def _out_of_fold(task: Task[Options], label: int) -> tuple[ImageSet, np.ndarray]:
     """The training images of a class, and their scores by classifiers that have not seen them."""
     from lesiongan.training.out_of_fold import out_of_fold
 
     config = task.options.classifier
-    train = examples.load(task.inputs["examples"], config.size, "train")
+    train = examples.load(task.artifact("examples"), config.size, "train")
     probabilities = out_of_fold(
         config,
         train,
-        examples.lesion_ids(task.inputs["examples"], train.ids),
-        num_classes=len(examples.taxonomy(task.inputs["examples"])),
+        examples.lesion_ids(task.artifact("examples"), train.ids),
+        num_classes=len(examples.taxonomy(task.artifact("examples"))),
         count=task.options.folds,
         run_dir=task.run_dir,
         seed=task.seed,

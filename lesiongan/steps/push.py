@@ -6,10 +6,12 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from lesiongan import model_artifact
-from lesiongan.files import read_json, whole_directory, write_json
-from lesiongan.progress import say
+from lesiongan.base.files import read_json, whole_directory, write_json
+from lesiongan.base.progress import say
+from lesiongan.serving import model_artifact
 from lesiongan.steps.step import Task
+
+OUTPUTS = ("pushed",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +19,15 @@ class Options:
     prefix: str = ""  # before the models' names, except the classifier's
 
 
-def run(task: Task) -> dict:
-    """Parameters: `models_dir`. Inputs: `models` (a list), `blessing`, `infra_blessing`. Outputs: `pushed`
-    (`pushed.json`)."""
-    evaluated = read_json(task.inputs["blessing"] / "blessing.json")
-    served = read_json(task.inputs["infra_blessing"] / "blessing.json")
+def run(task: Task[Options]) -> dict:
+    """Parameters: `models_dir`.
+    Inputs: `classifier`, `models` (a list), `acgan` where it is, `blessing`, `infra_blessing`.
+    Outputs: `pushed` (`pushed.json`).
+    """
+    evaluated = read_json(task.artifact("blessing") / "blessing.json")
+    served = read_json(task.artifact("infra_blessing") / "blessing.json")
     pushed = {}
-    for artifact in task.inputs["models"]:
+    for artifact in task.artifacts("classifier", "acgan", "models"):
         for name in model_artifact.names(artifact):
             refusals = [f"{who}: {v['reason']}" for who, v in _verdicts(name, evaluated, served) if not v["blessed"]]
             if refusals:

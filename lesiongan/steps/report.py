@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import os
 import time
 
 from lesiongan import __version__
-from lesiongan.config import Config, to_json
+from lesiongan.base.lineage import machine, versions
+from lesiongan.config.reader import to_json
+from lesiongan.config.run import Config
 from lesiongan.reporting.gather import TITLES, gather
 from lesiongan.reporting.report import write_report
-from lesiongan.steps.step import COMMAND_VARIABLE, Task, machine
+from lesiongan.steps.component import COMMAND_VARIABLE
+from lesiongan.steps.step import Task
 
-_PACKAGES = ("keras", "kfp", "tensorflow-datasets", "numpy", "scikit-learn")
+OUTPUTS = ("report",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +25,8 @@ class Options:
     config: Config = Config()
 
 
-def run(task: Task) -> dict:
-    """Inputs: `examples`, `runs`, `generated` (lists), `predictions`, `evaluation`, `blessing`, `selection`
-    (experiment 2).
+def run(task: Task[Options]) -> dict:
+    """Inputs: see `reporting.gather`.
     Outputs: `report`, the HTML file.
     """
     experiment, config = task.options.experiment, task.options.config
@@ -37,20 +38,10 @@ def run(task: Task) -> dict:
             "command": os.environ.get(COMMAND_VARIABLE, ""),
             "config": json.loads(to_json(config)),
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "versions": _versions(),
+            "versions": {"lesiongan": __version__, **versions()},
             "machine": machine(),
             "seed": task.seed,
             **gather(experiment, task.inputs),
         },
     )
     return {"bytes": task.outputs["report"].stat().st_size}
-
-
-def _versions() -> dict[str, str]:
-    found = {"lesiongan": __version__}
-    for name in ("tensorflow", "tensorflow-cpu", *_PACKAGES):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -8,15 +8,19 @@ from typing import Literal
 
 import numpy as np
 
-from lesiongan import serving, sheets
-from lesiongan.amounts import spread
 from lesiongan.data import examples
-from lesiongan.generation import Generated, write
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.generated import Generated, write
+from lesiongan.experiments.amounts import spread
+from lesiongan.serving import saved_models
 from lesiongan.steps.step import Task
 
 _SHOWN = 8
 #: Seeds of the classifiers' images start here, those of the CycleGANs' X at 0: no image is in both sets.
 _FRESH = 1 << 32
+
+
+OUTPUTS = ("references", "generated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +31,19 @@ class Options:
     sizes: tuple[int, ...] = ()  # pixels at which the images are stored
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples`, `model` (`acgan`). Outputs: `references` (X of the CycleGANs), `generated`."""
-    acgan = serving.load(task.inputs["model"] / "acgan")
+    acgan = saved_models.load(task.artifact("model") / "acgan")
     taxonomy, sizes = acgan.taxonomy, sorted({*task.options.sizes, acgan.size})
     classes = task.options.classes or taxonomy.classes
-    counts = examples.read_info(task.inputs["examples"])["counts"]["train"]
+    counts = examples.read_info(task.artifact("examples"))["counts"]["train"]
     numbers = spread(task.options.largest, [counts[c] for c in classes], task.options.distribution)
     references = _sample(acgan, {c: counts[c] for c in classes}, task.seed, 0)
     fresh = _sample(acgan, dict(zip(classes, numbers, strict=True)), task.seed, _FRESH)
     write(task.outputs["references"] / "acgan", references, acgan.record, sizes, alpha="")
     write(task.outputs["generated"] / "acgan", fresh, acgan.record, sizes, alpha="")
     rows = [fresh.images[fresh.labels == taxonomy.index(c)][:_SHOWN] for c in classes]
-    sheets.save(sheets.contact_sheet(rows, classes), task.outputs["generated"] / "acgan.png")
+    save_sheet(contact_sheet(rows, classes), task.outputs["generated"] / "acgan.png")
     return {"references": len(references.images), "generated": len(fresh.images)}
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from lesiongan.config import Config, DataConfig, to_json
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import digest_text, read_json
+from lesiongan.base.lineage import lineage_path
+from lesiongan.base.progress import say
+from lesiongan.config.data import DataConfig
+from lesiongan.config.reader import to_json
+from lesiongan.config.run import Config
 from lesiongan.data import examples, folders
 from lesiongan.data.sources import source_fingerprint
-from lesiongan.errors import UsageError
 from lesiongan.evaluation.imagenet_judge import IMAGENET
 from lesiongan.evaluation.judge import load_classifier
-from lesiongan.files import digest_text, read_json
-from lesiongan.progress import say
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
-from lesiongan.steps.step import Step, lineage_path
+from lesiongan.steps.step import Step
 from lesiongan.training.measuring import check_judge
 
 
@@ -34,7 +38,7 @@ def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path
     output = Path(output)
     made = examples_of(data, output, config, (config.classifier.size,), seed)
     options = train_classifier.Options(classifier=config.classifier)
-    _once(train_classifier, {"examples": made}, ("model", "model_run"), output, options=options, seed=seed)
+    _once(train_classifier, {"examples": made}, output, options=options, seed=seed)
     return output / "model" / "classifier"
 
 
@@ -53,7 +57,7 @@ def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str |
         judges = {"judge": Path(judge)}
     made = examples_of(data, output, config, (config.acgan.size,), seed)
     options = train_acgan.Options(acgan=config.acgan)
-    _once(train_acgan, {"examples": made, **judges}, ("model", "model_run"), output, options=options, seed=seed)
+    _once(train_acgan, {"examples": made, **judges}, output, options=options, seed=seed)
     return output / "model" / "acgan"
 
 
@@ -100,7 +104,7 @@ def cyclegan(
             resize=config.data.resize, exact_resize=config.data.exact_resize, validation=config.data.validation
         ),
     )
-    _once(train_pair, judges, ("model", "model_run"), output, parameters=parameters, options=options, seed=seed)
+    _once(train_pair, judges, output, parameters=parameters, options=options, seed=seed)
     return output / "model" / "cyclegan"
 
 
@@ -113,14 +117,13 @@ def examples_of(data: str, output: Path, config: Config, sizes: tuple[int, ...],
         return Path(data)
     parameters = {"data": data, "fingerprint": source_fingerprint(data, config.data, seed)}
     options = example_gen.Options(data=config.data, sizes=sizes)
-    _once(example_gen, {}, ("examples",), output, parameters=parameters, options=options, seed=seed)
+    _once(example_gen, {}, output, parameters=parameters, options=options, seed=seed)
     return output / "examples"
 
 
 def _once(
-    module: Any,
+    module: ModuleType,
     inputs: Mapping[str, Path],
-    outputs: tuple[str, ...],
     folder: Path,
     *,
     options: Any,
@@ -129,12 +132,12 @@ def _once(
 ) -> None:
     """Runs a step, unless its outputs are there from the same inputs, options, seed and code."""
     folder.mkdir(parents=True, exist_ok=True)
-    places = {name: folder / name for name in outputs}
-    step = Step(module.run, inputs, places, parameters or {}, options, to_json(options), seed)
+    places = {name: folder / name for name in module.OUTPUTS}
+    step = Step(module, inputs, places, parameters or {}, options, to_json(options), seed, folder / "work")
     records = [lineage_path(place) for place in places.values()]
     if all(record.exists() and read_json(record).get("identity") == step.identity for record in records):
         say(f"{step.name}: done before")
         return
     for record in records:
         record.unlink(missing_ok=True)
-    step.run(folder / "work")
+    step.run()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from lesiongan import serving
-from lesiongan.config import ACGANConfig
+from lesiongan.config.acgan import ACGANConfig
 from lesiongan.data import examples
 from lesiongan.evaluation.judge import Judge
+from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.training.acgan import train_acgan
 from lesiongan.training.measuring import exported_state
+
+OUTPUTS = ("model", "model_run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,20 +23,20 @@ class Options:
     with_validation: bool = False
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `judge` (a classifier's Model artifact), where the training is measured by KID to real
     validation images. Outputs: `model` (a model named `acgan`), `model_run`."""
-    config, taxonomy = task.options.acgan, examples.taxonomy(task.inputs["examples"])
-    images = examples.load_splits(task.inputs["examples"], config.size, gan_splits(task.options.with_validation))
+    config, taxonomy = task.options.acgan, examples.taxonomy(task.artifact("examples"))
+    images = examples.load_splits(task.artifact("examples"), config.size, gan_splits(task.options.with_validation))
     judged = {}
-    if "judge" in task.inputs:
-        held = examples.load(task.inputs["examples"], config.size, "validation")
-        judged = {"judge": Judge.of_classifier(task.inputs["judge"]), "validation": held}
+    if task.has("judge"):
+        held = examples.load(task.artifact("examples"), config.size, "validation")
+        judged = {"judge": Judge.of_classifier(task.artifact("judge")), "validation": held}
     run_dir = task.run_dir / "run"
     model = train_acgan(config, images, num_classes=len(taxonomy), run_dir=run_dir, seed=task.seed, **judged)
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
     details |= exported_state(run_dir, config.export)
-    serving.export(
+    saved_models.export(
         model, task.outputs["model"] / "acgan", kind="acgan", size=config.size, taxonomy=taxonomy, details=details
     )
     keep_run(run_dir, task.outputs["model_run"] / "acgan")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from lesiongan import serving
-from lesiongan.config import ClassifierConfig
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
+from lesiongan.serving import saved_models
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.training.classifier import save_state, train_classifier
@@ -15,23 +15,26 @@ from lesiongan.training.classifier import save_state, train_classifier
 STATE = "state.npz"
 
 
+OUTPUTS = ("model", "model_run")
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     classifier: ClassifierConfig = ClassifierConfig()
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples`. Outputs: `model` (a model named `classifier`), `model_run`."""
-    config, taxonomy = task.options.classifier, examples.taxonomy(task.inputs["examples"])
-    train = examples.load(task.inputs["examples"], config.size, "train")
-    validation = examples.load(task.inputs["examples"], config.size, "validation")
+    config, taxonomy = task.options.classifier, examples.taxonomy(task.artifact("examples"))
+    train = examples.load(task.artifact("examples"), config.size, "train")
+    validation = examples.load(task.artifact("examples"), config.size, "validation")
     model, summary = train_classifier(
         config, train, validation, num_classes=len(taxonomy), run_dir=task.run_dir / "run", seed=task.seed
     )
     directory = task.outputs["model"] / "classifier"
     measured = {key: value for key, value in summary.items() if key.startswith("validation_")}
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "peak": summary["learning_rate"], **measured}
-    serving.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
+    saved_models.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
     save_state(model, directory / STATE)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")
     return {"images": len(train), **summary}

@@ -8,20 +8,22 @@ import shutil
 
 import pandas as pd
 
-from lesiongan import serving
-from lesiongan.amounts import alpha_generator, refined_generator
-from lesiongan.config import CycleGANConfig
+from lesiongan.base.progress import say
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.judge import Judge
-from lesiongan.filtering import RANKED
-from lesiongan.models.served_generator import ServedGenerator
-from lesiongan.progress import say
+from lesiongan.experiments.amounts import alpha_generator, refined_generator
+from lesiongan.experiments.path_rank_filter import RANKED
+from lesiongan.models.cyclegan.served_generator import ServedGenerator
+from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
 from lesiongan.training.measuring import exported_state
+
+OUTPUTS = ("model", "model_run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Options:
     with_validation: bool = False
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes; `judge` (a classifier's
     Model artifact), where trainings are measured by KID to real validation images. Outputs: `model`, `model_run`."""
     options, config = task.options, task.options.cyclegan
-    taxonomy = examples.taxonomy(task.inputs["examples"])
-    judge = Judge.of_classifier(task.inputs["judge"]) if "judge" in task.inputs else None
+    taxonomy = examples.taxonomy(task.artifact("examples"))
+    judge = Judge.of_classifier(task.artifact("judge")) if task.has("judge") else None
     model, finished = None, 0
     for name, x, y, validation, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
@@ -60,14 +62,14 @@ def run(task: Task) -> dict:
             details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
             details |= exported_state(run_dir, config.export)
             served = ServedGenerator(model.exported)
-            serving.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
+            saved_models.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
         finished += 1
     return {"models": finished, "images_seen": config.images * finished, "with_validation": options.with_validation}
 
 
-def _alpha_jobs(task: Task):
+def _alpha_jobs(task: Task[Options]):
     """X = training images of the source class, Y = those of the target class that alpha keeps; both classes' validation
     images to judge by."""
     options = task.options
@@ -75,7 +77,7 @@ def _alpha_jobs(task: Task):
         return
     x, target = (_of_class(task, "train", name) for name in (options.source, options.target))
     validation = tuple(_of_class(task, "validation", name) for name in (options.source, options.target))
-    ranked = pd.read_csv(task.inputs["selection"] / RANKED, dtype={"image_id": str})
+    ranked = pd.read_csv(task.artifact("selection") / RANKED, dtype={"image_id": str})
     for alpha in options.alphas:
         chosen = set(ranked["image_id"][ranked[f"kept_{alpha:g}"]])
         y = target.take([i for i, image_id in enumerate(target.ids) if image_id in chosen])
@@ -83,20 +85,20 @@ def _alpha_jobs(task: Task):
         yield alpha_generator(alpha), x, y, validation, details
 
 
-def _of_class(task: Task, split: str, name: str) -> ImageSet:
-    return examples.load(task.inputs["examples"], task.options.cyclegan.size, split, classes=[name])
+def _of_class(task: Task[Options], split: str, name: str) -> ImageSet:
+    return examples.load(task.artifact("examples"), task.options.cyclegan.size, split, classes=[name])
 
 
-def _class_jobs(task: Task):
+def _class_jobs(task: Task[Options]):
     """X = the ACGAN's images of the class, Y = the real ones; judged are X's own translations, by the class's real
     validation images (which Y has seen too where `with_validation` is on)."""
     options = task.options
     if not options.classes:
         return
-    size, taxonomy = options.cyclegan.size, examples.taxonomy(task.inputs["examples"])
-    real = examples.load_splits(task.inputs["examples"], size, gan_splits(options.with_validation))
-    held = examples.load(task.inputs["examples"], size, "validation")
-    generated: ImageSet = examples.load(task.inputs["generated"] / "acgan", size, "train")
+    size, taxonomy = options.cyclegan.size, examples.taxonomy(task.artifact("examples"))
+    real = examples.load_splits(task.artifact("examples"), size, gan_splits(options.with_validation))
+    held = examples.load(task.artifact("examples"), size, "validation")
+    generated: ImageSet = examples.load(task.artifact("generated") / "acgan", size, "train")
     for abbreviation in options.classes:
         label = taxonomy.index(abbreviation)
         x, y, judged = (images.of_class(label) for images in (generated, real, held))

@@ -17,24 +17,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesiongan import model_artifact
-from lesiongan.cell_images import CellImages, digest, evaluation_sets, through
-from lesiongan.code_version import code_version
-from lesiongan.config import (
-    ACGANConfig,
-    ClassifierConfig,
-    Config,
-    GridConfig,
-    NevusToMelanomaConfig,
-    NoiseToLesionConfig,
-    to_json,
-)
+from lesiongan.base.errors import LesionganError, MachineError
+from lesiongan.base.files import digest_directory, digest_text, read_json, write_json, write_text
+from lesiongan.base.progress import say
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.experiments import ExperimentConfig, NevusToMelanomaConfig, NoiseToLesionConfig
+from lesiongan.config.grid import GridConfig
+from lesiongan.config.reader import to_json
 from lesiongan.data import examples
-from lesiongan.errors import LesionganError, MachineError
 from lesiongan.evaluation.predictions import SETS, submission
-from lesiongan.files import digest_directory, digest_text, read_json, write_json, write_text
-from lesiongan.grid import STRONGER, Cell, cell_steps, experiment_cells, share
-from lesiongan.progress import say
+from lesiongan.experiments.cell_images import CellImages, digest, downsampled_and_restored, evaluation_sets
+from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, share
+from lesiongan.serving import model_artifact
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
@@ -43,6 +38,9 @@ from lesiongan.training.classifier import balanced_weights, load_state, predict,
 #: Of cells that go on from a trained classifier: there is nothing left to freeze.
 _CELL_SCHEDULE = "one_cycle"
 _DONE = "done.json"
+
+
+OUTPUTS = ("predictions", "model_run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +55,9 @@ class Options:
     cells: tuple[str, ...] = ()  # of a part of the grid: the names of its cells; empty: all
 
 
-def run(task: Task) -> dict:
-    """Inputs: `examples`, `classifier` (the start of the first seed), `generated` (a list). Outputs: `predictions`,
-    `model_run`.
+def run(task: Task[Options]) -> dict:
+    """Inputs: `examples`, `classifier` (the first seed's start); `generated`, `sampled`, `imported`, where they are.
+    Outputs: `predictions`, `model_run`.
 
     Finished cells are never trained again; a cell that fails does not keep the others from being trained, but the step
     ends with an error, so that no failure is cached as a success.
@@ -90,27 +88,31 @@ def run(task: Task) -> dict:
 class _Grid:
     """The images, the model that all cells share, and the cells' results in the working folders."""
 
-    def __init__(self, task: Task):
-        options, directory = task.options, task.inputs["examples"]
+    def __init__(self, task: Task[Options]):
+        options, directory = task.options, task.artifact("examples")
         self.task, self.options, self.config = task, options, options.classifier
+        self.experiment = _experiment(options)
         self.taxonomy = examples.taxonomy(directory)
         self.real = examples.load(directory, self.config.size, "train")
         self.judged = evaluation_sets(directory, self.config.size)
         self.validation = self.judged.get("validation", self.real.take([]))
         self.images = CellImages(
-            self.real, task.inputs["generated"], self.taxonomy, options.noise_to_lesion.distribution, task.seed
+            self.real,
+            task.artifacts("generated", "sampled", "imported"),
+            self.taxonomy,
+            options.noise_to_lesion.distribution,
+            task.seed,
         )
         self.cells = _cells(options, self.taxonomy.classes)
         self.counts = dict(
             zip(self.taxonomy.classes, np.bincount(self.real.labels, minlength=len(self.taxonomy)), strict=True)
         )
-        self.peak = model_artifact.describe(task.inputs["classifier"] / "classifier")["peak"]
+        self.peak = model_artifact.describe(task.artifact("classifier") / "classifier")["peak"]
         self.model, self.scratch_model = None, None
         self.starts: dict[int, list[np.ndarray]] = {}
         self.places: dict[tuple[str, int], Path] = {}
         judged = [f"{name}: {digest(images)}" for name, images in self.judged.items()]
-        code = code_version([__name__])
-        self.common = (options.experiment, code, to_json(self.config), digest(self.real), *judged)
+        self.common = (options.experiment, task.code, to_json(self.config), digest(self.real), *judged)
 
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""
@@ -120,12 +122,12 @@ class _Grid:
         else:
             numbers = self._train(cell, index, place / "run")
             for name, images in self.judged.items():
-                pixels = through(images, cell.resolution).images if cell.resolution else images.images
+                pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
                 probabilities, _ = predict(self.model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
                 write_text(place / f"{name or 'test'}.csv", text)
             write_json(place / _DONE, numbers)
-        share_of = share(cell, self.options.experiment, self.options.nevus_to_melanoma, self.counts)
+        share_of = share(cell, self.experiment, self.counts)
         return {
             "cell": cell.name,
             "kind": cell.kind,
@@ -148,7 +150,7 @@ class _Grid:
             truth = {
                 "image": list(images.ids),
                 "label": [self.taxonomy.classes[i] for i in images.labels],
-                "lesion_id": examples.lesion_ids(self.task.inputs["examples"], images.ids),
+                "lesion_id": examples.lesion_ids(self.task.artifact("examples"), images.ids),
             }
             pd.DataFrame(truth).to_csv(folder / "truth.csv", index=False)
         for row, place in zip(rows, places, strict=True):
@@ -162,7 +164,7 @@ class _Grid:
             from_start = self._goes_on(cell)
             start = ""
             if from_start:
-                state = self.task.inputs["classifier"] / "classifier" / STATE
+                state = self.task.artifact("classifier") / "classifier" / STATE
                 start = digest_directory(state) if index == 0 else str(self.task.seed + index)
             decided = (
                 to_json(self._config(cell, from_start)),
@@ -193,7 +195,7 @@ class _Grid:
         grid, from_start = self.options.grid, self._goes_on(cell)
         start = self._start(index) if from_start else None
         images, real = self.images.of(cell)
-        validation = through(self.validation, cell.resolution) if cell.resolution else self.validation
+        validation = downsampled_and_restored(self.validation, cell.resolution) if cell.resolution else self.validation
         weights = None
         if cell.control == "class_weights":
             weights = balanced_weights(images.labels, len(self.taxonomy))
@@ -232,7 +234,7 @@ class _Grid:
         """The state that every cell of a seed goes on from: trained once on the real images."""
         if index not in self.starts:
             if index == 0:
-                self.starts = {0: load_state(self.task.inputs["classifier"] / "classifier" / STATE)}
+                self.starts = {0: load_state(self.task.artifact("classifier") / "classifier" / STATE)}
                 return self.starts[0]
             # a model's schedule is built in: the cells' model serves where the schedules are the same
             same = self.config.schedule == _CELL_SCHEDULE
@@ -254,16 +256,14 @@ class _Grid:
         return self.starts[index]
 
 
+def _experiment(options: Options) -> ExperimentConfig:
+    return getattr(options, options.experiment)
+
+
 def _cells(options: Options, classes: tuple[str, ...]) -> list[Cell]:
     """The cells of this part of the grid."""
-    config = Config(
-        classifier=options.classifier,
-        acgan=ACGANConfig(size=options.acgan_size),
-        grid=options.grid,
-        nevus_to_melanoma=options.nevus_to_melanoma,
-        noise_to_lesion=options.noise_to_lesion,
-    )
-    cells = experiment_cells(options.experiment, config, classes)
+    resolution = limiting_resolution(options.acgan_size, options.classifier.size)
+    cells = experiment_cells(_experiment(options), options.grid, classes, resolution=resolution)
     unknown = set(options.cells) - {cell.name for cell in cells}
     if unknown:
         raise LesionganError(f"no cell {min(unknown)!r} in the grid")

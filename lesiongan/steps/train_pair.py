@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-from lesiongan import serving
-from lesiongan.config import CycleGANConfig, DataConfig
+from lesiongan.base.progress import say
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.data import DataConfig
 from lesiongan.data.folders import held_out, read_folder
+from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.imagenet_judge import judge_of
-from lesiongan.models.served_generator import ServedGenerator
-from lesiongan.progress import say
+from lesiongan.models.cyclegan.served_generator import ServedGenerator
+from lesiongan.serving import saved_models
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
-from lesiongan.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.training.cyclegan import train_cyclegan
 from lesiongan.training.measuring import exported_state
+
+OUTPUTS = ("model", "model_run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Options:
     data: DataConfig = DataConfig()  # `resize`, `exact_resize` and `validation` count
 
 
-def run(task: Task) -> dict:
+def run(task: Task[Options]) -> dict:
     """Inputs: `judge` (a classifier's folder), where there is one. Parameters: `from` and `to`, folders of pictures;
     `fingerprint` of both; `judge`: `imagenet` or empty; `source` and `target`, what they are called. Outputs: `model`
     (a model named `cyclegan`), `model_run`."""
@@ -35,7 +38,7 @@ def run(task: Task) -> dict:
         images = read_folder(task.parameters[side], config.size, data, label=label, scratch=place)
         sides.append(held_out(images, data.validation, task.seed))
         say(f"{side}: {len(sides[-1][0]):,} pictures to learn from, {len(sides[-1][1]):,} set aside")
-    named = task.inputs.get("judge") or task.parameters["judge"]
+    named = task.artifact("judge") if task.has("judge") else task.parameters["judge"]
     run_dir = task.run_dir / "run"
     model = train_cyclegan(
         config,
@@ -49,7 +52,7 @@ def run(task: Task) -> dict:
     known = source in ISIC_2019.classes and target in ISIC_2019.classes
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "source": source, "target": target}
     details["resize"] = data.resize
-    serving.export(
+    saved_models.export(
         ServedGenerator(model.exported),
         task.outputs["model"] / "cyclegan",
         kind="cyclegan",

@@ -6,17 +6,21 @@ import dataclasses
 
 import numpy as np
 
-from lesiongan import model_artifact, serving, sheets
-from lesiongan.amounts import nested_order
+from lesiongan.base.errors import UsageError
+from lesiongan.base.progress import Progress
 from lesiongan.data import examples
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.generated import Generated, write
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
-from lesiongan.generation import Generated, write
-from lesiongan.progress import Progress
+from lesiongan.experiments.amounts import nested_order
+from lesiongan.serving import model_artifact, saved_models
 from lesiongan.steps.step import Task
 
 _SHOWN = 10
 _CHUNK = 256
+
+
+OUTPUTS = ("generated",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +29,13 @@ class Options:
     sizes: tuple[int, ...] = ()
 
 
-def run(task: Task) -> dict:
-    """Inputs: `examples`, `model`, `generated` (experiment 1: the ACGAN's fresh images). Outputs: `generated`."""
+def run(task: Task[Options]) -> dict:
+    """Inputs: `examples`, `model`, `sampled` (experiment 1: the ACGAN's fresh images). Outputs: `generated`."""
     sheet: dict[str, list] = {}
     count, moved = 0, []
-    artifact = task.inputs["model"]
+    artifact = task.artifact("model")
     for name in model_artifact.names(artifact):
-        model = serving.load(artifact / name)
+        model = saved_models.load(artifact / name)
         x = _sources(task, model)
         if not len(x):  # levelling may leave a common class without a single added image
             continue
@@ -46,16 +50,16 @@ def run(task: Task) -> dict:
     if "class" not in model.record:  # the real ones below all alphas
         real = f"real {model.record['target']}"
         sheet[real] = sheet.pop(real)
-    sheets.save(sheets.contact_sheet(list(sheet.values()), list(sheet)), task.outputs["generated"] / "cyclegan.png")
+    save_sheet(contact_sheet(list(sheet.values()), list(sheet)), task.outputs["generated"] / "cyclegan.png")
     return {"generated": count, "mean_change": float(np.mean(moved)) if moved else 0.0}
 
 
-def _sources(task: Task, model: serving.Served) -> ImageSet:
+def _sources(task: Task[Options], model: saved_models.Served) -> ImageSet:
     record = model.record
     if "class" in record:
-        images = examples.load(task.inputs["generated"] / "acgan", model.size, "train")
+        images = examples.load(task.artifact("sampled") / "acgan", model.size, "train")
         return images.of_class(model.taxonomy.index(record["class"]))
-    images = examples.load(task.inputs["examples"], model.size, "train", classes=[record["source"]])
+    images = examples.load(task.artifact("examples"), model.size, "train", classes=[record["source"]])
     if len(images) < task.options.largest:
         raise UsageError(
             f"the largest cell adds {task.options.largest:,} images, but there are {len(images):,} training images "
@@ -66,7 +70,7 @@ def _sources(task: Task, model: serving.Served) -> ImageSet:
     return images.take([by_id[i] for i in nested_order(len(images), task.seed)[: task.options.largest]])
 
 
-def _translate(model: serving.Served, x: ImageSet, name: str) -> np.ndarray:
+def _translate(model: saved_models.Served, x: ImageSet, name: str) -> np.ndarray:
     progress = Progress(f"translate {name}", len(x), "images")
     parts = []
     for begin in range(0, len(x), _CHUNK):
@@ -76,12 +80,14 @@ def _translate(model: serving.Served, x: ImageSet, name: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _show(task: Task, sheet: dict[str, list], model: serving.Served, x: ImageSet, images: np.ndarray) -> None:
+def _show(
+    task: Task[Options], sheet: dict[str, list], model: saved_models.Served, x: ImageSet, images: np.ndarray
+) -> None:
     """Fig. 8: nevi, and below each its melanoma at each alpha; Fig. 7: real, ACGAN and ACGAN + CycleGAN, class by
     class."""
     record = model.record
     abbreviation = record.get("target") or record["class"]
-    real = examples.load(task.inputs["examples"], model.size, "train", classes=[abbreviation])
+    real = examples.load(task.artifact("examples"), model.size, "train", classes=[abbreviation])
     if "class" in record:
         sheet[f"{abbreviation} ACGAN"] = list(x.images[:_SHOWN])
         sheet[f"{abbreviation} + CycleGAN"] = list(images[:_SHOWN])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lesiongan.base.files import write_text
 from lesiongan.evaluation.verdict import p_text
-from lesiongan.files import write_text
-from lesiongan.tables import pages, paper_results
-from lesiongan.tables.contents import Number, Table
+from lesiongan.tables import paper_results, rendering
+from lesiongan.tables.layout import Number, Table
 
 #: The fields of a number, and the end of their column's name.
 _ENDS = {
@@ -67,7 +67,7 @@ def latex(table: Table) -> str:
 
 def html(table: Table) -> str:
     """A page of its own that works from disk, with the report's look."""
-    return pages.render("table.html.j2", table=table, title=table.caption, citation=paper_results.CITATION)
+    return rendering.render("table.html.j2", table=table, title=table.caption, citation=paper_results.CITATION)
 
 
 def _stack(number: Number, digits: int) -> str:

@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.budgets import acgan_steps
-from lesiongan.config import ACGANConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.base.progress import say
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.data.contact_sheet import contact_sheet
 from lesiongan.data.image_set import ImageSet, spread_over, to_uint8
 from lesiongan.data.inputs import conditional_batches
-from lesiongan.errors import UsageError
 from lesiongan.evaluation.judge import LEAST, Judge, Reference
-from lesiongan.models.acgan import ACGAN
-from lesiongan.progress import say
-from lesiongan.sheets import contact_sheet
-from lesiongan.training import symptoms
+from lesiongan.models.acgan.model import ACGAN
+from lesiongan.training import failure_signals
+from lesiongan.training.callbacks import SaveSamples
+from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import check_judge, export_best, steps_between
-from lesiongan.training.watch import Watch, acgan_rules
+from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.run import Run
 
 _COLUMNS = 8  # images of a class in a sample grid
 _WATCHED = 16  # images of a class in which failures are looked for
@@ -46,7 +47,7 @@ def train_acgan(
 
     A twentieth of the training (or `config.measure_every_images` images) apart, images of fixed noise are made of every
     class: how much they differ within a class, and with a judge the mean over the classes of their KID to real ones.
-    Failures are said (see `watch`).
+    Failures are said (see `failure_watch`).
 
     Args:
         config: see `ACGANConfig`.
@@ -60,7 +61,7 @@ def train_acgan(
 
     Returns:
         The trained model; `sample` draws from the averaged generator where `config.ema` is set. With `config.export`
-        "best" the generator that `sample` draws from has the weights of the lowest KID (`measuring.last_state` the
+        "best" the generator that `sample` draws from has the weights of the lowest KID (`states.last_state` the
         last ones).
 
     Raises:
@@ -72,7 +73,7 @@ def train_acgan(
     if data.size != config.size:
         raise UsageError(f"{name}: images have {data.size} px, acgan.size is {config.size}; make Examples of that size")
     check_judge(config, "acgan", judge is not None)
-    steps = acgan_steps(config, len(data))
+    steps = config.steps(len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()
     options = {"batch": config.batch, "seed": seed, "flip": config.flip, "balanced": config.balanced}
@@ -83,18 +84,18 @@ def train_acgan(
     summary = fit(
         model,
         lambda start: conditional_batches(data, start=start, steps=steps, **options),
-        steps=steps,
-        images_per_step=config.batch,
-        run_dir=run_dir,
-        name=name,
-        samples=lambda: {"classes": classes_grid(model, sample)},
-        samples_every=max(1, min(2000, steps // 4)),
-        measure=lambda: measured(sample, num_classes, watched, references),
-        measure_every=steps_between(config, steps),
-        select="kid" if references else "",
-        exported=lambda: [variable.value for variable in model.exported.variables],
-        watch=Watch(acgan_rules(), steps),
-        patience=config.patience if references else 0,
+        Run(name, run_dir, steps=steps, images_per_step=config.batch),
+        [
+            Measure(
+                lambda: measured(sample, num_classes, watched, references),
+                steps_between(config, steps),
+                select="kid" if references else "",
+                exported=lambda: [variable.value for variable in model.exported.variables],
+                patience=config.patience if references else 0,
+            ),
+            WatchFailures(FailureWatch(acgan_rules(), steps)),
+            SaveSamples(lambda: {"classes": classes_grid(model, sample)}, max(1, min(2000, steps // 4))),
+        ],
     )
     if config.export == "best":
         export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)
@@ -123,12 +124,12 @@ def measured(
 
     Returns:
         `kid`, the mean over the classes of `references` (NaN where one is), if there are any; `class_diversity` and
-        `class_diversity_lowest` (see `symptoms.of_classes`).
+        `class_diversity_lowest` (see `failure_signals.of_classes`).
     """
     made = _made(sample, num_classes, max([_WATCHED, *(count for _, count in references.values())]))
     first = made[:, :_WATCHED]
     labels = np.repeat(np.arange(num_classes), _WATCHED)
-    found = symptoms.of_classes(watched.images, watched.labels, first.reshape(-1, *first.shape[2:]), labels)
+    found = failure_signals.of_classes(watched.images, watched.labels, first.reshape(-1, *first.shape[2:]), labels)
     if not references:
         return found
     kids = [reference.kid(made[label, :count]) for label, (reference, count) in references.items()]

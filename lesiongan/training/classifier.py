@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.budgets import classifier_steps
-from lesiongan.config import ClassifierConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import read_json, write_arrays, write_json
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data.image_set import ImageSet, turned
 from lesiongan.data.inputs import classifier_batches
-from lesiongan.errors import UsageError
-from lesiongan.files import read_json, write_arrays, write_json
-from lesiongan.models.lesion_classifier import LesionClassifier
-from lesiongan.models.optimizers import FastaiAdam, ParameterGroups
-from lesiongan.training.fine_tune import FineTune
+from lesiongan.models.classifier.model import LesionClassifier
+from lesiongan.optim.adam import Adam, ParameterGroups
+from lesiongan.optim.fine_tune import FineTune
+from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
-from lesiongan.training.one_cycle import OneCycle
+from lesiongan.training.run import Run
 
 #: Which of the finder's suggestions becomes the peak of 1cycle.
 SUGGESTION = "steep"
@@ -44,7 +44,7 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassi
         groups = ParameterGroups(model.parameter_groups(), model.cycle.groups)
     else:
         model.cycle = OneCycle(config.learning_rate, 1)
-    optimizer = FastaiAdam(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay, groups=groups)
+    optimizer = Adam.fastai(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay, groups=groups)
     # Without XLA: on a CPU it makes this step four times slower.
     model.compile(optimizer=optimizer, jit_compile=False)
     return model
@@ -95,7 +95,7 @@ def train_classifier(
     if not len(train):
         raise UsageError("there are no images to train the classifier on; check the split and the classes")
     model = build_classifier(config, num_classes) if model is None else model
-    steps = steps or classifier_steps(config, len(train))
+    steps = steps or config.steps(len(train))
     _start(model, config, seed, initial)
     if class_weights is None and config.class_balance == "loss":
         class_weights = balanced_weights(train.labels, num_classes, config.balance_power)
@@ -125,7 +125,7 @@ def train_classifier(
         summary["finder"] = _found(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
         rate = summary["finder"]["suggestions"][SUGGESTION]
     _set_schedule(model, config, rate, steps, len(train))
-    summary |= fit(model, batches, steps=steps, images_per_step=config.batch, run_dir=run_dir, name=name)
+    summary |= fit(model, batches, Run(name, run_dir, steps=steps, images_per_step=config.batch))
     summary["learning_rate"] = rate
     measured = evaluate(model, validation, config.batch, tta=config.tta)
     summary |= {f"validation_{key}": value for key, value in measured.items()}

@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.budgets import cyclegan_steps
-from lesiongan.config import CycleGANConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.base.progress import say
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.data.contact_sheet import contact_sheet
 from lesiongan.data.image_set import ImageSet, spread_over, to_uint8, to_unit
 from lesiongan.data.inputs import unpaired_batches
-from lesiongan.errors import UsageError
 from lesiongan.evaluation.judge import LEAST, MOST, Judge, Reference, resized
-from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.progress import say
-from lesiongan.sheets import contact_sheet
-from lesiongan.training import symptoms
+from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.training import failure_signals
+from lesiongan.training.callbacks import RecordLosses, SaveSamples
+from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import check_judge, export_best, steps_between
-from lesiongan.training.watch import Watch, cyclegan_rules
+from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.run import Run
 
 _PAIRS = 4  # rows of a sample grid
 _COLUMNS = ("x", "x to y", "x to y to x", "x to x", "y", "y to x", "y to x to y", "y to y")
@@ -43,7 +44,7 @@ def train_cyclegan(
 
     A twentieth of the training (or `config.measure_every_images` images) apart, fixed images of X are translated:
     how far they move, how much they differ among themselves, and with a judge their KID to real images of Y. Failures
-    are said (see `watch`).
+    are said (see `failure_watch`).
 
     Args:
         config: see `CycleGANConfig`; `max_steps` caps an epoch budget only.
@@ -59,7 +60,7 @@ def train_cyclegan(
 
     Returns:
         The trained model; `translate` gives X -> Y. With `config.export` "best" its exported generator has the weights
-        of the lowest KID (`measuring.last_state` the last ones).
+        of the lowest KID (`states.last_state` the last ones).
 
     Raises:
         UsageError: an empty set, a configuration that the networks cannot have, or one that needs a judge without one.
@@ -68,7 +69,7 @@ def train_cyclegan(
         if not len(images):
             raise UsageError(f"{name}: there are no images in domain {letter}; a CycleGAN needs some in both")
     check_judge(config, "cyclegan", judge is not None)
-    steps = cyclegan_steps(config, len(x), len(y))
+    steps = config.steps(len(x), len(y))
     if model is None:
         model = CycleGAN(config, seed=seed, steps=steps)
     else:
@@ -86,19 +87,19 @@ def train_cyclegan(
     summary = fit(
         model,
         lambda start: unpaired_batches(x, y, start=start, steps=steps, **options),
-        steps=steps,
-        images_per_step=config.batch,
-        run_dir=run_dir,
-        name=name,
-        samples=lambda: {"pairs": pairs_grid(model, *map(to_unit, pairs))},
-        samples_every=max(1, min(2000, steps // 4)),
-        rates=lambda: _rates(model),
-        measure=lambda: _measured(model, fixed, reference),
-        measure_every=steps_between(config, steps),
-        select="kid" if reference else "",
-        exported=lambda: [variable.value for variable in model.exported.variables],
-        watch=Watch(cyclegan_rules(), steps),
-        patience=config.patience if reference else 0,
+        Run(name, run_dir, steps=steps, images_per_step=config.batch),
+        [
+            RecordLosses(rates=lambda: _rates(model)),
+            Measure(
+                lambda: _measured(model, fixed, reference),
+                steps_between(config, steps),
+                select="kid" if reference else "",
+                exported=lambda: [variable.value for variable in model.exported.variables],
+                patience=config.patience if reference else 0,
+            ),
+            WatchFailures(FailureWatch(cyclegan_rules(), steps)),
+            SaveSamples(lambda: {"pairs": pairs_grid(model, *map(to_unit, pairs))}, max(1, min(2000, steps // 4))),
+        ],
     )
     if config.export == "best":
         export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)
@@ -143,7 +144,7 @@ def pairs_grid(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
 
 def _measured(model: CycleGAN, x: np.ndarray, reference: Reference | None) -> dict[str, float]:
     made = translate(model, x)
-    found = symptoms.of_translation(x[:_WATCHED], made[:_WATCHED])
+    found = failure_signals.of_translation(x[:_WATCHED], made[:_WATCHED])
     return found if reference is None else {"kid": reference.kid(made), **found}
 
 

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.errors import LesionganError
-from lesiongan.training.one_cycle import OneCycleCurve
+from lesiongan.base.errors import LesionganError
+from lesiongan.optim.one_cycle import OneCycleCurve
 
 
 @dataclasses.dataclass(frozen=True)

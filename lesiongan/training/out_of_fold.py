@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lesiongan.config import ClassifierConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_arrays
+from lesiongan.base.progress import say
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
-from lesiongan.files import write_arrays
-from lesiongan.progress import say
 from lesiongan.training.classifier import build_classifier, predict, train_classifier
 
 

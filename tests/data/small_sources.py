@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
 
 CLASSES = ISIC_2019.classes
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import small_sources
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples
 from lesiongan.data.by_source import take_apart
 from lesiongan.data.ingest import ingest, open_collection
 from lesiongan.data.sources import open_source
-from lesiongan.errors import UsageError
 
 CONFIG = DataConfig(by_source=("HAM", "BCN"), source_minimum=4, validation=0.2, test=0.2, join_near_duplicates=False)
 #: Clinic -> class -> images. MSK has one class, BCN too few VASC, HAM no SCC.

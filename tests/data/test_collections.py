@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from small_sources import CLASSES, folder, jpeg, one_hot
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples
 from lesiongan.data.ingest import ingest
 from lesiongan.data.overview import lines, overview
 from lesiongan.data.sources import further_tests, source_fingerprint
-from lesiongan.errors import UsageError
 
 IDS = [f"ISIC_{i:07d}" for i in range(80)]
 CONFIG = DataConfig(validation=0.2, test=0.2)

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from small_sources import folder, jpeg, one_hot
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import MachineError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples
-from lesiongan.data.decoding import Plan, decode_all
+from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.ingest import ingest
 from lesiongan.data.locations import walk
 from lesiongan.data.readers import FileReader
 from lesiongan.data.splits import SPLITS
-from lesiongan.errors import MachineError
 
 INGEST = """
 import sys
@@ -129,12 +129,12 @@ def test_chunks_of_another_plan_are_not_used(tmp_path):
     for i, name in enumerate(names):
         (tmp_path / name).write_bytes(jpeg(i))
     reader = FileReader(str(tmp_path))
-    first = decode_all([(reader, names)], Plan((16,)), tmp_path / "chunks", "key", workers=1)
+    first = decode_all([(reader, names)], DecodingOptions((16,)), tmp_path / "chunks", "key", workers=1)
     assert [set(squares) for squares in first.squares()] == [{16}] * 40
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "chunks").glob("*.npz")}
-    decode_all([(reader, names)], Plan((16,)), tmp_path / "chunks", "key", workers=1)
+    decode_all([(reader, names)], DecodingOptions((16,)), tmp_path / "chunks", "key", workers=1)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "chunks").glob("*.npz")} == before
-    other = decode_all([(reader, names)], Plan((16, 24)), tmp_path / "chunks", "key", workers=1)
+    other = decode_all([(reader, names)], DecodingOptions((16, 24)), tmp_path / "chunks", "key", workers=1)
     assert [set(squares) for squares in other.squares()] == [{16, 24}] * 40
     np.testing.assert_array_equal(first.thumbnails, other.thumbnails)
 
@@ -142,7 +142,7 @@ def test_chunks_of_another_plan_are_not_used(tmp_path):
 def test_a_killed_worker_is_an_error_of_the_machine(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg())
     with pytest.raises(MachineError, match="worker that decodes pictures was killed"):
-        decode_all([(Deadly(), ["a.jpg"])], Plan((16,)), tmp_path / "chunks", "key", workers=1)
+        decode_all([(Deadly(), ["a.jpg"])], DecodingOptions((16,)), tmp_path / "chunks", "key", workers=1)
 
 
 class Deadly:

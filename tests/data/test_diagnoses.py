@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from small_sources import folder, one_hot, whys
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import diagnoses
 from lesiongan.data.sources import open_source
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
 
 CONFIG = DataConfig()
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import folders
 from lesiongan.data.folders import check_apart, fingerprint, held_out, read_folder
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
 
 
 def picture(path, width: int, height: int, seed: int = 0) -> np.ndarray:

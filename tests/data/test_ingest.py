@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import MachineError, UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, examples_writer, pictures
 from lesiongan.data.ingest import ingest
 from lesiongan.data.sources import open_source
-from lesiongan.errors import MachineError, UsageError
-from lesiongan.taxonomy import ISIC_2019, Taxonomy
+from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 
 CONFIG = DataConfig(validation=0.2, test=0.2)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data import inputs
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
 
 
 def image_set(n: int, size: int = 8, seed: int = 0, labels=None) -> ImageSet:

@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data import phantoms
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
 
 CLASSES = ISIC_2019.classes
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from small_sources import CLASSES, folder, jpeg, one_hot, whys
 
-from lesiongan.config import DataConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.data import DataConfig
 from lesiongan.data.pictures import Unusable
 from lesiongan.data.sources import open_source, source_fingerprint
-from lesiongan.errors import UsageError
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
 
 CONFIG = DataConfig()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data import splits
-from lesiongan.errors import UsageError
 
 # The paper, Table 1: train, validation, test.
 TABLE_1 = {

@@ -9,8 +9,8 @@ import pytest
 from grids import CLASSES, write_grid
 from sklearn import metrics as sk
 
-from lesiongan.config import EvaluationConfig
-from lesiongan.errors import LesionganError, UsageError
+from lesiongan.base.errors import LesionganError, UsageError
+from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.evaluation import classification, predictions
 from lesiongan.evaluation.calibration import expected_calibration_error
 from lesiongan.evaluation.evaluate import evaluate

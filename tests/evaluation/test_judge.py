@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan import serving
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_json
 from lesiongan.data.image_set import to_unit
-from lesiongan.errors import UsageError
+from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation.image_quality import image_quality, kernel_inception_distance
 from lesiongan.evaluation.imagenet_judge import imagenet, judge_of
 from lesiongan.evaluation.judge import Judge, resized
-from lesiongan.files import write_json
-from lesiongan.models.lesion_classifier import LesionClassifier
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.models.classifier.model import LesionClassifier
+from lesiongan.serving import saved_models
 
 
 def pictures(n: int, size: int, seed: int = 0) -> np.ndarray:
@@ -33,7 +33,9 @@ def exported(tmp_path_factory):
     model = LesionClassifier(3, width=0.1, stem="small")
     model.reset(0)
     folder = tmp_path_factory.mktemp("model") / "classifier"
-    serving.export(model, folder, kind="classifier", size=32, taxonomy=Taxonomy.of(("MEL", "NV", "BCC")), details={})
+    saved_models.export(
+        model, folder, kind="classifier", size=32, taxonomy=Taxonomy.of(("MEL", "NV", "BCC")), details={}
+    )
     return model, folder
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.evaluation.classification import metrics
 from lesiongan.evaluation.predictions import submission
-from lesiongan.taxonomy import ISIC_2019
 
 _KEPT = Path(__file__).with_name("official_scores.json")
 _OURS = {"auc": "auc", "sensitivity_at_half": "sensitivity", "specificity_at_half": "specificity"}  # and theirs

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from grids import write_grid
 
-from lesiongan.config import EvaluationConfig
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
+from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.evaluation import calibration, groups, predictions, scores
 from lesiongan.evaluation.evaluate import evaluate
 

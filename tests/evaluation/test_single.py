@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
-from lesiongan.evaluation.single import judge, lines
+from lesiongan.evaluation.single import assess, lines
 
 CLASSES = ("MEL", "NV", "DF")
 
@@ -25,7 +25,7 @@ def case(n: int, seed: int, per_lesion: int = 1):
 
 def test_values_are_scikit_learns_and_intervals_hold_them():
     labels, probabilities, lesions = case(600, 0)
-    found = judge(labels, probabilities, CLASSES, lesions)
+    found = assess(labels, probabilities, CLASSES, lesions)
     said = probabilities.argmax(1)
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, said))
     recall = recall_score(labels, said, average=None)
@@ -40,7 +40,7 @@ def test_values_are_scikit_learns_and_intervals_hold_them():
 def test_the_interval_of_accuracy_is_the_binomials_for_single_images():
     """Within classes the bootstrap's variance is sum over classes of n_c r_c (1 - r_c) / n^2."""
     labels, probabilities, lesions = case(800, 1)
-    found = judge(labels, probabilities, CLASSES, lesions, resamples=4000)
+    found = assess(labels, probabilities, CLASSES, lesions, resamples=4000)
     hits = probabilities.argmax(1) == labels
     variance = sum((labels == c).sum() * hits[labels == c].var() for c in range(3)) / len(labels) ** 2
     low, high = found["intervals"]["accuracy"]
@@ -50,15 +50,15 @@ def test_the_interval_of_accuracy_is_the_binomials_for_single_images():
 def test_images_of_one_lesion_count_once():
     """Four pictures of each lesion, all right or all wrong: the interval is as wide as with a quarter of the images."""
     labels, probabilities, lesions = case(800, 2, per_lesion=4)
-    wide = np.ptp(judge(labels, probabilities, CLASSES, lesions)["intervals"]["accuracy"])
-    narrow = np.ptp(judge(labels, probabilities, CLASSES, [""] * 800)["intervals"]["accuracy"])
+    wide = np.ptp(assess(labels, probabilities, CLASSES, lesions)["intervals"]["accuracy"])
+    narrow = np.ptp(assess(labels, probabilities, CLASSES, [""] * 800)["intervals"]["accuracy"])
     assert wide / narrow == pytest.approx(2.0, rel=0.15)
 
 
 def test_a_class_without_images():
     labels, probabilities, lesions = case(100, 3)
     keep = labels != 2
-    found = judge(labels[keep], probabilities[keep], CLASSES, [x for x, k in zip(lesions, keep, strict=True) if k])
+    found = assess(labels[keep], probabilities[keep], CLASSES, [x for x, k in zip(lesions, keep, strict=True) if k])
     assert found["classes"]["DF"]["recall"] is None
     assert found["intervals"]["classes"]["DF"]["recall"] == [None, None]
     assert any(line.startswith("DF") and "-" in line for line in lines(found))

@@ -11,7 +11,7 @@ from grids import write_grid
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from lesiongan.config import EvaluationConfig
+from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.evaluation import classification, statistics
 from lesiongan.evaluation.evaluate import evaluate
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.config import CycleGANConfig
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.models.augmentation import augment
 
 TINY = CycleGANConfig(size=32, blocks=1, filters=4, discriminator_filters=4, batch=2, identity=0.5, pool=3)

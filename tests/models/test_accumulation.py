@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models.accumulation import in_parts
+from lesiongan.models.cyclegan.accumulation import in_parts
 
 SEED = tf.constant([3, 4], tf.int64)
 WEIGHT = tf.Variable(np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan import serving
-from lesiongan.config import ACGANConfig
-from lesiongan.errors import UsageError
-from lesiongan.models.acgan import ACGAN, with_label
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.data.taxonomy import ISIC_2019
+from lesiongan.models.acgan.model import ACGAN, with_label
+from lesiongan.serving import saved_models
 
 SMALL = ACGANConfig(size=32, batch=4, width=1 / 16)
 #: Every option that changes the step at once.
@@ -301,10 +301,10 @@ def test_saved_and_exported_models_give_the_same_images_bit_for_bit(tmp_path, ne
     loaded = keras.saving.load_model(tmp_path / "acgan.keras", compile=False)
     np.testing.assert_array_equal(tf.function(loaded.sample, autograph=False)(labels, seeds), expected)
     np.testing.assert_array_equal(loaded.sample(labels, seeds), model.sample(labels, seeds))
-    serving.export(model, tmp_path / "acgan", kind="acgan", size=32, taxonomy=ISIC_2019, details={})
+    saved_models.export(model, tmp_path / "acgan", kind="acgan", size=32, taxonomy=ISIC_2019, details={})
     exported = tf.saved_model.load(str(tmp_path / "acgan" / "saved_model"))
     np.testing.assert_array_equal(exported.sample(labels, seeds), expected)
     pixels = np.clip(np.round((expected + 1) * 127.5), 0, 255).astype(np.uint8)
-    served = serving.load(tmp_path / "acgan").sample(labels.numpy(), seeds.numpy())
+    served = saved_models.load(tmp_path / "acgan").sample(labels.numpy(), seeds.numpy())
     np.testing.assert_array_equal(served, pixels)
     assert len({image.tobytes() for image in pixels}) == 4

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.config import ACGANConfig
-from lesiongan.errors import UsageError
-from lesiongan.models.acgan_losses import R1, CrossEntropy, Hinge, class_loss, source_loss
-from lesiongan.models.acgan_networks import Discriminator
+from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.models.acgan.losses import R1, CrossEntropy, Hinge, class_loss, source_loss
+from lesiongan.models.acgan.networks import Discriminator
 from lesiongan.models.batch_norms import NormPass
 
 LN = math.log

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.errors import UsageError
-from lesiongan.models import acgan_networks
-from lesiongan.models.acgan_networks import Discriminator, Generator
+from lesiongan.base.errors import UsageError
+from lesiongan.models.acgan import networks
+from lesiongan.models.acgan.networks import Discriminator, Generator
 
 
 def parameters(network) -> int:
@@ -120,7 +120,7 @@ def test_strided_convolution_against_its_formula(side):
         for j in range(out):
             window = padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
             expected[:, i, j] = np.einsum("bhwc,hwcf->bf", window, kernel)
-    np.testing.assert_allclose(acgan_networks.strided_convolution(x, kernel), expected, atol=1e-5)
+    np.testing.assert_allclose(networks.strided_convolution(x, kernel), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("filters", [3, 9])
@@ -135,7 +135,7 @@ def test_transposed_convolution_and_its_gradient_against_the_formula(filters, k,
     expected = full[:, cut : full.shape[1] - cut, cut : full.shape[2] - cut]
     with tf.GradientTape() as tape:
         tape.watch([x, kernel])
-        y = acgan_networks.transposed_convolution(x, kernel, padding)
+        y = networks.transposed_convolution(x, kernel, padding)
         weights = tf.random.stateless_normal(y.shape, [5, 6])
         total = tf.reduce_sum(y * weights)
     np.testing.assert_allclose(y, expected, atol=1e-5)
@@ -149,22 +149,22 @@ def test_transposed_convolution_and_its_gradient_against_the_formula(filters, k,
             dx[:, i, j] = np.einsum("bhwf,hwfc->bc", padded[:, 2 * i : 2 * i + k, 2 * j : 2 * j + k], kernel)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        total = tf.reduce_sum(acgan_networks.transposed_convolution(x, kernel, padding) * weights)
+        total = tf.reduce_sum(networks.transposed_convolution(x, kernel, padding) * weights)
     np.testing.assert_allclose(tape.gradient(total, x), dx, atol=1e-4)
 
 
 def test_dropout_drops_half_doubles_the_rest_and_repeats():
     shapes, seed = [(50, 7, 9), (50, 11)], tf.constant([1, 2])
     units = [math.prod(shape[1:]) for shape in shapes]
-    masks = acgan_networks.dropout_masks(tf.constant(50), units, 0.5, seed)
-    again = acgan_networks.dropout_masks(tf.constant(50), units, 0.5, seed)
-    other = acgan_networks.dropout_masks(tf.constant(50), units, 0.5, tf.constant([1, 3]))
+    masks = networks.dropout_masks(tf.constant(50), units, 0.5, seed)
+    again = networks.dropout_masks(tf.constant(50), units, 0.5, seed)
+    other = networks.dropout_masks(tf.constant(50), units, 0.5, tf.constant([1, 3]))
     for shape, mask, same, different in zip(shapes, masks, again, other, strict=True):
-        dropped = acgan_networks.dropped(tf.ones(shape), mask, 0.5).numpy()
+        dropped = networks.dropped(tf.ones(shape), mask, 0.5).numpy()
         assert set(np.unique(dropped)) == {0.0, 2.0}
         assert abs(dropped.mean() - 1) < 4.5 / math.sqrt(dropped.size)
         np.testing.assert_array_equal(mask, same)
         assert (mask.numpy() != different.numpy()).mean() > 0.4
-    (mask,) = acgan_networks.dropout_masks(tf.constant(50), [99], 0.25, seed)
-    assert acgan_networks.dropped(tf.ones([50, 99]), mask, 0.25).numpy().max() == pytest.approx(4 / 3)
+    (mask,) = networks.dropout_masks(tf.constant(50), [99], 0.25, seed)
+    assert networks.dropped(tf.ones([50, 99]), mask, 0.25).numpy().max() == pytest.approx(4 / 3)
     assert np.mean(mask) == pytest.approx(0.75, abs=4.5 * 0.44 / math.sqrt(4950))

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
-from lesiongan.config import ACGANConfig
-from lesiongan.models.acgan import ACGAN
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.models.acgan.model import ACGAN
 
 make = script("make_acgan")
 

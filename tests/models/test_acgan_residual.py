@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.errors import UsageError
-from lesiongan.models import acgan_residual
-from lesiongan.models.acgan_residual import ResidualDiscriminator, ResidualGenerator
+from lesiongan.base.errors import UsageError
+from lesiongan.models.acgan import residual
+from lesiongan.models.acgan.residual import ResidualDiscriminator, ResidualGenerator
 
 
 def parameters(network) -> int:
@@ -82,12 +82,12 @@ def test_a_block_of_the_generator_is_its_plain_form():
 def test_a_halving_convolution_is_a_convolution_and_means():
     x, kernel = tf.random.stateless_normal([2, 6, 6, 3], [1, 2]), tf.random.stateless_normal([3, 3, 3, 5], [3, 4])
     expected = tf.nn.conv2d(x, kernel, 1, "SAME").numpy().reshape(2, 3, 2, 3, 2, 5).mean((2, 4))
-    np.testing.assert_allclose(acgan_residual.halving_convolution(x, kernel), expected, atol=1e-5)
+    np.testing.assert_allclose(residual.halving_convolution(x, kernel), expected, atol=1e-5)
 
 
 def test_doubling_repeats_pixels():
     x = tf.random.stateless_normal([2, 3, 3, 5], [1, 2])
-    np.testing.assert_array_equal(acgan_residual.doubled(x), np.repeat(np.repeat(x, 2, 1), 2, 2))
+    np.testing.assert_array_equal(residual.doubled(x), np.repeat(np.repeat(x, 2, 1), 2, 2))
 
 
 def test_a_step_at_64_px_takes_about_twice_the_multiplications_of_the_papers():

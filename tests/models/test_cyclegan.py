@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from cyclegan_steps import TINY, applied, assert_gradients_agree, batches, l1, step_written_out
 
-from lesiongan.config import CycleGANConfig
-from lesiongan.errors import UsageError
-from lesiongan.models import losses
-from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.models.networks import PatchGAN, ResNetGenerator
+from lesiongan.base.errors import UsageError
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.models.cyclegan import losses
+from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.models.cyclegan.networks import PatchGAN, ResNetGenerator
 
 # What a resumed training must not lose, all at once.
 OPTIONS = {

@@ -14,16 +14,16 @@ import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
 import lesiongan
-from lesiongan import serving
+from lesiongan.base.errors import UsageError
 from lesiongan.data.image_set import to_uint8, to_unit
-from lesiongan.errors import UsageError
-from lesiongan.models.cyclegan_import import (
+from lesiongan.models.cyclegan.pth_import import (
     discriminator_weights,
-    export_generator,
     generator_weights,
     import_discriminator,
     import_generator,
 )
+from lesiongan.serving import saved_models
+from lesiongan.serving.import_cyclegan import export_generator
 
 PTH = REFERENCE / "netG.pth"
 
@@ -79,7 +79,7 @@ def test_the_command_writes_a_model_that_is_served(tmp_path, translated):
     assert done.returncode == 0, done.stderr
     assert f"model: {folder}" in done.stdout
     assert "2 residual blocks, 2 filters" in done.stdout
-    model = serving.load(folder)
+    model = saved_models.load(folder)
     assert (model.record["kind"], model.size, model.record["target"]) == ("cyclegan", 32, "MEL")
     assert model.taxonomy.index("MEL") == 0
     images = make.pair(0)[0]
@@ -94,7 +94,7 @@ def test_another_size_and_other_classes(tmp_path):
     record = export_generator(PTH, tmp_path / "model", size=48, source="horse", target="zebra")
     assert record["taxonomy"]["classes"] == ["horse", "zebra"]
     assert json.loads((tmp_path / "model/model.json").read_text())["imported"]["blocks"] == 2
-    assert serving.load(tmp_path / "model").translate(np.zeros((1, 48, 48, 3), np.uint8)).shape == (1, 48, 48, 3)
+    assert saved_models.load(tmp_path / "model").translate(np.zeros((1, 48, 48, 3), np.uint8)).shape == (1, 48, 48, 3)
 
 
 def test_a_wrong_file_is_one_line_and_exit_2(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from cyclegan_steps import TINY, applied, assert_gradients_agree, batches
 
-from lesiongan.models.cyclegan import CycleGAN
+from lesiongan.models.cyclegan.model import CycleGAN
 
 BATCH_OF_FOUR = dataclasses.replace(TINY, batch=4, identity=0.0)
 

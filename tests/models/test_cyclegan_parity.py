@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
-from lesiongan.config import CycleGANConfig
-from lesiongan.models import fast_layers
-from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.models.cyclegan_import import discriminator_weights, generator_weights
-from lesiongan.models.forms import FORMS
-from lesiongan.training.adam import Adam
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.models.cyclegan.fast import fast_layers
+from lesiongan.models.cyclegan.fast.forms import FORMS
+from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.models.cyclegan.pth_import import discriminator_weights, generator_weights
+from lesiongan.optim.adam import Adam
 
 make = script("make_cyclegan")
 

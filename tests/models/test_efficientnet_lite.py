@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
-from lesiongan.errors import UsageError
-from lesiongan.models import efficientnet_lite
-from lesiongan.models.conv_stack import ConvStack, pointwise_conv, same_padding
-from lesiongan.models.efficientnet_lite import EfficientNetLite0, imagenet_file
-from lesiongan.models.lesion_classifier import LesionClassifier
-from lesiongan.models.optimizers import FastaiAdam
+from lesiongan.base.errors import UsageError
+from lesiongan.models.classifier import efficientnet_lite
+from lesiongan.models.classifier.conv_stack import ConvStack, pointwise_conv, same_padding
+from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0, imagenet_file
+from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.models.pth import read_state_dict
+from lesiongan.optim.adam import Adam
 
 make = script("make_efficientnet_lite0")
 
@@ -37,7 +37,7 @@ def backbone(state):
 def small():
     """A compiled classifier with a narrow backbone, used by several tests so that it is traced once."""
     model = LesionClassifier(3, backbone="efficientnet_lite0", width=0.25)
-    model.compile(FastaiAdam(3e-3), jit_compile=False)
+    model.compile(Adam.fastai(3e-3), jit_compile=False)
     model.reset(0)
     return model
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models import fast_layers, forms, layers
+from lesiongan.models.cyclegan import layers
+from lesiongan.models.cyclegan.fast import fast_layers, forms
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.models.image_pool import ImagePool
+from lesiongan.models.cyclegan.image_pool import ImagePool
 
 
 def _image(number):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models import layers
+from lesiongan.models.cyclegan import layers
 
 
 def _random(*shape, seed=0):

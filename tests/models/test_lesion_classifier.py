@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.config import ClassifierConfig
-from lesiongan.errors import UsageError
-from lesiongan.models.efficientnet_lite import EfficientNetLite0
-from lesiongan.models.lesion_classifier import BACKBONES, LesionClassifier
-from lesiongan.models.optimizers import FastaiAdam
-from lesiongan.models.resnet50 import ResNet50
+from lesiongan.base.errors import UsageError
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.classifier.model import BACKBONES, LesionClassifier
+from lesiongan.models.classifier.resnet50 import ResNet50
+from lesiongan.optim.adam import Adam
+from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.classifier import build_classifier, predict
-from lesiongan.training.one_cycle import OneCycle
 
 SIZE = 64
 
@@ -33,7 +33,7 @@ def classifier():
     cycle = OneCycle(1e-3, 10)
     model = _Counting(8, stem="imagenet")
     model.cycle = cycle
-    model.compile(FastaiAdam(cycle.rate, cycle.momentum), jit_compile=False)
+    model.compile(Adam.fastai(cycle.rate, cycle.momentum), jit_compile=False)
     model.reset(0)
     return model
 
@@ -202,7 +202,7 @@ def test_focal_loss_and_cross_entropy_by_their_formulas():
 
 def test_mixup_mixes_images_and_targets_alike_and_anew_in_each_step():
     model = LesionClassifier(4, width=0.1, mixup=0.4)
-    model.compile(optimizer=FastaiAdam(1e-3))
+    model.compile(optimizer=Adam.fastai(1e-3))
     model.reset(5)
     model.build_optimizer()
     images = tf.eye(4)[:, None, None, :] * tf.ones([4, 2, 2, 4])  # an image's channels say whose it is

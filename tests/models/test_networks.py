@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator, half_size, halved
+from lesiongan.config.cyclegan import half_of
+from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator, half_size
 from lesiongan.models.spectral_norm import initial_vector
 
 
@@ -37,7 +38,7 @@ def test_scores_are_not_squashed():
 def _pooled_by_definition(images):
     """3 x 3 means at every second pixel, over those of the nine that lie in the picture."""
     size = images.shape[1]
-    out = np.zeros((len(images), halved(size), halved(size), images.shape[-1]))
+    out = np.zeros((len(images), half_of(size), half_of(size), images.shape[-1]))
     for i, row in enumerate(range(0, size, 2)):
         for j, column in enumerate(range(0, size, 2)):
             patch = images[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]

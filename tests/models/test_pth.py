@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 from lesiongan.models.pth import read_state_dict
 
 REFERENCE = Path(__file__).parent / "reference"

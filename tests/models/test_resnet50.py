@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.errors import UsageError
-from lesiongan.models.lesion_classifier import LesionClassifier
-from lesiongan.models.resnet50 import ResNet50
+from lesiongan.base.errors import UsageError
+from lesiongan.models.classifier.model import LesionClassifier
+from lesiongan.models.classifier.resnet50 import ResNet50
 
 SIZE = 64
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan import serving
-from lesiongan.models.networks import ResNetGenerator
-from lesiongan.models.served_generator import ServedGenerator
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
+from lesiongan.models.cyclegan.networks import ResNetGenerator
+from lesiongan.models.cyclegan.served_generator import ServedGenerator
+from lesiongan.serving import saved_models
 
 SIZE = 128  # from here on images are translated one by one, and by Winograd's convolutions
 
@@ -26,13 +26,13 @@ def images():
 
 def test_an_export_in_the_fast_form_says_what_the_plain_generator_says(generator, images, tmp_path):
     folder = tmp_path / "translator"
-    record = serving.export(
+    record = saved_models.export(
         ServedGenerator(generator), folder, kind="cyclegan", size=SIZE, taxonomy=ISIC_2019, details={}
     )
     assert record["parameters"] == sum(np.prod(weight.shape) for weight in generator.weights)
     expected = generator(images)
     assert np.abs(expected).max() > 0.5
-    module = serving.load(folder).module
+    module = saved_models.load(folder).module
     for count in (1, 3):
         y = module.translate(images[:count], tf.zeros(count, tf.int64))
         np.testing.assert_allclose(y, expected[:count], atol=1e-3)

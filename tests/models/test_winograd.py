@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models import winograd
-from lesiongan.models.pixels import gather_pixels, reflect_padded, reflected, scatter_pixels
+from lesiongan.models.cyclegan.fast import winograd
+from lesiongan.models.cyclegan.fast.pixels import gather_pixels, reflect_padded, reflected, scatter_pixels
 
 
 def _random(*shape, seed=0):

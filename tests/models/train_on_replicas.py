@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 from cyclegan_steps import TINY, applied, batches
 
-from lesiongan.errors import UsageError
-from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.models.loss_scale import LossScale
+from lesiongan.base.errors import UsageError
+from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.replicas import replica_seed
+from lesiongan.optim.loss_scale import LossScale
 
 CONFIG = dataclasses.replace(TINY, batch=4, identity=0.0, pool=4, ema=0.9, spectral_norm=True)
 

@@ -13,10 +13,7 @@ CLASSES = ("MEL", "NV", "BCC")
 def tasks(name: str, *assignments: str) -> dict[str, dict]:
     """All tasks of a pipeline by name, those within the loop too."""
     config = resolve("demo", assignments=assignments)
-    if name == "nevus-to-melanoma":
-        spec = definitions.nevus_to_melanoma(config).pipeline_spec
-    else:
-        spec = definitions.noise_to_lesion(config, classes=CLASSES).pipeline_spec
+    spec = definitions.experiment_pipeline(name.replace("-", "_"), config, classes=CLASSES).pipeline_spec
     found = dict(spec.root.dag.tasks)
     for component in spec.components.values():
         found |= component.dag.tasks

@@ -15,10 +15,15 @@ import pytest
 from PIL import Image
 
 import lesiongan
-from lesiongan.config import ACGANConfig, ClassifierConfig, Config, CycleGANConfig, DataConfig, assign
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.data import DataConfig
+from lesiongan.config.reader import assign
+from lesiongan.config.run import Config
 from lesiongan.data.ingest import Collection, open_collection
-from lesiongan.grid import experiment_cells
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
+from lesiongan.experiments.table import table_cells
 from pipelines import plan
 from pipelines.costs import MEASURED, WORK, Measured, measure, nearest, reduced
 from pipelines.presets import resolve
@@ -65,12 +70,12 @@ def test_controls_and_images_made_elsewhere_stand_on_lines_of_their_own():
     ):
         counted = classifiers(plan.lines(experiment, config, PAPER))
         assert [number for number, _ in counted] == own + expected
-        assert sum(number for number, _ in counted) == len(experiment_cells(experiment, config, CLASSES))
+        assert sum(number for number, _ in counted) == len(table_cells(experiment, config, CLASSES))
 
 
 def test_steps_of_the_papers_trainings_by_hand():
     config = resolve("paper")
-    cells = experiment_cells("noise_to_lesion", config, CLASSES)
+    cells = table_cells("noise_to_lesion", config, CLASSES)
     found = {t.what: t for t in plan.trainings("noise_to_lesion", config, PAPER, cells)}
     assert found["the first classifier, which judges"].steps == 3167  # ceil(10 x 20,264 / 64)
     assert found["ACGAN"].steps == 200 * 228 - 6  # ceil(200 x 22,797 / 100): validation images too
@@ -206,9 +211,9 @@ def counted_by_tensorflow(function, *shape) -> float:
 
 @pytest.mark.slow
 def test_multiply_adds_and_weights_are_those_of_the_networks():
-    from lesiongan.models.acgan import ACGAN
-    from lesiongan.models.lesion_classifier import BACKBONES
-    from lesiongan.models.networks import PatchGAN, ResNetGenerator
+    from lesiongan.models.acgan.model import ACGAN
+    from lesiongan.models.classifier.model import BACKBONES
+    from lesiongan.models.cyclegan.networks import PatchGAN, ResNetGenerator
 
     def weights(*networks) -> int:
         return sum(int(np.prod(v.shape)) for network in networks for v in network.trainable_variables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
 from pipelines import presets
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import lesiongan
 from lesiongan.data import examples
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
 
 pytestmark = pytest.mark.slow
 ROOT = Path(lesiongan.__file__).parent.parent

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lesiongan.grid import experiment_cells
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.data.taxonomy import ISIC_2019
+from lesiongan.experiments.table import table_cells
 from pipelines import definitions, kubeflow
 from pipelines.presets import resolve
 
@@ -18,8 +18,8 @@ CLASSES = ISIC_2019.classes
 
 def compiled(config, experiment: str, folder: Path, group: int) -> tuple[dict, dict[str, dict]]:
     """The compiled pipeline, and its loops by the tasks in them."""
-    build, more = getattr(definitions, experiment), {"classes": CLASSES} if experiment == "noise_to_lesion" else {}
-    kubeflow.compile_pipeline(build(config, group=group, place=kubeflow.place, **more), folder / "pipeline.yaml")
+    pipeline = definitions.experiment_pipeline(experiment, config, classes=CLASSES, group=group, place=kubeflow.place)
+    kubeflow.compile_pipeline(pipeline, folder / "pipeline.yaml")
     spec = next(yaml.safe_load_all((folder / "pipeline.yaml").read_text()))
     loops = {}
     for component in (spec["root"], *spec["components"].values()):
@@ -39,7 +39,7 @@ def items(loop: dict) -> list[dict]:
 def test_each_cell_and_seed_is_a_task_of_its_own_on_a_cluster(tmp_path, experiment):
     config = resolve("paper", here=False, assignments=["grid.seeds=2", "grid.controls=equal_steps,class_weights"])
     spec, loops = compiled(config, experiment, tmp_path, group=1)
-    cells = [cell.name for cell in experiment_cells(experiment, config, CLASSES)]
+    cells = [cell.name for cell in table_cells(experiment, config, CLASSES)]
     turns = items(loops["train-grid-part"])
     assert [(turn["seeds"], turn["cells"]) for turn in turns] == [([s], [c]) for s in (0, 1) for c in cells]
     for loop in (loops["train-grid-part"], loops["train-cyclegan"]):

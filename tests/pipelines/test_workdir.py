@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lesiongan.errors import MachineError, UsageError
+from lesiongan.base.errors import MachineError, UsageError
 from pipelines.workdir import RunRecord, held, is_held, status_lines, sweep
 
 HOLD = """

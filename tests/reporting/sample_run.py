@@ -11,12 +11,13 @@ import numpy as np
 from grids import write_grid
 from PIL import Image
 
-from lesiongan.config import Config, EvaluationConfig
+from lesiongan.base.files import write_json
+from lesiongan.config.evaluation import EvaluationConfig
+from lesiongan.config.run import Config
 from lesiongan.data.examples import read_table
+from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.evaluate import evaluate
 from lesiongan.evaluation.translation import by_alpha
-from lesiongan.files import write_json
-from lesiongan.taxonomy import ISIC_2019, Taxonomy
 
 
 def make_run(

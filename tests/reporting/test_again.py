@@ -11,14 +11,17 @@ from grids import write_grid
 from page import Page
 from sample_run import make_run
 
-from lesiongan.config import Config, EvaluationConfig, to_json
-from lesiongan.errors import UsageError
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import digest_directory, write_json
+from lesiongan.base.lineage import lineage_path
+from lesiongan.config.evaluation import EvaluationConfig
+from lesiongan.config.reader import to_json
+from lesiongan.config.run import Config
 from lesiongan.evaluation.evaluate import evaluate
-from lesiongan.files import digest_directory, write_json
 from lesiongan.reporting.again import find_reports, remake
 from lesiongan.reporting.compare import compare
 from lesiongan.steps import report as report_step
-from lesiongan.steps.step import Step, lineage_path
+from lesiongan.steps.step import Step
 
 
 def finish(root: Path, seed: int = 3) -> Path:
@@ -32,15 +35,15 @@ def finish(root: Path, seed: int = 3) -> Path:
     shutil.copy(artifacts / "real.png", artifacts / "evaluation" / "figure8.png")
     shutil.copy(artifacts / "real.png", artifacts / "examples" / "preview.png")
     write_json(artifacts / "evaluation" / "image_quality.json", [])
-    inputs = {"examples": Path(data["examples"]), "runs": [runs], "generated": []}
+    inputs = {"examples": Path(data["examples"]), "gan_runs": [runs], "generated": []}
     inputs |= {"evaluation": artifacts / "evaluation", "blessing": blessing}
     for name in ("examples", "evaluation", "blessing", "model_run"):
         path = artifacts / name
         record = {"step": name, "artifact": name, "digest": digest_directory(path), "seconds": 61.0, "started": name}
         write_json(lineage_path(path), record)
     options = report_step.Options(experiment="nevus_to_melanoma", config=Config())
-    step = Step(report_step.run, inputs, {"report": artifacts / "report"}, {}, options, to_json(options), seed)
-    step.run(root / "work")
+    outputs = {"report": artifacts / "report"}
+    Step(report_step, inputs, outputs, {}, options, to_json(options), seed, root / "work").run()
     write_json(
         root / "runs" / "nevus-to-melanoma.json", {"pipeline": "nevus-to-melanoma", "command": "lesiongan run x"}
     )

@@ -12,7 +12,7 @@ from sample_run import make_run
 from lesiongan.reporting.compare import compare
 from lesiongan.reporting.report import write_report
 from lesiongan.reporting.results import read
-from lesiongan.tables import contents, formats
+from lesiongan.tables import formats, layout
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,7 +55,7 @@ def pages(tmp_path_factory):
     write_report(root / "report.html", pipeline="nevus_to_melanoma", title="Nevus to melanoma", data=data)
     shutil.copytree(root / "run" / "evaluation", root / "a second run")
     compare([root / "run" / "evaluation", root / "a second run"], root / "compare.html")
-    formats.write(contents.of_evaluation(read(root / "run" / "evaluation"), True), root)
+    formats.write(layout.of_evaluation(read(root / "run" / "evaluation"), True), root)
     return root
 
 

@@ -12,8 +12,8 @@ from page import Page
 from PIL import Image
 from sample_run import make_run
 
-from lesiongan.errors import UsageError
-from lesiongan.reporting import figures, pictures, result_figures
+from lesiongan.base.errors import UsageError
+from lesiongan.reporting import embedding, figures, result_figures
 from lesiongan.reporting.report import write_report
 
 
@@ -166,13 +166,13 @@ def test_large_pictures_are_made_to_fit(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.fromarray(noise).save(path)
-    fitted = pictures.embed(paths, 400_000)
+    fitted = embedding.embed(paths, 400_000)
     assert all(p is not None for p in fitted)
     assert sum(len(p["uri"]) for p in fitted) < 400_000 + 3 * 40
-    kept = pictures.embed(paths[:1], 10_000_000)
+    kept = embedding.embed(paths[:1], 10_000_000)
     assert kept[0]["uri"].startswith("data:image/png")
     assert (kept[0]["width"], kept[0]["height"]) == (600, 600)
-    assert pictures.embed(paths, 10) == [None] * 3
+    assert embedding.embed(paths, 10) == [None] * 3
 
 
 def test_figures_are_xml_in_the_page_s_colour():

@@ -9,7 +9,7 @@ import numpy as np
 
 from lesiongan.data import examples_writer
 from lesiongan.data.pictures import encode_png, from_array
-from lesiongan.taxonomy import Taxonomy
+from lesiongan.data.taxonomy import Taxonomy
 
 
 def blob(label: int, seed: int, size: int = 32) -> np.ndarray:

@@ -10,10 +10,9 @@ from PIL import Image
 from small_examples import examples
 
 from lesiongan.data.examples import load
-from lesiongan.generation import Generated
-from lesiongan.generation import write as write_generated
+from lesiongan.data.generated import Generated, write as write_generated
+from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.steps import evaluation_figures
-from lesiongan.taxonomy import Taxonomy
 
 CLASSES = Taxonomy.of(("MEL", "NV", "DF"))
 SIZE = 32

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from small_examples import blob, examples
 
+from lesiongan.base.errors import UsageError
 from lesiongan.data import examples as artifact
-from lesiongan.errors import UsageError
+from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.steps import import_synthetic
 from lesiongan.steps.step import Task
-from lesiongan.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.of(("MEL", "NV", "BCC"))
 

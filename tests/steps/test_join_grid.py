@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
 from lesiongan.steps import join_grid
 from lesiongan.steps.step import Task
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,11 +17,10 @@ import lesiongan
 
 ROOT = Path(lesiongan.__file__).parent.parent
 BODY = """
-import dataclasses, os, sys
+import dataclasses, os, sys, types
 from pathlib import Path
-from lesiongan.errors import MachineError, UsageError
-from lesiongan.steps import push as module
-from lesiongan.steps.step import execute
+from lesiongan.base.errors import MachineError, UsageError
+from lesiongan.steps import run_component
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -42,11 +42,18 @@ def run(task):
         time.sleep(60)
     return {"answer": 42, "word": "no number"}
 
-run.__module__ = "lesiongan.steps.push"  # the code version is that of a module of the library
+class Artifact:
+    def __init__(self, name):
+        self.path, self.metadata = str(out / name), {}
+
 out = Path(sys.argv[1])
-numbers = execute(run, Options, inputs={"given": str(out / "given")}, outputs={"made": str(out / "made")},
-                  parameters={"what": sys.argv[2]}, options=sys.argv[3], seed=int(sys.argv[4]),
-                  work_dir=str(out / "work"), metrics=str(out / "metrics"))
+step = types.ModuleType("lesiongan.steps.push")  # the code version is that of a module of the library
+step.run, step.Options, step.OUTPUTS = run, Options, ("made",)
+metrics = Artifact("metrics")
+numbers = run_component(step, given=Artifact("given"), several=[Artifact("given"), Artifact("given")], absent=None,
+                        made=Artifact("made"), what=sys.argv[2], options=sys.argv[3], seed=int(sys.argv[4]),
+                        work_dir=str(out / "work"), metrics=metrics)
+assert metrics.metadata == numbers
 print("numbers", numbers)
 """
 
@@ -84,7 +91,11 @@ def test_metrics_and_lineage_are_written(tmp_path):
     assert record["options"] == {"number": 7}
     assert record["seed"] == 3
     assert record["metrics"]["word"] == "no number"
-    assert set(record["inputs"]) == {"given"}
+    given = record["inputs"]["given"]
+    assert record["inputs"] == {"given": given, "several": [given, given]}  # what was not handed in is left out
+    assert record["versions"]["python"] == platform.python_version()
+    assert {"numpy", "keras", "kfp"} < set(record["versions"])
+    assert record["machine"]["device"]
 
 
 @pytest.mark.parametrize(

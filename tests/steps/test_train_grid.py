@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 from small_examples import examples
 
-from lesiongan.config import ClassifierConfig, GridConfig, NevusToMelanomaConfig, NoiseToLesionConfig
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.experiments import NevusToMelanomaConfig, NoiseToLesionConfig
+from lesiongan.config.grid import GridConfig
+from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation import predictions
 from lesiongan.steps import train_classifier, train_grid
 from lesiongan.steps.step import Task
-from lesiongan.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.of(("MEL", "NV", "BCC"))
 CLASSIFIER = ClassifierConfig(size=32, width=0.05, batch=8, images=24, learning_rate=1e-3)

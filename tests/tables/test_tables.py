@@ -10,10 +10,10 @@ import pytest
 from grids import write_grid
 from page import Page
 
-from lesiongan.config import EvaluationConfig
+from lesiongan.config.evaluation import EvaluationConfig
+from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.evaluation.evaluate import evaluate
-from lesiongan.tables import contents, formats, paper_results
-from lesiongan.taxonomy import ISIC_2019
+from lesiongan.tables import formats, layout, paper_results
 
 SEEDS = [0, 1]
 BASE = {"cell": "real only", "kind": "baseline", "amount": 0, "seeds": SEEDS, "recall": 0.7}
@@ -55,7 +55,7 @@ def read(table) -> pd.DataFrame:
 
 
 def test_table_3_is_in_the_papers_form_with_its_numbers_beside_ours(melanoma):
-    table = read(contents.alpha_table(melanoma, with_paper=True))
+    table = read(layout.alpha_table(melanoma, with_paper=True))
     assert table["synthetic_images"].tolist() == [0, 500, 500, 6000, 6000]
     assert table["alpha"].tolist() == ["real only", "0.125", "1", "0.125", "1"]  # the control is not the paper's
     paper = pd.DataFrame(paper_results.table(3)).astype(float)
@@ -71,7 +71,7 @@ def test_table_3_is_in_the_papers_form_with_its_numbers_beside_ours(melanoma):
 
 
 def test_table_2_is_in_the_papers_form_with_its_numbers_beside_ours(lesion):
-    table = read(contents.class_table(lesion, with_paper=True)).set_index("model")
+    table = read(layout.class_table(lesion, with_paper=True)).set_index("model")
     paper = pd.DataFrame(paper_results.table(2)).set_index("model")
     for ours, theirs in (
         ("real only", "ISIC-0"),
@@ -86,11 +86,11 @@ def test_table_2_is_in_the_papers_form_with_its_numbers_beside_ours(lesion):
             assert table.loc[cell["cell"], f"{name}_precision_high"] == pytest.approx(
                 values["precision"]["high"], rel=1e-5
             )
-    assert [t.name for t in contents.of_evaluation(lesion, True)] == ["table", "table2", "per_class"]
+    assert [t.name for t in layout.of_evaluation(lesion, True)] == ["table", "table2", "per_class"]
 
 
 def test_every_metric_of_every_class_stands_in_a_table(lesion):
-    table = read(contents.of_evaluation(lesion, True)[-1]).set_index(["cell", "class"])
+    table = read(layout.of_evaluation(lesion, True)[-1]).set_index(["cell", "class"])
     assert len(table) == 3 * 8
     for cell in lesion["cells"]:
         for name, values in cell["classes"].items():
@@ -103,7 +103,7 @@ def test_every_metric_of_every_class_stands_in_a_table(lesion):
 def test_table_1_counts_images_and_sums_them():
     counts = {side: dict(reversed(classes.items())) for side, classes in paper_results.split().items()}
     counts["elsewhere"] = {"MEL": 7}
-    table = read(contents.split_table(counts, with_paper=True))
+    table = read(layout.split_table(counts, with_paper=True))
     assert table["class"].tolist() == ["NV", "MEL", "BCC", "BKL", "AK", "SCC", "VASC", "DF", "all"]
     assert table.columns.tolist()[1:7] == [f"{s}{e}" for s in ("train", "validation", "test") for e in ("", "_paper")]
     assert (table["train"] == table["train_paper"]).all()
@@ -112,7 +112,7 @@ def test_table_1_counts_images_and_sums_them():
 
 
 def test_the_grids_own_table_has_the_controls_apart_in_kind(melanoma):
-    table = read(contents.grid_table(melanoma, with_paper=False))
+    table = read(layout.grid_table(melanoma, with_paper=False))
     assert table["kind"].tolist() == ["baseline", *["cyclegan"] * 4, "control"]
     assert not any(c.endswith("_paper") for c in table.columns)
     assert pd.isna(table.loc[0, "accuracy_difference"])
@@ -134,8 +134,8 @@ def test_what_the_paper_has_not_has_no_number(melanoma):
 
 
 def test_latex_has_as_many_columns_in_every_row_and_closes_its_braces(melanoma, lesion):
-    every = [*contents.of_evaluation(melanoma, True), *contents.of_evaluation(lesion, True)]
-    for table in [*every, contents.split_table(paper_results.split(), True)]:
+    every = [*layout.of_evaluation(melanoma, True), *layout.of_evaluation(lesion, True)]
+    for table in [*every, layout.split_table(paper_results.split(), True)]:
         text = formats.latex(table)
         lines = [line for line in text.splitlines() if not line.startswith("%")]
         rows = [line for line in lines if line.endswith(r" \\") and "&" in line]
@@ -147,13 +147,13 @@ def test_latex_has_as_many_columns_in_every_row_and_closes_its_braces(melanoma, 
             plain = line.replace(r"\{", "").replace(r"\}", "")
             assert plain.count("{") == plain.count("}"), line
             assert line.count(r"\(") == line.count(r"\)"), line
-    text = formats.latex(contents.grid_table(melanoma, True))
+    text = formats.latex(layout.grid_table(melanoma, True))
     assert r"oversampling\_5 \& more" in text
     assert "paper 0.865" in text
 
 
 def test_an_asterisk_marks_what_holm_leaves(lesion):
-    table = contents.grid_table(lesion, False)
+    table = layout.grid_table(lesion, False)
     sure = [n.sure for row in table.rows for n in row.numbers]
     entries = [c["metrics"][key] for c in lesion["cells"] for key in table.columns]
     assert sure == [e["p_holm"] is not None and e["p_holm"] < 0.05 for e in entries]
@@ -162,7 +162,7 @@ def test_an_asterisk_marks_what_holm_leaves(lesion):
 
 
 def test_html_is_a_page_of_its_own(melanoma, tmp_path):
-    every = contents.of_evaluation(melanoma, True)
+    every = layout.of_evaluation(melanoma, True)
     formats.write(every, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         f"{t.name}.{ending}" for t in every for ending in ("csv", "tex", "html")

@@ -8,13 +8,19 @@ import pytest
 import tensorflow as tf
 from line import Stop, batches, by_hand, model
 
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
+from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.loop import fit
+from lesiongan.training.run import Run
+
+
+def run(folder, steps: int) -> Run:
+    return Run("line", folder, steps=steps, images_per_step=1)
 
 
 def test_a_training_of_n_steps_is_n_steps(tmp_path):
     line = model()
-    summary = fit(line, batches(30), steps=30, images_per_step=1, run_dir=tmp_path, name="line")
+    summary = fit(line, batches(30), run(tmp_path, 30))
     assert summary["steps"] == 30
     assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
     lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
@@ -26,18 +32,9 @@ def test_a_training_of_n_steps_is_n_steps(tmp_path):
 def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
     starts: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            model(),
-            batches(30, starts),
-            steps=30,
-            images_per_step=1,
-            run_dir=tmp_path,
-            name="line",
-            callbacks=[Stop(12)],
-            checkpoint_every=0.0,
-        )
+        fit(model(), batches(30, starts), run(tmp_path, 30), [Stop(12)], checkpoint_every=0.0)
     line = model()
-    fit(line, batches(30, starts), steps=30, images_per_step=1, run_dir=tmp_path, name="line", checkpoint_every=0.0)
+    fit(line, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
     assert starts == [0, 12]
     assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
     lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
@@ -45,7 +42,7 @@ def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
     assert all(a["seconds"] <= b["seconds"] for a, b in itertools.pairwise(lines))
     # a finished training does nothing
     again = model()
-    fit(again, batches(30, starts), steps=30, images_per_step=1, run_dir=tmp_path, name="line", checkpoint_every=0.0)
+    fit(again, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
     assert starts == [0, 12]
     assert float(again.w) == float(line.w)
 
@@ -57,19 +54,17 @@ def test_a_training_that_diverges_says_so(tmp_path):
         )
 
     with pytest.raises(LesionganError, match="'loss' is not finite at step 5"):
-        fit(model(), poisoned, steps=9, images_per_step=1, run_dir=tmp_path, name="line")
+        fit(model(), poisoned, run(tmp_path, 9))
 
 
 def test_samples_are_saved_on_the_way_and_at_the_end(tmp_path):
     pictures = lambda: {"grid": np.zeros((8, 8, 3), np.uint8)}  # noqa: E731
-    options = {"steps": 10, "images_per_step": 1, "run_dir": tmp_path, "name": "line"}
-    fit(model(), batches(10), samples=pictures, samples_every=4, **options)
+    fit(model(), batches(10), run(tmp_path, 10), [SaveSamples(pictures, 4)])
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"grid-{i:07d}.png" for i in (4, 8, 10)]
 
 
 def test_rates_are_recorded_with_the_losses(tmp_path):
     rates = iter(range(100))
-    options = {"steps": 3, "images_per_step": 1, "run_dir": tmp_path, "name": "line"}
-    fit(model(), batches(3), rates=lambda: {"learning_rate": next(rates)}, **options)
+    fit(model(), batches(3), run(tmp_path, 3), [RecordLosses(lambda: {"learning_rate": next(rates)})])
     lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert [line["learning_rate"] for line in lines] == [0, 1, 2]

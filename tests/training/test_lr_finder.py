@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lesiongan.models.optimizers import FastaiAdam
+from lesiongan.optim.adam import Adam
+from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.lr_finder import LearningRateFinder, find_learning_rate, suggest
-from lesiongan.training.one_cycle import OneCycle
 
 
 def quadratic(curvature: float, optimizer=None):
@@ -96,7 +96,7 @@ def test_model_and_optimizer_are_restored_exactly(kind):
         optimizer = keras.optimizers.Adam(0.01)
     else:
         cycle = OneCycle(0.01, 50)
-        optimizer = FastaiAdam(cycle.rate, cycle.momentum)
+        optimizer = Adam.fastai(cycle.rate, cycle.momentum)
     model, batches = quadratic(3.0, optimizer)
     model.fit(batches.take(7), verbose=0)  # moments and step count that are not 0
     before = [np.array(v) for v in (*model.variables, *optimizer.variables)]

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from line import Stop, batches, by_hand, model
 
+from lesiongan.training.failure_watch import WatchFailures
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import best_state, exported_state, last_state
+from lesiongan.training.measuring import Measure, exported_state
+from lesiongan.training.run import Run
+from lesiongan.training.states import best_state, last_state
 
 STEPS, EVERY = 30, 4
 MEASURED = (4, 8, 12, 16, 20, 24, 28, 30)
@@ -30,26 +33,11 @@ class Every:
 
 def train(folder: Path, *, measure=None, stop: int = 0, checkpoint_every: float = 1e9, steps=STEPS, **more):
     line = model()
-    options = {
-        "measure": measure or (lambda: {"distance": abs(float(line.w) - 0.6), "w": float(line.w)}),
-        "measure_every": EVERY,
-        "select": "distance",
-        "exported": lambda: [line.w.value],
-        "watch": Every(),
-        **more,
-    }
-    callbacks = [Stop(stop)] if stop else []
-    summary = fit(
-        line,
-        batches(steps),
-        steps=steps,
-        images_per_step=2,
-        run_dir=folder,
-        name="line",
-        callbacks=callbacks,
-        checkpoint_every=checkpoint_every,
-        **options,
-    )
+    measure = measure or (lambda: {"distance": abs(float(line.w) - 0.6), "w": float(line.w)})
+    options = {"select": "distance", "exported": lambda: [line.w.value], **more}
+    callbacks = [Measure(measure, EVERY, **options), WatchFailures(Every()), *([Stop(stop)] if stop else [])]
+    run = Run("line", folder, steps=steps, images_per_step=2)
+    summary = fit(line, batches(steps), run, callbacks, checkpoint_every=checkpoint_every)
     return line, summary
 
 
@@ -177,7 +165,7 @@ def test_an_unknown_measurement_to_select_by_is_an_error(tmp_path):
 
 def test_each_warning_is_said_once(tmp_path, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("lesiongan.training.measuring.say", said.append)
+    monkeypatch.setattr("lesiongan.training.failure_watch.say", said.append)
     train(tmp_path)
     rows = lines(tmp_path, "warnings.jsonl")
     assert [row["warning"] for row in rows if "lines" in row["warning"]] == [f"{n} lines" for n in range(4, 31, 4)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from lesiongan.config import ClassifierConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data.image_set import ImageSet
-from lesiongan.errors import UsageError
 from lesiongan.training import out_of_fold as module
 from lesiongan.training.out_of_fold import folds, out_of_fold
 

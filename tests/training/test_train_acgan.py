@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from lesiongan.config import ACGANConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
 from lesiongan.data.image_set import ImageSet, to_uint8
-from lesiongan.errors import UsageError
 from lesiongan.evaluation.image_quality import kernel_inception_distance
 from lesiongan.evaluation.judge import Judge
-from lesiongan.training.acgan import acgan_steps, measured, train_acgan
-from lesiongan.training.measuring import best_state, last_state
+from lesiongan.training.acgan import measured, train_acgan
+from lesiongan.training.states import best_state, last_state
 
 TINY = ACGANConfig(size=32, width=1 / 16, batch=4, images=24, latent=10, measure_every_images=8, learning_rate=2e-3)
 
@@ -55,7 +55,7 @@ def _lines(path) -> list[dict]:
     ],
 )
 def test_budget(change, steps):
-    assert acgan_steps(dataclasses.replace(TINY, **change), 20_264) == steps
+    assert dataclasses.replace(TINY, **change).steps(20_264) == steps
 
 
 def test_kid_is_the_mean_over_the_classes_with_enough_images_and_chooses_what_is_exported(tmp_path):

@@ -11,14 +11,14 @@ import time
 import numpy as np
 import pytest
 
-from lesiongan.config import CycleGANConfig
+from lesiongan.base.errors import UsageError
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.image_set import ImageSet, to_uint8
-from lesiongan.errors import UsageError
 from lesiongan.evaluation.judge import Judge
-from lesiongan.models.cyclegan import CycleGAN
-from lesiongan.training.cyclegan import cyclegan_steps, pairs_grid, train_cyclegan, translate
-from lesiongan.training.measuring import last_state
-from lesiongan.training.symptoms import movement
+from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.training.cyclegan import pairs_grid, train_cyclegan, translate
+from lesiongan.training.failure_signals import movement
+from lesiongan.training.states import last_state
 
 TINY = CycleGANConfig(size=32, blocks=1, filters=4, discriminator_filters=4, batch=2, images=8, pool=2)
 
@@ -40,8 +40,8 @@ def _images(n, size=32, seed=0):
     ],
 )
 def test_budget(change, steps):
-    assert cyclegan_steps(dataclasses.replace(TINY, **change), 1_334, 1_067) == steps
-    assert cyclegan_steps(dataclasses.replace(TINY, **change), 1_067, 1_334) == steps
+    assert dataclasses.replace(TINY, **change).steps(1_334, 1_067) == steps
+    assert dataclasses.replace(TINY, **change).steps(1_067, 1_334) == steps
 
 
 def test_training_again_with_the_same_model_equals_training_a_new_one_and_traces_once(tmp_path, monkeypatch):

@@ -1,0 +1,72 @@
+"""The ACGAN, and how it is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+from lesiongan.config.checks import at_least, known_choices, require, within
+
+#: Pixels for which there are networks.
+SIZES = (32, 64, 128, 256)
+
+
+@dataclasses.dataclass(frozen=True)
+class ACGANConfig:
+    """Noise + class -> image (Odena et al. 2017)."""
+
+    size: int = 128  # pixels
+    latent: int = 110
+    batch: int = 100
+    epochs: float = 200.0
+    images: int = 0  # budget in images seen by the discriminator; 0: `epochs` decides
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    aux_on_fake: bool = False  # train the class head on generated images too
+    ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
+    balanced: bool = False  # draw real images with equal probability for every class
+    flip: bool = False  # mirror real images left-right at random
+    networks: Literal["paper", "residual"] = "paper"  # residual: blocks, class-conditional batch norm
+    width: float = 1.0  # factor on the networks' filters
+    dropout: float = 0.5  # rate in the paper's discriminator, after each of its layers
+    loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source, real or generated
+    label_smoothing: float = 0.0  # the target for real images is 1 less this; never on the class
+    discriminator_rate: float = 0.0  # the discriminator's own learning rate; 0: the generator's
+    spectral_norm: bool = False  # of the discriminator's kernels
+    r1: float = 0.0  # gamma of the R1 penalty on the discriminator's gradient at real images; 0: none
+    r1_every: int = 16  # steps from one R1 penalty to the next, which counts for all of them
+    augment: bool = False  # differentiable augmentation of real and generated images alike
+    ada_target: float = 0.0  # of augment: E[sign(D(real))] that steers how often (ADA's 0.6); 0: always
+    ada_images: int = 500_000  # images seen while that probability goes from 0 to 1
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
+    xla: bool = False  # compile the whole step by XLA, for GPUs
+    measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
+    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
+    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
+
+    def __post_init__(self):
+        known_choices(self, "acgan")
+        sizes = ", ".join(map(str, SIZES))
+        require(self.size in SIZES, "acgan.size", f"{self.size} is none of {sizes}, for which there are networks")
+        at_least(self, "acgan", 1, ("latent", "batch", "r1_every", "ada_images"))
+        at_least(self, "acgan", 0, ("images", "discriminator_rate", "r1", "measure_every_images", "patience"))
+        within(self, "acgan", 0.0, 1.0, ("dropout",))
+        require(self.width > 0, "acgan.width", f"{self.width} is not positive")
+        for name in ("label_smoothing", "ema", "ada_target"):
+            value = getattr(self, name)
+            require(0.0 <= value < 1.0, f"acgan.{name}", f"{value} is not 0 or more and less than 1")
+        require(
+            not self.label_smoothing or self.loss == "cross_entropy",
+            "acgan.label_smoothing",
+            "it is for acgan.loss=cross_entropy: the hinge loss has no target",
+        )
+        require(
+            not self.ada_target or self.augment,
+            "acgan.ada_target",
+            "it steers the augmentation: set acgan.augment=true too",
+        )
+
+    def steps(self, images: int) -> int:
+        """The length of a training on so many images: `images` images seen, or `epochs` epochs."""
+        return max(1, math.ceil((self.images or self.epochs * images) / self.batch))

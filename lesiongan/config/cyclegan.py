@@ -1,0 +1,84 @@
+"""The CycleGAN, and how it is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+from lesiongan.config.checks import at_least, known_choices, require
+
+#: Pixels of a side that a discriminator needs.
+LEAST_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class CycleGANConfig:
+    """X -> Y without pairs (Zhu et al. 2017)."""
+
+    size: int = 256  # pixels
+    blocks: int = 9  # residual blocks; 6 at 128 px and below
+    filters: int = 64  # ngf
+    discriminator_filters: int = 64  # ndf
+    batch: int = 1
+    epochs: float = 200.0  # half at a constant rate, half towards 0
+    images: int = 0  # budget in images of X seen; 0: `epochs` decides, at most `max_steps`
+    max_steps: int = 267_000  # horse2zebra's 200 x 1,334; the cap of an epoch budget
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    cycle: float = 10.0  # lambda of the cycle-consistency loss
+    identity: float = 0.0  # share of lambda on the identity loss; the reference's 0.5
+    pool: int = 50  # generated images kept per domain for the discriminators
+    upsampling: Literal["transposed", "resize"] = "transposed"
+    crop: bool = False  # resize to size * 286 / 256, then a random crop
+    flip: bool = True
+    ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
+    spectral_norm: bool = False  # of the discriminators' kernels, in place of their instance norm
+    augment: bool = False  # differentiable augmentation before the discriminators, real and generated images alike
+    discriminator_scales: int = 1  # discriminators a domain, each at half the size of the one before
+    discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
+    accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
+    xla: bool = False  # compile the whole step by XLA, for GPUs
+    measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
+    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
+    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
+
+    def __post_init__(self):
+        known_choices(self, "cyclegan")
+        require(
+            self.size >= LEAST_SIZE and self.size % 4 == 0,
+            "cyclegan.size",
+            f"{self.size} is not a multiple of 4 from {LEAST_SIZE} on",
+        )
+        counts = ("blocks", "filters", "discriminator_filters", "batch", "discriminator_scales", "accumulate")
+        at_least(self, "cyclegan", 1, (*counts, "max_steps"))
+        at_least(self, "cyclegan", 0, ("images", "pool", "cycle", "identity", "discriminator_rate"))
+        at_least(self, "cyclegan", 0, ("measure_every_images", "patience"))
+        require(0.0 <= self.ema < 1.0, "cyclegan.ema", f"{self.ema} is not 0 or more and less than 1")
+        smallest = self.size
+        for _ in range(self.discriminator_scales - 1):
+            smallest = half_of(smallest)
+        require(
+            smallest >= LEAST_SIZE,
+            "cyclegan.discriminator_scales",
+            f"with {self.discriminator_scales} the smallest images would have {smallest} pixels and need {LEAST_SIZE}; "
+            "take fewer scales or a larger cyclegan.size",
+        )
+        require(
+            self.batch % self.accumulate == 0,
+            "cyclegan.batch",
+            f"{self.batch} is not a multiple of cyclegan.accumulate ({self.accumulate})",
+        )
+
+    def steps(self, x: int, y: int) -> int:
+        """The length of a training on so many images of either domain: `images` images of X seen, or `epochs` epochs of
+        the larger domain, at most `max_steps` steps."""
+        if self.images:
+            return math.ceil(self.images / self.batch)
+        return max(1, min(math.ceil(self.epochs * max(x, y) / self.batch), self.max_steps))
+
+
+def half_of(size: int) -> int:
+    """The pixels of a side that are left of so many at the next discriminator's scale."""
+    return (size - 1) // 2 + 1

@@ -1,0 +1,23 @@
+"""The Evaluator, and the limits of its blessings."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lesiongan.config.checks import at_least, require, within
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Evaluator and the limits of its blessings."""
+
+    confidence: float = 0.95
+    resamples: int = 2000
+    min_agreement: float = 0.0  # share of generated images that the classifier must call their intended class
+    max_kid: float = 0.0  # 0: no limit
+
+    def __post_init__(self):
+        require(0.0 < self.confidence < 1.0, "evaluation.confidence", f"{self.confidence} is not between 0 and 1")
+        at_least(self, "evaluation", 1, ("resamples",))
+        at_least(self, "evaluation", 0, ("max_kid",))
+        within(self, "evaluation", 0.0, 1.0, ("min_agreement",))

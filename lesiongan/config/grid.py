@@ -1,0 +1,54 @@
+"""The classifiers of an experiment's table."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Literal
+
+from lesiongan.config.checks import all_differ, at_least, known_choices, require
+
+
+@dataclasses.dataclass(frozen=True)
+class GridConfig:
+    """The classifiers of an experiment's table: one a cell and seed."""
+
+    seeds: int = 1
+    budget: Literal["equal_epochs", "equal_steps"] = "equal_steps"
+    warm_start: bool = False  # each seed trains once on real images; every cell goes on from there for equal steps
+    images: int = 0  # budget of a cell in images seen; 0: as the classifier's own
+    learning_rate: float = 0.0  # peak of a cell's 1cycle; 0: as the classifier's own
+    synthetic_weight: float = (
+        1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
+    )
+    controls: tuple[
+        Literal["equal_steps", "oversampling", "class_weights", "augmentation", "synthetic_only", "acgan_resolution"],
+        ...,
+    ] = ()  # further classifiers at the same numbers of steps, counted apart (`lesiongan.experiments.cells`)
+    synthetic: tuple[str, ...] = ()  # images made elsewhere: sources of their own, cells beside the GANs'
+    synthetic_copies: Literal["refuse", "drop"] = "refuse"  # what to do with those that copy a real test image
+
+    def __post_init__(self):
+        known_choices(self, "grid")
+        at_least(self, "grid", 1, ("seeds",))
+        at_least(self, "grid", 0, ("images", "learning_rate"))
+        require(self.synthetic_weight > 0, "grid.synthetic_weight", f"{self.synthetic_weight} is not positive")
+        all_differ("grid", "controls", self.controls)
+        names = [synthetic_name(path) for path in self.synthetic]
+        for name in names:
+            require(
+                names.count(name) == 1,
+                "grid.synthetic",
+                f"two sources are called {name!r}; rename one of the folders",
+            )
+        require(
+            "equal_steps" not in self.controls or self.budget != "equal_steps",
+            "grid.controls",
+            "equal_steps is the baseline itself where grid.budget is equal_steps",
+        )
+
+
+def synthetic_name(path: str) -> str:
+    """What a folder of images made elsewhere is called in rows: its own name."""
+    return re.sub(r"[^\w.-]+", "-", Path(path).name).strip("-") or "images"

@@ -1,0 +1,67 @@
+"""Generated images on disk: Examples like the real ones, each with where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lesiongan.data import examples_writer
+from lesiongan.data.taxonomy import Taxonomy
+
+#: IPTC's digital source type of a picture made by a trained model: a synthetic lesion is never taken for a patient's.
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """Images from a generator.
+
+    Attributes:
+        images: uint8 `[n, size, size, 3]`.
+        labels: the intended classes, int32 `[n]`.
+        seeds: int64 `[n]`.
+        source_ids: the id of the image that each was translated from; empty where there is none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    seeds: np.ndarray
+    source_ids: tuple[str, ...]
+
+
+def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[int], alpha: float | str) -> None:
+    """Writes one generator's images as Examples, all in the split `train`, at each of `sizes` pixels.
+
+    Args:
+        directory: the Examples folder; its name becomes the images' origin and begins their ids.
+        generated: the images.
+        model: the `model.json` of the generator.
+        sizes: pixels.
+        alpha: the filter's alpha, or empty.
+    """
+    name = Path(directory).name
+    ids = [f"{name}_{i:07d}" for i in range(len(generated.images))]
+    provenance = pd.DataFrame(
+        {
+            "source_id": list(generated.source_ids),
+            "seed": generated.seeds,
+            "alpha": alpha,
+            "generator": model["name"],
+            "generator_digest": model["digest"],
+            "digital_source_type": DIGITAL_SOURCE_TYPE,
+        }
+    )
+    examples_writer.write_generated(
+        directory,
+        generated.images,
+        generated.labels,
+        ids,
+        [name] * len(ids),
+        Taxonomy.from_dict(model["taxonomy"]),
+        provenance,
+        sizes=sizes,
+    )

@@ -1,0 +1,350 @@
+"""The CSV files of a data set, read defensively: whatever a spreadsheet or a download did to them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lesiongan.base.errors import UsageError
+from lesiongan.data.splits import NAMES, RULES, SPLITS
+from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+#: What `Source.rows` knows of an image beside its class.
+METADATA = ("lesion_id", "patient_id", "age_approx", "sex", "anatom_site_general")
+UNKNOWN = "UNK"
+TABLE_SUFFIXES = (".csv", ".tab", ".tsv")
+
+#: HAM10000's names of the same.
+_METADATA_ALIASES = {"age": "age_approx", "localization": "anatom_site_general"}
+_IMAGE_COLUMNS = ("image", "image_id", "isic_id", "image_name", "filename", "file", "id")
+#: Columns of ISIC's tables that are neither classes nor used.
+_OTHER_COLUMNS = frozenset(
+    {"attribution", "copyright_license", "image_type", "diagnosis_confirm_type", "fitzpatrick_skin_type"}
+    | {"score_weight", "validation_weight", "dataset", "dx_type", "diagnosis confirm type"}
+)
+#: Other names of the eight diagnoses (lower case, single spaces).
+_ALIASES = (
+    {abbreviation.lower(): abbreviation for abbreviation in ISIC_2019.classes}
+    | {name: abbreviation for abbreviation, name in zip(ISIC_2019.classes, ISIC_2019.names, strict=True)}
+    | {"akiec": "AK", "nevus": "NV", "naevus": "NV", "nevi": "NV", "melanocytic naevus": "NV"}
+)
+
+
+class Anomaly(NamedTuple):
+    """A row or file that is not used."""
+
+    what: str
+    where: str
+    why: str
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is neither broken UTF-8 nor holds control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
+def class_of(name: str) -> str:
+    """The abbreviation for a column or folder that names one of ISIC 2019's diagnoses; any other name as it is."""
+    return _ALIASES.get(re.sub(r"[\s_-]+", " ", name).strip().lower(), name)
+
+
+def taxonomy_of(classes: list[str]) -> Taxonomy:
+    """ISIC 2019's own order where all classes are its own, the given order for any others."""
+    if set(classes) <= set(ISIC_2019.classes):
+        return Taxonomy.of([name for name in ISIC_2019.classes if name in classes])
+    return Taxonomy.of(classes)
+
+
+def find_ground_truth(path: Path) -> Path | None:
+    """The one-hot CSV that `path` is, or that is in the folder `path`; None where no CSV looks like one.
+
+    A folder's own folder of the name ...GroundTruth is looked into as well, as ISIC's zip files unpack.
+
+    Raises:
+        UsageError: several look like one.
+    """
+    if path.is_file():
+        if path.suffix.lower() not in TABLE_SUFFIXES:
+            raise UsageError(f"{path}: give the folder of the data, or its ground-truth CSV")
+        return path
+    found = _named(path, "groundtruth")
+    if not found:
+        inner = [
+            folder for folder in path.iterdir() if folder.is_dir() and _simple(folder.name).endswith("groundtruth")
+        ]
+        found = [table for folder in sorted(inner) for table in _named(folder, "groundtruth")]
+    if len(found) > 1:
+        found = [table for table in found if "train" in table.name.lower()] or found
+    if not found:
+        found = [table for table in tables_in(path) if looks_one_hot(table)]
+    if len(found) > 1:
+        names = ", ".join(table.name for table in found)
+        raise UsageError(f"{path}: several files look like the ground truth ({names}); give one of them as the data")
+    return found[0] if found else None
+
+
+def find_metadata(table: Path, root: Path) -> Path | None:
+    """The metadata CSV (ISIC 2018: LesionGroupings) beside a ground-truth CSV or in `root`; of several, the one whose
+    name begins the same."""
+    folders = dict.fromkeys((table.parent, root))
+    words = ("metadata", "lesiongroupings")
+    found = [other for folder in folders for word in words for other in _named(folder, word) if other != table]
+    begin = re.split("ground", table.name, flags=re.IGNORECASE)[0]
+    found = [other for other in found if other.name.startswith(begin)] or found
+    return found[0] if len(found) == 1 else None
+
+
+def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+    """Reads a one-hot CSV.
+
+    Returns:
+        The classes that have rows, and the rows with exactly one class: image_id, label, path (the id as a relative
+        path without suffix, to look the picture up by) and whatever columns of `METADATA` the CSV has.
+
+    Raises:
+        UsageError: no image column, an unknown column, no classes or no rows.
+    """
+    frame = read_csv(path, anomalies)
+    rows = labelled_rows(path, frame)
+    columns, unknown = {}, None
+    known = {image_column(frame), "line", *_metadata_columns(frame).values()}
+    for name in frame.columns:
+        if name in known or name.lower() in _OTHER_COLUMNS:
+            continue
+        if not _is_one_hot(frame[name]):
+            raise UsageError(
+                f"{path}: column {name!r} is neither a class (0 and 1, one column a class) nor known metadata; "
+                f"remove it"
+            )
+        if name.upper() == UNKNOWN:
+            unknown = name
+        elif class_of(name) in columns:
+            raise UsageError(f"{path}: columns {columns[class_of(name)]!r} and {name!r} are one class; merge them")
+        else:
+            columns[class_of(name)] = name
+    if len(columns) < 2:
+        raise UsageError(
+            f"{path}: fewer than two class columns with 0 and 1 (found: {_list(frame)}); it is no one-hot CSV"
+        )
+    names = [*columns.values(), *([unknown] if unknown else [])]
+    ones = np.stack([_numbers(frame[name]) for name in names], axis=1)
+    rows["label"] = ones.argmax(axis=1)
+    rows["why"] = [why or fault for why, fault in zip(rows["why"], _row_faults(ones, unknown is not None), strict=True)]
+    taxonomy, rows = used_rows(path, rows, list(columns), anomalies)
+    there = set(taxonomy.classes)
+    anomalies += [Anomaly(name, path.name, "the class has no rows") for name in columns if name not in there]
+    return taxonomy, rows
+
+
+def labelled_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """What every kind of table begins with: path and image_id, the columns of `METADATA` that are there, what (the id
+    as it stands), line, and why ("" or the fault of the id)."""
+    image = image_column(frame)
+    if image is None:
+        raise UsageError(f"{path}: no image column; name the column of the image ids `image` (found: {_list(frame)})")
+    rows = pd.DataFrame({"path": [_relative(value) for value in frame[image]]})
+    rows["image_id"] = rows["path"].str.replace("/", "_")
+    for column, name in _metadata_columns(frame).items():
+        rows[column] = frame[name]
+    rows["what"], rows["line"] = frame[image], frame["line"]
+    rows["why"] = np.where(rows["path"] == "", "the id is empty or leads out of the folder", "")
+    return rows
+
+
+def used_rows(
+    path: Path, rows: pd.DataFrame, classes: list[str], anomalies: list[Anomaly]
+) -> tuple[Taxonomy, pd.DataFrame]:
+    """The rows without a fault, with labels in the taxonomy of the classes that have rows; the others are anomalies.
+
+    Raises:
+        UsageError: there is no usable row.
+    """
+    _drop_duplicates(rows)
+    bad = rows[rows["why"] != ""]
+    anomalies += [
+        Anomaly(what, f"{path.name} line {line}", why)
+        for what, line, why in zip(bad["what"], bad["line"], bad["why"], strict=True)
+    ]
+    rows = rows[rows["why"] == ""].drop(columns=["why", "what", "line"])
+    if rows.empty:
+        faults = "; ".join(dict.fromkeys(bad["why"].head(20)))
+        raise UsageError(
+            f"{path}: it has no usable row ({len(bad)} were refused: {faults[:200]}); a row is an id and one class"
+        )
+    taxonomy = taxonomy_of([classes[label] for label in sorted(set(rows["label"]))])
+    rows["label"] = rows["label"].map({i: taxonomy.index(classes[i]) for i in set(rows["label"])}).astype(np.int64)
+    return taxonomy, rows.reset_index(drop=True)
+
+
+def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]) -> pd.DataFrame:
+    """Joins the columns of `METADATA` in a metadata CSV to the rows, by image id; the first of several rows counts."""
+    if path is None:
+        return rows
+    frame = read_csv(path, anomalies)
+    image = image_column(frame)
+    if image is None:
+        raise UsageError(f"{path}: no image column; name the column of the image ids `image` (found: {_list(frame)})")
+    ids = pd.Series([_relative(value).replace("/", "_") for value in frame[image]])
+    again = ids.duplicated()
+    anomalies += [
+        Anomaly(what, f"{path.name} line {line}", "metadata for the same image again")
+        for what, line in zip(ids[again], frame["line"][again], strict=True)
+    ]
+    kept = {column: name for column, name in _metadata_columns(frame).items() if column not in rows}
+    table = frame[list(kept.values())].set_axis(list(kept), axis=1).assign(image_id=ids)[~again]
+    return rows.merge(table, on="image_id", how="left", validate="one_to_one")
+
+
+def read_split(path: Path, anomalies: list[Anomaly]) -> dict[str, str]:
+    """A CSV of image and split -> image id -> train, validation or test.
+
+    Raises:
+        UsageError: the file cannot be read, lacks a column, or holds an unknown side or an id on two sides.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file; data.split is {', '.join(RULES)} or a CSV of image, split")
+    frame = read_csv(path, anomalies)
+    image = image_column(frame)
+    split = {name.lower(): name for name in frame.columns}.get("split")
+    if image is None or split is None:
+        raise UsageError(f"{path}: a split has the columns image and split (found: {_list(frame)})")
+    sides: dict[str, str] = {}
+    for value, side, line in zip(frame[image], frame[split], frame["line"], strict=True):
+        image_id = _relative(value).replace("/", "_")
+        if side.lower() not in NAMES:
+            raise UsageError(f"{path} line {line}: {side!r} is none of {', '.join(SPLITS)}")
+        if not image_id:
+            anomalies.append(Anomaly(value, f"{path.name} line {line}", "the id is empty or leads out of the folder"))
+        elif sides.setdefault(image_id, NAMES[side.lower()]) != NAMES[side.lower()]:
+            raise UsageError(f"{path} line {line}: {value} is on two sides; name each image once")
+    return sides
+
+
+def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> pd.DataFrame:
+    """A CSV as text, stripped, with a column `line` (its line in the file); of a limited number of rows if asked for.
+
+    A byte-order mark, any line ends, semicolons and tabs are understood; a line of another width is an anomaly.
+    """
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    separator = max(",;\t", key=text.split("\n", 1)[0].count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        header = [name.strip() for name in next(lines, [])]
+        records = []
+        for fields in lines:
+            if not any(field.strip() for field in fields):
+                continue
+            if len(fields) != len(header):
+                why = f"the line has {len(fields)} fields, the header {len(header)}"
+                anomalies.append(Anomaly(fields[0], f"{path.name} line {lines.line_num}", why))
+                continue
+            records.append([*(field.strip() for field in fields), lines.line_num])
+            if len(records) == limit:
+                break
+    except csv.Error as error:
+        raise UsageError(f"{path}: not a CSV file ({error}, line {lines.line_num})") from None
+    frame = pd.DataFrame(records, columns=[*header, "line"])
+    empty = [not name and (frame.iloc[:, i] == "").all() for i, name in enumerate(frame.columns)]  # commas at the end
+    frame = frame.loc[:, ~np.array(empty, bool)]
+    if not frame.columns.is_unique:
+        raise UsageError(f"{path}: a column name stands twice ({_list(frame)}); name each column once")
+    return frame
+
+
+def _row_faults(ones: np.ndarray, has_unknown: bool) -> list[str]:
+    strange, sums = ~np.isin(ones, (0, 1)).all(axis=1), ones.sum(axis=1)
+    unknown = ones[:, -1] == 1 if has_unknown else np.zeros(len(ones), bool)
+    faults = np.where(unknown, f"class {UNKNOWN}", "").astype(object)
+    faults = np.where(sums == 1, faults, [f"{number:.0f} classes are 1" for number in sums])
+    return np.where(strange, "a class value is neither 0 nor 1", faults).tolist()
+
+
+def _drop_duplicates(rows: pd.DataFrame) -> None:
+    """Marks in `why` the repetitions of an id, and every row of an id that has different classes."""
+    good = rows[rows["why"] == ""]
+    conflicting = good.groupby("image_id")["label"].transform("nunique") > 1
+    rows.loc[good.index[conflicting], "why"] = "the same id with different classes"
+    good = good[~conflicting]
+    rows.loc[good.index[good["image_id"].duplicated()], "why"] = "the same id again"
+
+
+def without_suffix(value: str) -> str:
+    """A picture's name without .jpg and the like."""
+    for suffix in PICTURE_SUFFIXES:
+        if value.lower().endswith(suffix):
+            return value[: -len(suffix)]
+    return value
+
+
+def _relative(value: str) -> str:
+    """An id as a relative path without suffix; "" where it is empty, absolute or climbs out."""
+    value = without_suffix(unicodedata.normalize("NFC", value))
+    parts = value.split("/")
+    if "\\" in value or ":" in value or not is_text(value) or any(part in ("", ".", "..") for part in parts):
+        return ""
+    return value
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    return pd.to_numeric(column.str.replace(",", "."), errors="coerce").to_numpy(float)
+
+
+def _is_one_hot(column: pd.Series) -> bool:
+    """Whether most of a column's values are 0 or 1: a few bad ones are the rows' fault, not the column's."""
+    values = column[column != ""]
+    return len(values) > 0 and float(np.isin(_numbers(values), (0, 1)).mean()) > 0.5
+
+
+def looks_one_hot(path: Path) -> bool:
+    """Whether the first rows of a CSV are one-hot."""
+    frame = read_csv(path, [], limit=1000)
+    image = image_column(frame)
+    if image is None:
+        return False
+    known = {image, "line", *METADATA, *_METADATA_ALIASES, *_OTHER_COLUMNS}
+    return sum(_is_one_hot(frame[name]) for name in frame.columns if name.lower() not in known) >= 2
+
+
+def image_column(frame: pd.DataFrame) -> str | None:
+    by_name = {name.lower(): name for name in reversed(frame.columns)}
+    return next((by_name[name] for name in _IMAGE_COLUMNS if name in by_name), None)
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The tables right in a folder; Dataverse gives HAM10000's without a suffix."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (path.suffix.lower() in TABLE_SUFFIXES or path.name == "HAM10000_metadata") and path.is_file()
+    )
+
+
+def _metadata_columns(frame: pd.DataFrame) -> dict[str, str]:
+    """Column of `METADATA` -> the name that it has in a table."""
+    names = {name.lower(): name for name in reversed(frame.columns)}
+    found = {alias: names[name] for name, alias in _METADATA_ALIASES.items() if name in names}
+    return found | {column: names[column] for column in METADATA if column in names}
+
+
+def _named(folder: Path, word: str) -> list[Path]:
+    return [path for path in tables_in(folder) if word in _simple(path.name)]
+
+
+def _simple(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+def _list(frame: pd.DataFrame) -> str:
+    return ", ".join(frame.columns.drop("line", errors="ignore")[:12])

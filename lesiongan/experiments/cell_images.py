@@ -1,0 +1,117 @@
+"""The training images of a grid's cell: real ones, with generated ones or copies added or in their place."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lesiongan.base.errors import LesionganError
+from lesiongan.data import examples, pictures
+from lesiongan.data.image_set import ImageSet
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.experiments.amounts import nested_order, spread
+from lesiongan.experiments.cells import Cell
+
+
+class CellImages:
+    """Puts the cells' training sets together; each generated set is read once.
+
+    Args:
+        real: the real training images.
+        artifacts: folders of generated sets.
+        taxonomy: the classes.
+        distribution: of a cell's amount over its classes, see `amounts.spread`.
+        seed: of the order in which real images are copied.
+    """
+
+    def __init__(
+        self, real: ImageSet, artifacts: Sequence[Path], taxonomy: Taxonomy, distribution: str = "equal", seed: int = 0
+    ):
+        self.real, self.taxonomy, self.distribution, self.seed = real, taxonomy, distribution, seed
+        self.where = {path.parent.name: path.parent for a in artifacts for path in Path(a).glob("*/examples.json")}
+        self.sets: dict[str, ImageSet] = {}
+
+    def of(self, cell: Cell) -> tuple[ImageSet, int]:
+        """The cell's images, real ones first, and how many of them are real (copies of real ones among them).
+
+        The added images are the first ones of each class, so that amounts are nested.
+
+        Raises:
+            LesionganError: a generated set is missing or too small.
+        """
+        real = self.real
+        if cell.control == "synthetic_only":
+            covered = [self.taxonomy.index(c) for c in cell.classes]
+            real = real.take(~np.isin(real.labels, covered))
+        added = self.added(cell)
+        images = ImageSet.join([real, *added]) if added else real
+        if cell.control == "oversampling":
+            real = images
+        return (downsampled_and_restored(images, cell.resolution) if cell.resolution else images), len(real)
+
+    def added(self, cell: Cell) -> list[ImageSet]:
+        """The images that are added to the real ones, a set a class."""
+        labels = [self.taxonomy.index(c) for c in cell.classes]
+        counts = np.bincount(self.real.labels, minlength=len(self.taxonomy))[labels]
+        numbers = spread(cell.amount, counts, self.distribution) if cell.amount else []
+        take = self._copies if cell.control == "oversampling" else self._generated
+        return [take(cell, label, number) for label, number in zip(labels, numbers, strict=False) if number]
+
+    def _generated(self, cell: Cell, label: int, number: int) -> ImageSet:
+        found = 0
+        for name in cell.generators:
+            images = self._set(name)
+            here = np.flatnonzero(images.labels == label)
+            if len(here) >= number:
+                return images.take(here[:number])
+            found = max(found, len(here))
+        raise LesionganError(
+            f"{cell.name}: {number:,} images of {self.taxonomy.classes[label]} asked for, {found:,} generated"
+        )
+
+    def _copies(self, cell: Cell, label: int, number: int) -> ImageSet:
+        """Real images again and again, in one shuffled order for a seed."""
+        here = sorted(np.flatnonzero(self.real.labels == label), key=lambda i: self.real.ids[i])
+        if not here:
+            raise LesionganError(f"{cell.name}: there is no real image of {self.taxonomy.classes[label]} to copy")
+        order = np.asarray(here)[nested_order(len(here), self.seed)]
+        return self.real.take(np.resize(order, number))
+
+    def _set(self, name: str) -> ImageSet:
+        if name not in self.where:
+            known = ", ".join(sorted(self.where)) or "none"
+            raise LesionganError(f"no generated images named {name!r}; there are: {known}")
+        if name not in self.sets:
+            self.sets[name] = examples.load(self.where[name], self.real.size, "train")
+        return self.sets[name]
+
+
+def digest(images: ImageSet) -> str:
+    """A hex digest of a set's images, labels and ids."""
+    found = hashlib.sha256(repr((images.images.shape, images.ids)).encode())
+    for array in (images.labels, images.images):
+        found.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return found.hexdigest()
+
+
+def downsampled_and_restored(images: ImageSet, resolution: int) -> ImageSet:
+    """Every image made smaller to `resolution` pixels and as large as before, by antialiased bicubic interpolation."""
+    result = np.empty_like(images.images)
+    for i, array in enumerate(images.images):
+        small = pictures.square(Image.fromarray(array), resolution, "squash")
+        result[i] = np.asarray(pictures.square(small, images.size, "squash"))
+    return dataclasses.replace(images, images=result)
+
+
+def evaluation_sets(directory: Path, size: int) -> Mapping[str, ImageSet]:
+    """What cells are judged on: "" (the usual test set), `validation`, and every further test set that has images."""
+    names = {"": "test", "validation": "validation"} | {
+        name: name for name in examples.read_info(directory).get("further_tests", ())
+    }
+    sets = {name: examples.load(directory, size, split) for name, split in names.items()}
+    return {name: images for name, images in sets.items() if len(images) or not name}

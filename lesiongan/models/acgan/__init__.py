@@ -1,0 +1,1 @@
+"""ACGAN: networks, losses, training step."""

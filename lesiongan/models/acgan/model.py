@@ -1,0 +1,201 @@
+"""ACGAN: images of a class from noise and a label (Odena et al. 2017), its training step and its options."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.reader import from_dict
+from lesiongan.models.acgan import networks, residual
+from lesiongan.models.acgan.losses import R1, class_loss, source_loss
+from lesiongan.models.augmentation import AdaptiveProbability, augment
+from lesiongan.models.averaging import move_average
+from lesiongan.models.replicas import replica_seed, share_of_mean
+from lesiongan.optim.adam import Adam
+from lesiongan.optim.loss_scale import LossScale
+
+#: The networks by name; this is the place where another pair is added (and in the Literal of `ACGANConfig.networks`).
+NETWORKS = {
+    "paper": (networks.Generator, networks.Discriminator),
+    "residual": (residual.ResidualGenerator, residual.ResidualDiscriminator),
+}
+_NOISE = 0x6E6F  # keeps the noise that `sample` draws for a seed apart from training's
+
+
+def with_label(noise, labels, num_classes: int):
+    """The first `num_classes` numbers of the noise `[batch, latent]` overwritten by the one-hot label."""
+    return tf.concat([tf.one_hot(labels, num_classes, dtype=noise.dtype), noise[:, num_classes:]], axis=1)
+
+
+@keras.saving.register_keras_serializable("lesiongan")
+class ACGAN(keras.Model):
+    """Generator and discriminator with the training step of ACGAN.
+
+    Train it with `fit` on batches of (images float32 `[batch, size, size, 3]` in [-1, 1], labels int32 `[batch]`) after
+    `compile()`. Everything random in step t follows from (seed, t), so a training that `state()` was restored for
+    goes on exactly as if it had not been interrupted.
+
+    Args:
+        config: the options; the defaults are the paper's.
+        num_classes: k, less than the noise's length.
+        seed: of the initial weights and the training's noise.
+
+    Raises:
+        UsageError: the noise is too short for the classes.
+    """
+
+    def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        if num_classes >= config.latent:
+            raise UsageError(f"acgan.latent={config.latent} is too short for {num_classes} classes; make it larger")
+        self.config, self.num_classes, self.seed = config, num_classes, seed
+        seeds = tf.random.stateless_uniform([2], [seed, 1], 0, 2**31 - 1, tf.int32, alg="philox").numpy().tolist()
+        make_generator, make_discriminator = NETWORKS[config.networks]
+        shared = {"num_classes": num_classes, "width": config.width, "precision": config.precision}
+        generator = {"size": config.size, "latent": config.latent, "seed": seeds[0], **shared}
+        self.generator = make_generator(**generator)
+        self.averaged = make_generator(**generator, name="averaged_generator") if config.ema else None
+        self.discriminator = make_discriminator(
+            config.size, dropout=config.dropout, spectral_norm=config.spectral_norm, seed=seeds[1], **shared
+        )
+        self.source_loss = source_loss(config)
+        self.r1 = R1(config.r1, config.r1_every) if config.r1 else None
+        self.ada = AdaptiveProbability(config.ada_target, config.ada_images) if config.ada_target else None
+        # A counter of its own: that of an optimizer stands still where float16 overflows.
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
+        self.built = True
+
+    def compile(self, **kwargs):
+        """Sets both optimizers, with their variables; further arguments are those of `keras.Model.compile`."""
+        config = self.config
+        super().compile(**{"jit_compile": config.xla} | kwargs)
+        self.generator_optimizer = self._optimizer(config.learning_rate, self.generator)
+        rate = config.discriminator_rate or config.learning_rate
+        self.discriminator_optimizer = self._optimizer(rate, self.discriminator)
+
+    def _optimizer(self, rate: float, network) -> keras.optimizers.Optimizer:
+        optimizer = Adam(rate, self.config.beta_1, epsilon=1e-8)
+        if self.config.precision == "mixed_float16":
+            optimizer = LossScale(optimizer)
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    def train_step(self, batch):
+        """One step of the discriminator, then one of the generator, on the same generated images."""
+        real, labels = batch
+        noise, fake_labels, seeds = self.draw(tf.shape(real)[0])
+        generator, discriminator = self.generator, self.discriminator
+        variables = [network.trainable_variables for network in (generator, discriminator)]
+
+        real = self._augmented(real, seeds)
+        with tf.GradientTape() as generator_tape:
+            fake = self._augmented(generator(noise, training=True), seeds)
+        shown = tf.stop_gradient(fake)
+
+        with tf.GradientTape() as tape:
+            # Real and generated images in separate passes: batch norm must not mix their statistics.
+            real_source, real_class = discriminator(real, training=True, dropout_seed=seeds["real"])
+            fake_source, fake_class = discriminator(shown, training=True, dropout_seed=seeds["fake"], update=False)
+            losses = {"d_real": self.source_loss.real(real_source), "d_fake": self.source_loss.generated(fake_source)}
+            losses["d_class"] = class_loss(real_class, labels)
+            if self.config.aux_on_fake:
+                losses["d_class"] += class_loss(fake_class, fake_labels)
+            d_loss = losses["d_real"] + losses["d_fake"] + losses["d_class"]
+            scaled = self.discriminator_optimizer.scale_loss(d_loss)
+        gradients = tape.gradient(scaled, [v.value for v in variables[1]])
+        if self.r1 is not None:
+            losses["r1"], more = self._r1_gradients(real, seeds["real"])
+            gradients = [a + b for a, b in zip(gradients, more, strict=True)]
+        self.discriminator_optimizer.apply(share_of_mean(gradients), variables[1])
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(shown)
+            source, classes = discriminator(shown, training=True, dropout_seed=seeds["generator"], update=False)
+            losses |= {"g_adversarial": self.source_loss.generator(source), "g_class": class_loss(classes, fake_labels)}
+            g_loss = losses["g_adversarial"] + losses["g_class"]
+            scaled = self.generator_optimizer.scale_loss(g_loss)
+        slope = tape.gradient(scaled, shown)
+        gradients = generator_tape.gradient(fake, [v.value for v in variables[0]], output_gradients=slope)
+        self.generator_optimizer.apply(share_of_mean(gradients), variables[0])
+
+        if self.ada is not None:
+            losses["augmentation_probability"] = tf.identity(self.ada.p)
+            self.ada.update(real_source, self.step)
+        self.step.assign_add(1)
+        if self.averaged is not None:
+            move_average(self.averaged, self.generator, self.config.ema, self.step)
+        right = tf.concat([real_source > 0, fake_source <= 0], axis=0)
+        return {
+            "d_loss": d_loss,
+            "g_loss": g_loss,
+            **losses,
+            "d_source_accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+            "d_class_accuracy": tf.reduce_mean(tf.cast(tf.argmax(real_class, 1, tf.int32) == labels, tf.float32)),
+        }
+
+    def draw(self, count):
+        """What is random in this step: noise with labels drawn uniformly over the classes `[count, latent]`, the labels
+        `[count]`, and the seeds of what follows, by name."""
+        key = replica_seed(tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step, alg="philox"))
+        names = ("noise", "labels", "augment", "real", "fake", "generator")
+        seeds = dict(zip(names, tf.unstack(tf.random.split(key, len(names), alg="philox")), strict=True))
+        labels = tf.random.stateless_uniform([count], seeds["labels"], 0, self.num_classes, tf.int32, alg="philox")
+        noise = tf.random.stateless_normal([count, self.config.latent], seeds["noise"], alg="philox")
+        return with_label(noise, labels, self.num_classes), labels, seeds
+
+    @property
+    def exported(self):
+        """The generator that is of use: the average where there is one."""
+        return self.averaged or self.generator
+
+    def sample(self, labels, seeds):
+        """Images of the classes asked for: labels int32 `[n]`, seeds int64 `[n]` -> float32 `[n, size, size, 3]` in
+        [-1, 1]. An image depends on its own label and seed alone; those of one seed share their noise."""
+        noise = tf.map_fn(
+            lambda seed: tf.random.stateless_normal([self.config.latent], tf.stack([seed, _NOISE]), alg="philox"),
+            tf.cast(seeds, tf.int64),
+            fn_output_signature=tf.float32,
+        )
+        return self.exported(with_label(noise, labels, self.num_classes), training=False)
+
+    def call(self, inputs, training=False):
+        labels, seeds = inputs
+        return self.sample(labels, seeds)
+
+    def state(self) -> list[tf.Variable]:
+        """Everything that a resumed training needs, in a fixed order; the model must be compiled."""
+        parts = [self.generator, self.discriminator, self.generator_optimizer, self.discriminator_optimizer]
+        if self.averaged is not None:
+            parts.append(self.averaged)
+        variables = [variable.value for part in parts for variable in part.variables]
+        return [*variables, *([] if self.ada is None else self.ada.state()), self.step]
+
+    def get_config(self):
+        return {"config": dataclasses.asdict(self.config), "num_classes": self.num_classes, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config):
+        options = from_dict(ACGANConfig, config["config"])
+        return cls(options, **{key: value for key, value in config.items() if key != "config"})
+
+    def _augmented(self, images, seeds):
+        if not self.config.augment:
+            return images
+        return augment(images, seeds["augment"], None if self.ada is None else self.ada.p)
+
+    def _r1_gradients(self, real, dropout_seed):
+        return self.r1.gradients(
+            self.step,
+            [v.value for v in self.discriminator.trainable_variables],
+            self.discriminator_optimizer.scale_loss,
+            self.discriminator,
+            real,
+            training=True,
+            dropout_seed=dropout_seed,
+            update=False,
+        )

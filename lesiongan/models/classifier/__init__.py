@@ -1,0 +1,1 @@
+"""The lesion classifier: backbones, head, training step."""

@@ -1,0 +1,300 @@
+"""The lesion classifier: a backbone, fastai's head and the training step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lesiongan.base.errors import UsageError
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.classifier.conv_stack import he_normal
+from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.classifier.resnet50 import ResNet50
+
+#: The backbones by name; this is the place where another is added (and in the Literal of `ClassifierConfig.backbone`).
+#: Each is a layer made from (stem, width), with `features` (channels of its maps), `width`, `reset(random)` and
+#: `load_pretrained(weights)`, and maps images float32 `[n, s, s, 3]` in [-1, 1] to `[n, s', s', features]`.
+BACKBONES = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite0}
+
+
+class Head(keras.layers.Layer):
+    """fastai's: average and maximum over the picture -> norm -> dropout -> 512 -> ReLU -> norm -> dropout -> classes.
+
+    No biases, since fastai has none where batch norm is (the norm before a dense layer gives it one).
+    """
+
+    def __init__(self, features: int, classes: int, hidden: int = 512, dropout: float = 0.5, name: str = "head"):
+        super().__init__(name=name)
+        self.dropout = dropout
+        self.norms = BatchNorms({"pooled": 2 * features, "hidden": hidden})
+        self.hidden = self.add_weight((2 * features, hidden), "zeros", name="hidden")
+        self.classes = self.add_weight((hidden, classes), "zeros", name="classes")
+        self.built = True
+
+    def call(self, maps, seed=None, training=False):
+        """Feature maps `[n, h, w, f]` -> (logits float32 `[n, classes]`, average-pooled features `[n, f]`).
+
+        `seed`: int64 `[2]`, decides dropout.
+        """
+        average = tf.reduce_mean(maps, [1, 2])
+        norms = self.norms.begin(training)
+
+        def block(x, key, kernel, rate, part):
+            x = norms(x[:, None, None, :], key)[:, 0, 0, :]
+            if training:
+                x = tf.nn.experimental.stateless_dropout(x, rate, seed=seed + tf.constant([0, part], tf.int64))
+            return tf.matmul(x, tf.convert_to_tensor(kernel))
+
+        x = tf.concat([tf.reduce_max(maps, [1, 2]), average], 1)
+        x = tf.nn.relu(block(x, "pooled", self.hidden, self.dropout / 2, 0))
+        logits = block(x, "hidden", self.classes, self.dropout, 1)
+        norms.finish()
+        return tf.cast(logits, tf.float32), tf.cast(average, tf.float32)
+
+    def reset(self, random: np.random.Generator) -> None:
+        """All weights random anew."""
+        for kernel in (self.hidden, self.classes):
+            kernel.assign(he_normal(random, kernel.shape, fan=kernel.shape[0]))
+        self.norms.reset()
+
+
+@keras.saving.register_keras_serializable(package="lesiongan")
+class LesionClassifier(keras.Model):
+    """A backbone and fastai's head; called on images, it gives logits.
+
+    Weights start at zero: call `reset` (or load some) before use. All that is random follows from the seed of `reset`
+    and the optimizer's step, so that a resumed training equals an uninterrupted one.
+
+    Args:
+        classes: number of classes, k.
+        backbone: a name of `BACKBONES`.
+        stem: of the backbone, `imagenet` or (resnet50 only) `small`.
+        width: of the backbone, a factor on its filters.
+        label_smoothing: share of the target spread evenly over all classes.
+        mixup: alpha of the Beta distribution by which each image is mixed with its neighbour in the batch (Zhang et al.
+            2018, arXiv 1710.09412; the larger share is its own, as in fastai); 0: none.
+        focal: gamma of the focal loss (Lin et al. 2017, arXiv 1708.02002); 0: cross-entropy.
+        precision: `float32`, or Keras's `mixed_float16` (GPUs) or `mixed_bfloat16`: convolutions in half precision;
+            weights, norms' statistics and loss in float32, and the loss scaled for float16.
+
+    Raises:
+        UsageError: an unknown backbone, or a stem that it does not have.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        backbone: str = "resnet50",
+        stem: str = "imagenet",
+        width: float = 1.0,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        focal: float = 0.0,
+        precision: str = "float32",
+        name: str = "classifier",
+        **kwargs,
+    ):
+        super().__init__(name=name, dtype=precision, **kwargs)
+        self.classes, self.stem, self.label_smoothing = classes, stem, label_smoothing
+        self.mixup, self.focal = mixup, focal
+        ClassifierConfig(backbone=backbone, stem=stem)  # refuses an unknown one, or a stem that it does not have
+        self.backbone_name = backbone
+        with _precision(precision):
+            self.backbone = BACKBONES[backbone](stem, width)
+            self.head = Head(self.backbone.features, classes)
+        # Settings of a training, in variables so that another training needs no other trace.
+        self._seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
+        self._class_weights = tf.Variable(tf.ones([classes]), trainable=False, name="class_weights")
+        self.built = True
+
+    def call(self, images, training=False):
+        return self._forward(images, training)[0]
+
+    def classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Images float32 `[n, s, s, 3]` in [-1, 1] -> `probabilities` `[n, k]`, `features` (pooled) `[n, f]`."""
+        logits, features = self._forward(images, training=False)
+        return {"probabilities": tf.nn.softmax(logits), "features": features}
+
+    def train_step(self, data):
+        """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss`, `accuracy`, rate and momentum."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        targets = tf.one_hot(tf.cast(labels, tf.int32), self.classes)
+        if self.mixup:
+            images, targets = self._mixed(images, targets)
+        with tf.GradientTape() as tape:
+            logits = self(images, training=True)
+            loss = self._loss(targets, logits, sample_weight)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        rates = {"learning_rate": tf.convert_to_tensor(self.optimizer.learning_rate)}
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if hasattr(inner, "momentum_now"):
+            rates["momentum"] = inner.momentum_now()
+        self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
+        return {"loss": loss, "accuracy": _accuracy(labels, logits), **rates}
+
+    def test_step(self, data):
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        logits = self(images, training=False)
+        return {"loss": self.loss_of(labels, logits, sample_weight), "accuracy": _accuracy(labels, logits)}
+
+    def loss_of(self, labels, logits, sample_weight=None) -> tf.Tensor:
+        """The loss of labels `[n]`, averaged with the classes' weights (PyTorch's weighted mean)."""
+        return self._loss(tf.one_hot(tf.cast(labels, tf.int32), self.classes), logits, sample_weight)
+
+    def _loss(self, targets, logits, sample_weight) -> tf.Tensor:
+        """-sum_k t_k (1 - p_k)^gamma log p_k, t being the smoothed targets; gamma 0 is cross-entropy."""
+        smooth = targets * (1.0 - self.label_smoothing) + self.label_smoothing / self.classes
+        if self.focal:
+            log_p = tf.nn.log_softmax(logits)
+            losses = -tf.reduce_sum(smooth * (1.0 - tf.exp(log_p)) ** self.focal * log_p, 1)
+        else:
+            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+        weights = tf.linalg.matvec(targets, self._class_weights)
+        if sample_weight is not None:
+            weights *= tf.cast(sample_weight, tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+    def _mixed(self, images, targets):
+        """Each image with the next one of the batch (whose order is random), in shares max(l, 1 - l), l ~ Beta."""
+        seed = self._step_seed() + tf.constant([1, 0], tf.int64)
+        one, two = tf.unstack(tf.random.stateless_gamma([2, tf.shape(images)[0]], seed, alpha=self.mixup))
+        share = tf.maximum(one, two) / (one + two)
+        images = _blend(images, share[:, None, None, None])
+        return images, _blend(targets, share[:, None])
+
+    def reset(self, seed: int) -> None:
+        """All weights random anew, from `seed`, and the optimizer at its start, in place: compiled steps stay valid."""
+        random = np.random.Generator(np.random.Philox(seed))
+        self.backbone.reset(random)
+        self.head.reset(random)
+        self._seed.assign(seed % 2**63)
+        self.set_class_weights(None)
+        self.reset_optimizer()
+
+    def reset_optimizer(self) -> None:
+        """Moments and step count to zero; a learning rate that is a variable keeps its value."""
+        if not self.compiled:
+            return
+        self.build_optimizer()
+        rate = self.optimizer.learning_rate
+        for variable in self.optimizer.variables:
+            if variable is not rate:
+                variable.assign(tf.zeros(variable.shape, variable.dtype))
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            self.optimizer.dynamic_scale.assign(self.optimizer.initial_scale)
+
+    def build_optimizer(self) -> None:
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def set_class_weights(self, weights) -> None:
+        """Weights of the classes in the loss, `[k]`; None for equal ones."""
+        self._class_weights.assign(np.ones(self.classes) if weights is None else np.asarray(weights, np.float32))
+
+    def state(self) -> list[tf.Variable]:
+        """What a resumed training needs: weights, moving averages, and the optimizer's variables, in a fixed order."""
+        variables = list(self.weights)
+        if self.compiled:
+            self.build_optimizer()
+            variables += self.optimizer.variables
+        return [v.value for v in variables]
+
+    def get_state(self) -> list[np.ndarray]:
+        """Weights and moving averages (without the optimizer), copied; `set_state` of an equal model takes them."""
+        return [np.array(v) for v in self.weights]
+
+    def set_state(self, values: Sequence[np.ndarray]) -> None:
+        """Weights and moving averages of `get_state`; the optimizer starts anew."""
+        if [tuple(v.shape) for v in self.weights] != [np.shape(value) for value in values]:
+            raise UsageError(
+                f"the saved weights do not fit this classifier ({self.classes} classes, {self.backbone_name}, "
+                f"stem {self.stem}); "
+                "train it anew, or use the settings that they were trained with"
+            )
+        for variable, value in zip(self.weights, values, strict=True):
+            variable.assign(value)
+        self.reset_optimizer()
+
+    def load_backbone_weights(self, weights: str | Path) -> None:
+        """Trained weights for the backbone; the head stays as it is.
+
+        Args:
+            weights: `imagenet`, or a file: for resnet50 a weights file of `keras.applications.ResNet50` (.h5), for
+                efficientnet_lite0 a PyTorch state dict (.pth).
+
+        Raises:
+            UsageError: not to be had, not such a file, or stem or width are others than the weights'.
+        """
+        if self.backbone.width != 1.0:
+            raise UsageError(
+                f"classifier.weights={weights} is for the full {self.backbone_name}, not "
+                f"classifier.width={self.backbone.width:g}: use --set classifier.width=1 or "
+                "--set classifier.weights=none"
+            )
+        if self.stem != "imagenet":
+            raise UsageError(
+                f"classifier.weights={weights} is for stem `imagenet`, not `{self.stem}`: "
+                "use --set classifier.stem=imagenet or --set classifier.weights=none"
+            )
+        self.backbone.load_pretrained(str(weights))
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("dtype", None)  # it is `precision`
+        return {
+            **config,
+            "classes": self.classes,
+            "backbone": self.backbone_name,
+            "stem": self.stem,
+            "width": self.backbone.width,
+            "label_smoothing": self.label_smoothing,
+            "mixup": self.mixup,
+            "focal": self.focal,
+            "precision": self.dtype_policy.name,
+        }
+
+    def _forward(self, images, training):
+        seed = self._step_seed() if training else None
+        return self.head(self.backbone(images, training=training), seed=seed, training=training)
+
+    def _step_seed(self) -> tf.Tensor:
+        """A seed of its own for each step, int64 `[2]`; the head's two dropouts take two in the second place."""
+        step = tf.cast(self.optimizer.iterations, tf.int64) if self.compiled else tf.zeros([], tf.int64)
+        return tf.stack([self._seed, 2 * step])
+
+    def parameter_groups(self) -> dict[int, int]:
+        """`id` of each trainable variable -> its group in `fine_tune.GROUPS`."""
+        groups = {}
+        for number, layers in enumerate(self.backbone.parts()):
+            for layer in layers:
+                kernels = {id(kernel) for kernel in layer.kernels.values()}
+                groups |= {id(v): 2 * number + (id(v) not in kernels) for v in layer.trainable_variables}
+        return groups | {id(v): 4 for v in self.head.trainable_variables}
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Layers made inside have Keras's dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _blend(values, share):
+    return share * values + (1.0 - share) * tf.roll(values, -1, 0)
+
+
+def _accuracy(labels, logits) -> tf.Tensor:
+    hits = tf.equal(tf.cast(labels, tf.int64), tf.argmax(logits, 1))
+    return tf.reduce_mean(tf.cast(hits, tf.float32))

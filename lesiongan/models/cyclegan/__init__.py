@@ -1,0 +1,1 @@
+"""CycleGAN: networks, losses, image pool, training step."""

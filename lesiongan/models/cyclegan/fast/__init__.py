@@ -1,0 +1,1 @@
+"""CycleGAN's blocks reformulated for speed on a CPU; `forms` is the door."""

@@ -1,0 +1,251 @@
+"""CycleGAN (Zhu et al. 2017): X -> Y and Y -> X from unpaired images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from lesiongan.base.errors import UsageError
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.models.augmentation import augment
+from lesiongan.models.averaging import move_average
+from lesiongan.models.cyclegan.accumulation import in_parts
+from lesiongan.models.cyclegan.fast.forms import choose
+from lesiongan.models.cyclegan.image_pool import ImagePool
+from lesiongan.models.cyclegan.losses import discriminator_loss, l1, least_squares
+from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator
+from lesiongan.models.replicas import replica_seed, share_of_mean
+from lesiongan.models.spectral_norm import initial_vector
+from lesiongan.optim.adam import Adam
+from lesiongan.optim.loss_scale import LossScale
+from lesiongan.optim.schedules import LinearDecay
+
+
+@keras.saving.register_keras_serializable("lesiongan")
+class CycleGAN(keras.Model):
+    """Two generators, two discriminators, two image pools, two optimizers; compiled and built when it is made.
+
+    All that is random depends on the seed and the step alone: weights, and the draws of pools and augmentation.
+
+    Made in the scope of a `tf.distribute` strategy, `config.batch` is the global batch: a step is that of one device
+    with it (losses and gradients are means per image), but each replica has pools and draws of its own.
+
+    Args:
+        config: see `CycleGANConfig`.
+        seed: of weights, pools and augmentation.
+        steps: of the whole training; the learning rate's two halves are scaled to it.
+        form: a key of `layers.FORMS`; with `config.xla` it is `subpixel` whatever is given.
+
+    Raises:
+        UsageError: the batch cannot be shared by the replicas.
+    """
+
+    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int = 1, form: str = "", **kwargs):
+        super().__init__(**kwargs)
+        _check_replicas(config)
+        self.config = config
+        self.form = form or choose(config.size, precision=config.precision, xla=config.xla)
+        size = config.size
+        self.generator_xy = _generator(config, self.form, "generator_xy")
+        self.generator_yx = _generator(config, self.form, "generator_yx")
+        self.discriminator_x = _discriminator(config, self.form, "discriminator_x")
+        self.discriminator_y = _discriminator(config, self.form, "discriminator_y")
+        self.averaged_xy = _generator(config, self.form, "averaged_xy") if config.ema else None
+        self.pool_x = ImagePool(config.pool, (size, size, 3))
+        self.pool_y = ImagePool(config.pool, (size, size, 3))
+
+        generators = (self.generator_xy, self.generator_yx)
+        discriminators = (self.discriminator_x, self.discriminator_y)
+        self.generator_variables = [v for network in generators for v in network.trainable_variables]
+        self.discriminator_variables = [v for network in discriminators for v in network.trainable_variables]
+        self.schedule = LinearDecay(config.learning_rate, steps)
+        self.discriminator_schedule = LinearDecay(config.discriminator_rate or config.learning_rate, steps)
+        self.generator_optimizer = _optimizer(config, self.schedule)
+        self.discriminator_optimizer = _optimizer(config, self.discriminator_schedule)
+        self.generator_optimizer.build(self.generator_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
+
+        self.seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
+        self.built = True
+        self.compile(optimizer=self.generator_optimizer, jit_compile=config.xla, auto_scale_loss=False)
+        self.reset(seed, steps)
+
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """One step of both generators, then one of both discriminators.
+
+        A batch that is computed in parts goes through the pools as a whole, in its order.
+
+        Args:
+            data: `(x, y)`, each float `[batch, size, size, 3]` in [-1, 1].
+
+        Returns:
+            Each loss term under its own name, before its weight: `adversarial_xy` and `adversarial_yx` (of the
+            generators), `cycle_x`, `cycle_y`, `identity_x`, `identity_y` (where it is on), `discriminator_x`,
+            `discriminator_y`.
+        """
+        x, y = data
+        parts = self.config.accumulate
+        seed = replica_seed(tf.stack([self.seed, self.generator_optimizer.iterations.value]))
+        seeds = tf.unstack(tf.random.split(seed, 4))
+
+        losses, gradients, (fake_x, fake_y) = in_parts(self.generator_gradients, parts, (x, y), seeds[2])
+        self.generator_optimizer.apply(share_of_mean(gradients), self.generator_variables)
+
+        shown = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+        more, gradients = in_parts(self.discriminator_gradients, parts, (x, y, *shown), seeds[3])
+        self.discriminator_x.advance()
+        self.discriminator_y.advance()
+        self.discriminator_optimizer.apply(share_of_mean(gradients), self.discriminator_variables)
+
+        if self.averaged_xy is not None:
+            move_average(
+                self.averaged_xy, self.generator_xy, self.config.ema, self.generator_optimizer.iterations.value
+            )
+        return losses | more
+
+    def generator_gradients(
+        self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> tuple[dict, list[tf.Tensor], tuple]:
+        """Loss terms by name, before their weights; gradients of their weighted sum for `generator_variables`, as large
+        as the optimizer scales its loss; and the generated images of X and of Y, `[batch, size, size, 3]` each.
+        `seed`, int64 `[2]`, is the augmentation's."""
+        config, losses = self.config, {}
+        with tf.GradientTape() as tape:
+            # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
+            # generator is fed its target domain too.
+            if config.identity:
+                fake_y, same_y = tf.split(self.generator_xy(tf.concat([x, y], 0)), 2)
+                fake_x, same_x = tf.split(self.generator_yx(tf.concat([y, x], 0)), 2)
+                losses["identity_x"], losses["identity_y"] = l1(same_x, x), l1(same_y, y)
+            else:
+                fake_y, fake_x = self.generator_xy(x), self.generator_yx(y)
+            losses["cycle_x"] = l1(self.generator_yx(fake_y), x)
+            losses["cycle_y"] = l1(self.generator_xy(fake_x), y)
+            (scores_y,) = self._scores(self.discriminator_y, seed, fake_y)
+            (scores_x,) = self._scores(self.discriminator_x, seed, fake_x)
+            losses["adversarial_xy"] = least_squares(scores_y, 1.0)
+            losses["adversarial_yx"] = least_squares(scores_x, 1.0)
+            total = losses["adversarial_xy"] + losses["adversarial_yx"]
+            total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
+            if config.identity:
+                total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
+            total = self.generator_optimizer.scale_loss(total)
+        return losses, tape.gradient(total, self.generator_variables), (fake_x, fake_y)
+
+    def discriminator_gradients(
+        self, x: tf.Tensor, y: tf.Tensor, shown_x: tf.Tensor, shown_y: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> tuple[dict, list[tf.Tensor]]:
+        """Both losses by name, and gradients of their sum for `discriminator_variables`, as large as the optimizer
+        scales its loss; `shown_x` and `shown_y` are the pools' generated images, `seed` is the augmentation's."""
+        losses = {}
+        with tf.GradientTape() as tape:
+            losses["discriminator_x"] = discriminator_loss(*self._scores(self.discriminator_x, seed, x, shown_x))
+            losses["discriminator_y"] = discriminator_loss(*self._scores(self.discriminator_y, seed, y, shown_y))
+            total = losses["discriminator_x"] + losses["discriminator_y"]
+            total = self.discriminator_optimizer.scale_loss(total)
+        return losses, tape.gradient(total, self.discriminator_variables)
+
+    def _scores(self, discriminator, seed, *batches) -> list:
+        """Of each batch of images its scores, a list of the scales' maps; the batches are augmented by one draw."""
+        if self.config.augment:
+            batches = [augment(images, seed) for images in batches]
+        maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
+        return list(zip(*(tf.split(scores, len(batches)) for scores in maps), strict=True))
+
+    @property
+    def exported(self) -> ResNetGenerator:
+        """The generator X -> Y that is of use: the average where there is one."""
+        return self.averaged_xy or self.generator_xy
+
+    def call(self, images):
+        """X -> Y; see `translate`."""
+        return self.exported(images)
+
+    def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
+        """X -> Y by the exported generator.
+
+        Args:
+            images: float `[batch, size, size, 3]` in [-1, 1].
+            seeds: int64 `[batch]`, ignored: every translator is called with seeds, CycleGAN's output needs none.
+
+        Returns:
+            float `[batch, size, size, 3]` in [-1, 1].
+        """
+        return self.call(images)
+
+    def reset(self, seed: int, steps: int | None = None) -> None:
+        """Makes the model as new, in place, so that a compiled step serves the next training.
+
+        Args:
+            seed: of weights, pools and augmentation. Kernels are N(0, 0.02), biases 0.
+            steps: of the next training, where it differs.
+        """
+        self.seed.assign(seed)
+        trained = self.generator_variables + self.discriminator_variables
+        for index, variable in enumerate(trained):
+            stream = tf.constant([seed, index], tf.int64)
+            normal = tf.random.stateless_normal(variable.shape, stream, stddev=0.02)
+            variable.value.assign(normal if len(variable.shape) == 4 else tf.zeros_like(normal))
+        if self.averaged_xy is not None:
+            for average, weight in zip(self.averaged_xy.variables, self.generator_xy.variables, strict=True):
+                average.value.assign(weight.value)
+        for index, vector in enumerate([*self.discriminator_x.vectors, *self.discriminator_y.vectors], len(trained)):
+            vector.value.assign(initial_vector(seed, index, vector.shape[0]))
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for variable in optimizer.variables:
+                variable.value.assign(tf.zeros_like(variable.value))
+            if isinstance(optimizer, LossScale):
+                optimizer.restart()
+        self.pool_x.reset()
+        self.pool_y.reset()
+        if steps is not None:
+            self.schedule.rescale(steps)
+            self.discriminator_schedule.rescale(steps)
+
+    def state(self) -> list[tf.Variable]:
+        """Everything that a resumed training needs, in a fixed order."""
+        networks = [self.generator_xy, self.generator_yx, self.discriminator_x, self.discriminator_y]
+        if self.averaged_xy is not None:
+            networks.append(self.averaged_xy)
+        owners = [*networks, self.generator_optimizer, self.discriminator_optimizer]
+        variables = [variable.value for owner in owners for variable in owner.variables]
+        return [*variables, *self.pool_x.state(), *self.pool_y.state(), self.seed]
+
+    def get_config(self) -> dict:
+        return {"config": dataclasses.asdict(self.config), "seed": int(self.seed), "form": self.form}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Nothing: the constructor has compiled the model with its own optimizers."""
+
+    @classmethod
+    def from_config(cls, config: dict) -> CycleGAN:
+        return cls(CycleGANConfig(**config["config"]), seed=config["seed"], form=config["form"])
+
+
+def _generator(config: CycleGANConfig, form: str, name: str) -> ResNetGenerator:
+    settings = {"filters": config.filters, "blocks": config.blocks, "upsampling": config.upsampling}
+    return ResNetGenerator(config.size, **settings, form=form, dtype=config.precision, name=name)
+
+
+def _discriminator(config: CycleGANConfig, form: str, name: str) -> PatchGAN | MultiScalePatchGAN:
+    settings = {"filters": config.discriminator_filters, "spectral_norm": config.spectral_norm, "form": form}
+    scales = config.discriminator_scales
+    if scales == 1:
+        return PatchGAN(config.size, **settings, dtype=config.precision, name=name)
+    return MultiScalePatchGAN(config.size, scales=scales, settings=settings, dtype=config.precision, name=name)
+
+
+def _optimizer(config: CycleGANConfig, schedule: LinearDecay) -> keras.optimizers.Optimizer:
+    adam = Adam(schedule, beta_1=config.beta_1, beta_2=0.999, epsilon=1e-8)
+    return LossScale(adam) if config.precision == "mixed_float16" else adam
+
+
+def _check_replicas(config: CycleGANConfig) -> None:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if config.batch % (replicas * config.accumulate):
+        raise UsageError(
+            f"option 'cyclegan.batch': {config.batch} is not a multiple of cyclegan.accumulate ({config.accumulate}) "
+            f"times the number of replicas ({replicas})"
+        )

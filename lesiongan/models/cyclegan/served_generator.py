@@ -1,0 +1,45 @@
+"""A trained generator as it is exported: in the form that is quickest for images alone."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from lesiongan.models.cyclegan.fast.forms import choose
+from lesiongan.models.cyclegan.layers import ResidualBlock
+from lesiongan.models.cyclegan.networks import ResNetGenerator
+
+_ONE_BY_ONE = 128  # pixels; from here on the transformed data of one image fill the processor's cache
+
+
+class ServedGenerator:
+    """Call: float32 `[n, size, size, 3]` to the same, in [-1, 1]; n may be unknown.
+
+    Args:
+        generator: a trained generator; its weights are copied.
+    """
+
+    def __init__(self, generator: ResNetGenerator):
+        # A file goes to machines of all kinds; most of them serve on a CPU.
+        form = choose(generator.settings["size"], gpu=False)
+        self.network = ResNetGenerator(**{**generator.settings, "form": form}, name="generator")
+        self.network.set_weights(generator.get_weights())
+        self.size = self.network.settings["size"]
+
+    def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
+        """The same, as `serving.export` calls it; the seeds are ignored."""
+        return self(images)
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        # once for all images; residual blocks work at a quarter of the size
+        prepared = [
+            block.prepared(self.size // 4) if isinstance(block, ResidualBlock) else {} for block in self.network.blocks
+        ]
+
+        def translated(images):
+            for block, given in zip(self.network.blocks, prepared, strict=True):
+                images = block(images, **given)
+            return images
+
+        if self.size < _ONE_BY_ONE:
+            return translated(images)
+        return tf.map_fn(lambda image: translated(image[None])[0], images, parallel_iterations=1)

@@ -1,0 +1,1 @@
+"""Optimizers, and learning rates over the steps of a training."""

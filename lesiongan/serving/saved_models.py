@@ -1,0 +1,206 @@
+"""Models as SavedModels that need TensorFlow alone (see `model_artifact` for the folder that they stand in).
+
+Two verbs are all that the rest knows
+of a generator: `sample(labels, seeds)` and `translate(images, seeds)`; one of a classifier: `predict(images)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lesiongan import __version__
+from lesiongan.base.files import digest_directory, whole_directory, write_json
+from lesiongan.data.image_set import to_uint8, to_unit, turned
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.serving.model_artifact import FORMAT, describe
+
+
+def export(
+    model: Any, directory: Path, *, kind: str, size: int, taxonomy: Taxonomy, details: Mapping[str, Any]
+) -> dict:
+    """Writes one model.
+
+    Args:
+        model: has `classify`, `sample` or `translate` (TensorFlow functions, see `lesiongan.models`); of a CycleGAN
+            its `ServedGenerator` is the quickest.
+        directory: where `saved_model/` and `model.json` go.
+        kind: `classifier`, `acgan` or `cyclegan`.
+        size: pixels of the images that go in or come out.
+        taxonomy: the classes, in label order.
+        details: more for `model.json`: configuration, seed, classes, alpha.
+
+    Returns:
+        The content of `model.json`.
+    """
+    module = _MODULES[kind](model, size)
+    signatures = module.signatures()
+    # Keras's objects stay out of the file: the functions hold the variables that they read, and those alone are saved.
+    held = {id(v): v for function in signatures.values() for v in function.graph.variables}
+    module.held = list(held.values())
+    with whole_directory(directory) as folder:
+        tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
+        record = {
+            "format": FORMAT,
+            "name": Path(directory).name,
+            "kind": kind,
+            "size": size,
+            "taxonomy": taxonomy.to_dict(),
+            "digest": digest_directory(folder / "saved_model"),
+            "parameters": int(sum(np.prod(v.shape) for v in module.held if v.dtype.is_floating)),
+            "version": __version__,
+            **details,
+        }
+        write_json(folder / "model.json", record)
+    return record
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A loaded SavedModel and its `model.json`. Images are uint8 `[n, size, size, 3]` on both sides."""
+
+    record: dict
+    module: Any
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return Taxonomy.from_dict(self.record["taxonomy"])
+
+    @property
+    def size(self) -> int:
+        return self.record["size"]
+
+    def predict(self, images: np.ndarray, batch: int = 64, *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities `[n, classes]` and features `[n, f]` of images; with test-time augmentation (`tta`) means
+        over the eight symmetries of the square."""
+
+        def one(part):
+            results = [self.module.predict(to_unit(turned(part, symmetry))) for symmetry in range(8 if tta else 1)]
+            return tuple(np.mean([r[key].numpy() for r in results], 0) for key in ("probabilities", "features"))
+
+        parts = _batched(one, batch, images)
+        return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])
+
+    def sample(self, labels: np.ndarray, seeds: np.ndarray, batch: int = 64) -> np.ndarray:
+        """An image for each (label, seed); the same pair gives the same image, whatever stands beside it."""
+
+        def one(part, seed):
+            return to_uint8(self.module.sample(part.astype(np.int32), seed.astype(np.int64)).numpy())
+
+        return np.concatenate(_batched(one, batch, np.asarray(labels), np.asarray(seeds)))
+
+    def translate(self, images: np.ndarray, seeds: np.ndarray | None = None, batch: int = 16) -> np.ndarray:
+        """Images of X as images of Y."""
+        seeds = np.zeros(len(images), np.int64) if seeds is None else np.asarray(seeds)
+
+        def one(part, seed):
+            return to_uint8(self.module.translate(to_unit(part), seed.astype(np.int64)).numpy())
+
+        return np.concatenate(_batched(one, batch, images, seeds))
+
+
+def load(directory: Path) -> Served:
+    """Loads one model; raises `UsageError` where there is none or it is too new."""
+    record = describe(directory)
+    return Served(record, tf.saved_model.load(str(Path(directory) / "saved_model")))
+
+
+def _batched(function, batch: int, *arrays: np.ndarray) -> list:
+    """Calls `function` on batches of one size (the last is padded and cut), so that one trace serves all."""
+    results = []
+    for begin in range(0, len(arrays[0]), batch):
+        parts = [a[begin : begin + batch] for a in arrays]
+        short = batch - len(parts[0])
+        if short and begin:
+            parts = [np.concatenate([p, np.repeat(p[-1:], short, 0)]) for p in parts]
+        result = function(*parts)
+        if short and begin:
+            keep = batch - short
+            result = tuple(r[:keep] for r in result) if isinstance(result, tuple) else result[:keep]
+        results.append(result)
+    return results
+
+
+def _decoded(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Encoded pictures (JPEG or PNG bytes, `[n]`) as float32 `[n, size, size, 3]` in [-1, 1], squashed to a square."""
+
+    def one(data):
+        picture = tf.io.decode_image(data, channels=3, expand_animations=False)
+        picture = tf.image.resize(tf.cast(picture, tf.float32), [size, size], method="bicubic", antialias=True)
+        return tf.ensure_shape(tf.clip_by_value(picture, 0.0, 255.0) / 127.5 - 1.0, [size, size, 3])
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+
+
+def _encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Float [-1, 1] images as uint8 and as PNG bytes."""
+    pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+    return {"image": pixels, "png": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
+
+
+# `autograph=False` below: no Python control flow depends on a tensor, and the conversion took up to 15 s in a step.
+class _ClassifierModule(tf.Module):
+    def __init__(self, model, size: int):
+        super().__init__()
+        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
+        self.predict = tf.function(lambda images: model.classify(images), autograph=False, input_signature=[images])
+        self.predict_encoded = tf.function(
+            lambda encoded: self.predict(_decoded(encoded, size)),
+            autograph=False,
+            input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
+        )
+
+    def signatures(self):
+        return {
+            "serving_default": self.predict_encoded.get_concrete_function(),
+            "images": self.predict.get_concrete_function(),
+        }
+
+
+class _CycleGANModule(tf.Module):
+    def __init__(self, model, size: int):
+        super().__init__()
+        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
+        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
+        self.translate = tf.function(
+            lambda images, seeds: model.translate(images, seeds), autograph=False, input_signature=[images, seeds]
+        )
+        self.translate_encoded = tf.function(
+            lambda encoded: _encoded(self.translate(_decoded(encoded, size), tf.zeros(tf.shape(encoded), tf.int64))),
+            autograph=False,
+            input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
+        )
+
+    def signatures(self):
+        return {"serving_default": self.translate_encoded.get_concrete_function()}
+
+
+class _ACGANModule(tf.Module):
+    def __init__(self, model, size: int):
+        super().__init__()
+        labels = tf.TensorSpec([None], tf.int32, name="labels")
+        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
+        self.sample = tf.function(
+            lambda labels, seeds: model.sample(labels, seeds), autograph=False, input_signature=[labels, seeds]
+        )
+        # a request names a class, a first seed and a count; image i comes from seed + i, so it repeats exactly
+        self.sample_encoded = tf.function(
+            lambda label, seed, count: _encoded(
+                self.sample(tf.fill([count], label), seed + tf.range(tf.cast(count, tf.int64), dtype=tf.int64))
+            ),
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec([], t, name=n) for n, t in (("label", tf.int32), ("seed", tf.int64), ("count", tf.int32))
+            ],
+        )
+
+    def signatures(self):
+        return {"serving_default": self.sample_encoded.get_concrete_function()}
+
+
+_MODULES = {"classifier": _ClassifierModule, "cyclegan": _CycleGANModule, "acgan": _ACGANModule}

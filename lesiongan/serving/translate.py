@@ -1,0 +1,88 @@
+"""A trained CycleGAN applied to pictures: files in, files out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_text
+from lesiongan.base.progress import Progress
+from lesiongan.config.data import DataConfig
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.folders import check_apart
+from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
+from lesiongan.data.labelled import listed, squares
+from lesiongan.serving import saved_models
+from lesiongan.serving.model_artifact import describe
+
+TABLE, SHEET = "translated.csv", "translated.png"
+_CHUNK = 256  # pictures in memory
+_SHOWN = 10
+
+
+def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple[int, list[str]]:
+    """Pictures of X as pictures of Y.
+
+    Args:
+        model: the folder of an exported CycleGAN.
+        paths: files, and folders of pictures; the folders below them count.
+        output: gets a PNG of the model's size a picture, `translated.csv` (from which picture and model each came) and
+            `translated.png` (some of them, before and after).
+
+    Returns:
+        How many pictures were translated, and a line for each that cannot be used.
+
+    Raises:
+        UsageError: no CycleGAN there, no usable picture, or the output lies in a folder that is translated.
+    """
+    kind = describe(model)["kind"]
+    if kind != "cyclegan":
+        raise UsageError(f"{model}: a model of kind {kind}; give a CycleGAN's folder")
+    for path in paths:
+        if Path(path).is_dir():
+            check_apart({"the pictures": path, "the output": output})
+    served, files = saved_models.load(model), listed(paths)
+    config = DataConfig(resize=served.record.get("resize", "squash"))
+    rows, faults, shown = [], [], ([], [])
+    taken = {Path(SHEET).stem}
+    output.mkdir(parents=True, exist_ok=True)
+    progress = Progress("translate", len(files), "pictures")
+    for begin in range(0, len(files), _CHUNK):
+        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, config)
+        faults += unusable
+        if chunk:
+            made = served.translate(images)
+            for path, before, after in zip(chunk, images, made, strict=True):
+                name = f"{_free(path.stem, taken)}.png"
+                Image.fromarray(after).save(output / name)
+                rows.append({"image": name, "source": str(path)})
+                if len(rows) <= _SHOWN:
+                    shown[0].append(before)
+                    shown[1].append(after)
+        progress.update(min(begin + _CHUNK, len(files)))
+    progress.close()
+    if not rows:
+        raise UsageError(f"no picture to translate{f': {faults[0]}' if faults else '; give files or folders of them'}")
+    made_by = {
+        "generator": served.record["name"],
+        "generator_digest": served.record["digest"],
+        "digital_source_type": DIGITAL_SOURCE_TYPE,
+    }
+    write_text(output / TABLE, pd.DataFrame(rows).assign(**made_by).to_csv(index=False))
+    labels = (served.record.get("source", "before"), served.record.get("target", "after"))
+    save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
+    return len(rows), faults
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken; it is taken then."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    taken.add(free)
+    return free

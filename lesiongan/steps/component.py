@@ -1,0 +1,141 @@
+"""A step run as a component: what kfp hands in is unwrapped, and what goes wrong is one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from lesiongan.base.errors import ExitCode, LesionganError, MachineError
+from lesiongan.base.files import write_json
+from lesiongan.config.reader import from_json
+from lesiongan.steps.step import Step, step_name
+
+#: Set by the launcher: where a step that fails says why.
+ERROR_VARIABLE = "LESIONGAN_ERROR_FILE"
+#: Set by the launcher: its process id; a step ends with it.
+LAUNCHER_VARIABLE = "LESIONGAN_LAUNCHER"
+#: Set by the launcher: the command that a person gave, for the report. It changes no result, so no cache key has it.
+COMMAND_VARIABLE = "LESIONGAN_COMMAND"
+
+
+def run_component(
+    module: ModuleType, *, options: str, seed: int, work_dir: str, metrics: Any = None, **values: Any
+) -> dict[str, float]:
+    """Runs a step on a component's arguments, and returns its metrics.
+
+    A component's body is this call with its own `locals()`. Artifacts are told by their `path`: those that the step
+    names in `OUTPUTS` are written, all others are inputs, lists of them too; an artifact that was not given is left
+    out. Plain values are the step's parameters.
+
+    The metrics stand as JSON at `metrics.path` too: kfp's local engine never caches a step whose metrics have no file.
+
+    A `LesionganError` ends the process with its exit code and one line; anything else with a traceback and exit code 1.
+
+    Args:
+        module: the step.
+        options: its `Options` as JSON.
+        seed: the run's seed.
+        work_dir: gets the working folder; "" stands for one beside the first output.
+        metrics: kfp's Metrics artifact.
+        values: the other arguments of the component, by name.
+    """
+    follow_launcher()
+    name = step_name(module)
+    try:
+        outputs = {key: Path(values.pop(key).path) for key in module.OUTPUTS}
+        inputs, parameters = _unwrapped(values)
+        place = Path(work_dir or f"{next(iter(outputs.values()))}.work")
+        step = Step(module, inputs, outputs, parameters, from_json(module.Options, options), options, seed, place)
+        measured = step.run()
+        numbers = {k: float(v) for k, v in measured.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        if metrics is not None:
+            write_json(metrics.path, numbers)
+            metrics.metadata.update(numbers)
+        return numbers
+    except LesionganError as error:
+        _fail(name, error, error.exit_code)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM):
+            _fail(
+                name, MachineError(f"{error.strerror}: free some space or memory, then give the same command again"), 3
+            )
+        traceback.print_exc()
+        _fail(name, error, ExitCode.FAILED)
+    except MemoryError:
+        _fail(name, MachineError("out of memory: lower the batch or the image size, then give the command again"), 3)
+    except Exception as error:
+        traceback.print_exc()
+        if type(error).__name__ == "ResourceExhaustedError":
+            _fail(name, MachineError("out of memory on the device: lower the batch or the image size"), 3)
+        _fail(name, error, ExitCode.FAILED)
+
+
+def _unwrapped(values: Mapping[str, Any]) -> tuple[dict[str, Path | list[Path]], dict[str, str]]:
+    inputs: dict[str, Path | list[Path]] = {}
+    parameters: dict[str, str] = {}
+    for key, value in values.items():
+        if value is None:
+            continue
+        if hasattr(value, "path"):
+            inputs[key] = Path(value.path)
+        elif isinstance(value, (list, tuple)):
+            inputs[key] = [Path(artifact.path) for artifact in value]
+        else:
+            parameters[key] = str(value)
+    return inputs, parameters
+
+
+def follow_launcher() -> None:
+    """Ends this process as soon as the launcher has ended, however it ended.
+
+    The launcher is not the parent (a shell is), so a parent-death signal would not reach; a file descriptor of its
+    process does.
+    """
+    pid = int(os.environ.get(LAUNCHER_VARIABLE, "0"))
+    if not pid:
+        return
+    try:
+        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        os.kill(pid, 0)
+    except OSError:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch() -> None:
+        if handle is not None:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            poll.poll()
+        else:
+            while True:
+                time.sleep(0.5)
+                try:
+                    os.kill(pid, 0)
+                except OSError:
+                    break
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _fail(name: str, error: BaseException, code: int) -> NoReturn:
+    message = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, LesionganError):
+        message = f"{type(error).__name__}: {message}"
+    path = os.environ.get(ERROR_VARIABLE)
+    if path:
+        write_json(
+            path,
+            {"step": name, "message": message, "exit_code": int(code), "expected": isinstance(error, LesionganError)},
+        )
+    print(f"error in {name}: {message}", file=sys.stderr, flush=True)
+    sys.exit(int(code))

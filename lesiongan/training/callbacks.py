@@ -1,0 +1,174 @@
+"""What each training has: losses on record, checkpoints, progress; and sample grids."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from lesiongan.base.errors import LesionganError
+from lesiongan.base.progress import Progress
+from lesiongan.training.lines import Lines
+from lesiongan.training.run import Run, TrainingCallback
+
+STATS = "stats.jsonl"
+_POINTS = 200  # how many points a training curve has
+
+
+class RecordLosses(TrainingCallback):
+    """Means of the losses over a two-hundredth of the training, as lines of `stats.jsonl`.
+
+    Losses stay on the device until their line is due: to read them in each step would wait for the device each time.
+
+    Args:
+        rates: learning rates by name, recorded with the losses.
+
+    Raises:
+        LesionganError: a loss is not finite; that is seen when a line is due, and before a checkpoint.
+    """
+
+    def __init__(self, rates: Callable[[], Mapping[str, float]] | None = None):
+        super().__init__()
+        self.rates = rates
+        self._pending: list[Mapping[str, tf.Tensor]] = []
+
+    def resume(self, run: Run) -> None:
+        super().resume(run)
+        self.lines = Lines(run.run_dir / STATS, run.start)
+        run.recorded.append(self.lines)
+        self._period = max(1, run.steps // _POINTS)
+        self._done, self._read = run.start, run.start
+        self._before = self.lines.lines[-1]["seconds"] if self.lines.lines else 0.0
+        self._begin = time.monotonic()
+        self._sums: dict[str, float] = {}
+        self._counted = 0
+
+    def on_train_begin(self, logs=None) -> None:
+        self.lines.begin()
+
+    def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
+        self._done = step
+        self._pending.append(losses)
+        if step % self._period == 0 or step == self.run.steps:
+            self._record()
+
+    def before_checkpoint(self, step: int) -> None:
+        self._read_pending()
+
+    def summary(self) -> dict[str, float]:
+        line = self.lines.lines[-1] if self.lines.lines else {}
+        seconds = line.get("seconds", 0.0)
+        rate = self._done * self.run.images_per_step / seconds if seconds else 0.0
+        last = {k: v for k, v in line.items() if k not in ("step", "images", "seconds")}
+        return {"steps": self._done, "seconds": round(seconds, 2), "images_per_second": round(rate, 2), **last}
+
+    def _record(self) -> None:
+        self._read_pending()
+        means = {key: value / self._counted for key, value in self._sums.items()}
+        means |= self.rates() if self.rates else {}
+        seconds = self._before + time.monotonic() - self._begin
+        line = {"step": self._done, "images": self._done * self.run.images_per_step, "seconds": round(seconds, 2)}
+        values = {key: float(f"{value:.6g}") for key, value in means.items()}
+        self.lines.append(line | values)
+        self.run.tell(self.run.name, self._done, values)
+        self._sums, self._counted = {}, 0
+
+    def _read_pending(self) -> None:
+        """Takes the losses from the device, all at once, and adds them up in the order of the steps."""
+        pending, self._pending = self._pending, []
+        for key in pending[0] if pending else ():
+            for number, value in enumerate(tf.stack([losses[key] for losses in pending]).numpy().tolist(), 1):
+                if not math.isfinite(value):
+                    raise LesionganError(
+                        f"{self.run.name}: the loss {key!r} is not finite at step {self._read + number:,}: the "
+                        "training diverged. Lower the learning rate (--set ...learning_rate) and give the command "
+                        "again."
+                    )
+                self._sums[key] = self._sums.get(key, 0.0) + value
+        self._counted += len(pending)
+        self._read += len(pending)
+
+
+class Checkpoints(TrainingCallback):
+    """Saves checkpoints by the clock, and at the end of a training that was long enough or needs it.
+
+    Args:
+        step: the variable in the checkpoint that holds the step.
+        manager: saves it.
+        every: seconds between two checkpoints.
+        others: the callbacks that are asked before and told after.
+    """
+
+    def __init__(
+        self, step: tf.Variable, manager: tf.train.CheckpointManager, every: float, others: list[TrainingCallback]
+    ):
+        super().__init__()
+        self.step, self.manager, self.every, self.others = step, manager, every, others
+        self._begin = self._saved = time.monotonic()
+
+    def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
+        self._done = step
+        if time.monotonic() - self._saved > self.every:
+            self._save()
+
+    def on_train_end(self, logs=None) -> None:
+        long = time.monotonic() - self._begin > self.every
+        if long or any(callback.needs_checkpoint for callback in self.others):
+            self._save()
+
+    def _save(self) -> None:
+        for callback in self.others:
+            callback.before_checkpoint(self._done)
+        self.step.assign(self._done)
+        self.manager.save(checkpoint_number=self._done)
+        for callback in self.others:
+            callback.after_checkpoint()
+        self._saved = time.monotonic()
+
+
+class ShowProgress(TrainingCallback):
+    """Rate and time left, for a person."""
+
+    def on_train_begin(self, logs=None) -> None:
+        run = self.run
+        self._done = run.start
+        self._progress = Progress(run.name, run.steps, "steps", run.start, run.images_per_step, "images")
+
+    def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
+        self._done = step
+        self._progress.update(step)
+
+    def on_train_end(self, logs=None) -> None:
+        self._progress.close(self._done)
+
+
+class SaveSamples(TrainingCallback):
+    """Pictures for the eye, on the way and at the end: `samples/<name>-<step>.png`.
+
+    Args:
+        pictures: gives them by name, uint8 `[height, width, 3]`.
+        every: steps between two of them; 0: at the end only.
+    """
+
+    def __init__(self, pictures: Callable[[], Mapping[str, np.ndarray]], every: int = 0):
+        super().__init__()
+        self.pictures, self.every = pictures, every
+
+    def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
+        self._done = step
+        if self.every and step % self.every == 0 and step < self.run.steps:
+            self._save()
+
+    def on_train_end(self, logs=None) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        folder = self.run.run_dir / "samples"
+        folder.mkdir(exist_ok=True)
+        for key, picture in self.pictures().items():
+            Image.fromarray(picture).save(folder / f"{key}-{self._done:07d}.png")
+            self.run.show(key, self._done, picture)

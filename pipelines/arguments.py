@@ -1,0 +1,83 @@
+"""What several commands of the command line take: a configuration, the data's tolerance, a dry run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from lesiongan.base.lineage import ACCEPT_VARIABLE
+from lesiongan.config.run import Config
+
+
+def allow_missing(parser: argparse.ArgumentParser) -> None:
+    """Adds `--allow-missing`."""
+    parser.add_argument("--allow-missing", action="store_true", help="more than half of the rows may lack their image")
+
+
+def dry_run(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dry-run` and `--measure`."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan, its cost, the steps and which are cached; run nothing"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="with --dry-run: time a training step of each network on this machine"
+    )
+
+
+def set_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--set`."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one option, e.g. cyclegan.images=2000; repeatable",
+    )
+
+
+def configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
+    """Adds the options that make a whole configuration."""
+    if preset:
+        parser.add_argument(
+            "--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)"
+        )
+        parser.add_argument("--recipe", help="paper or best: what the algorithm is, at the preset's scale")
+    set_options(parser)
+    parser.add_argument("--config", metavar="FILE.toml", help="options in groups, e.g. [cyclegan] images = 2000")
+
+
+def resolved(arguments: argparse.Namespace, here: bool = True) -> Config:
+    """The configuration that the arguments ask for; see `presets.resolve`."""
+    from pipelines.presets import resolve
+
+    return resolve(
+        arguments.preset,
+        recipe=arguments.recipe,
+        config_file=arguments.config,
+        assignments=assignments(arguments),
+        here=here,
+    )
+
+
+def assignments(arguments: argparse.Namespace) -> list[str]:
+    """`--set`'s, and those that have a flag of their own."""
+    allowed = ["data.allow_missing=true"] if getattr(arguments, "allow_missing", False) else []
+    synthetic = getattr(arguments, "synthetic", [])
+    return [*arguments.set, *allowed, *([f"grid.synthetic={','.join(synthetic)}"] if synthetic else [])]
+
+
+def accept_code_change(parser: argparse.ArgumentParser) -> None:
+    """Adds `--accept-code-change`."""
+    parser.add_argument(
+        "--accept-code-change",
+        action="store_true",
+        help="go on from what an earlier version of the code made here, instead of making it anew; records say so",
+    )
+
+
+def accept(arguments: argparse.Namespace, work_dir: Path) -> None:
+    """Lets steps and components go by the code that `work_dir` was last used with, where that is asked for. To be
+    called before the components are imported; steps inherit it."""
+    if arguments.accept_code_change:
+        os.environ[ACCEPT_VARIABLE] = str(work_dir)

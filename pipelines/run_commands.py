@@ -1,0 +1,207 @@
+"""`lesiongan demo`, `run` and `compile`: whole experiments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from lesiongan import __version__
+from lesiongan.base.errors import ExitCode, MachineError, UsageError
+from pipelines import arguments as shared, model_commands
+
+PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
+
+
+def add(commands) -> None:
+    """Adds the commands to a parser's subparsers."""
+    demo = commands.add_parser("demo", help="run both experiments on phantoms, a few minutes on 2 cores")
+    demo.add_argument(
+        "--workdir", type=Path, default=Path("runs/demo"), help="where everything goes (default: %(default)s)"
+    )
+    demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    shared.configuration(demo, preset=False)
+    shared.dry_run(demo)
+    shared.accept_code_change(demo)
+    demo.set_defaults(run=_demo, preset="demo", recipe=None)
+
+    run = commands.add_parser("run", help="run one experiment on real images or phantoms")
+    run.add_argument("pipeline", choices=PIPELINES, help="which experiment")
+    run.add_argument(
+        "--data", required=True, help="a folder with ISIC 2019 as downloaded, or with one folder a class; or `phantoms`"
+    )
+    run.add_argument(
+        "--workdir", type=Path, required=True, help="where everything goes; the same command goes on from there"
+    )
+    run.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    shared.configuration(run)
+    shared.allow_missing(run)
+    run.add_argument(
+        "--models-dir",
+        type=Path,
+        default=Path("saved_models"),
+        help="where blessed models are pushed (default: %(default)s)",
+    )
+    run.add_argument(
+        "--synthetic",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="images made elsewhere, in a folder as for --data: cells of their own beside the GANs'; repeatable",
+    )
+    shared.dry_run(run)
+    shared.accept_code_change(run)
+    run.set_defaults(run=_run)
+
+    compiled = commands.add_parser("compile", help="write a pipeline as YAML for Kubeflow")
+    compiled.add_argument("pipeline", choices=PIPELINES, help="which experiment")
+    compiled.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.yaml")
+    compiled.add_argument("--seed", type=int, default=0, help="the default of the pipeline's parameter (default: 0)")
+    shared.configuration(compiled)
+    compiled.set_defaults(run=_compile)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    config = shared.resolved(arguments)
+    arguments.models_dir = arguments.workdir / "saved_models"
+    arguments.data = "phantoms"
+    return _launch(arguments, config, PIPELINES)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return _launch(arguments, shared.resolved(arguments), (arguments.pipeline,))
+
+
+def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> int:
+    from lesiongan.data.ingest import open_collection
+    from lesiongan.data.sources import source_fingerprint
+    from pipelines import plan
+
+    if arguments.measure and not arguments.dry_run:
+        raise UsageError("--measure goes with --dry-run")
+    # wrong data is found here, before anything is written
+    data = model_commands.whole_path(arguments.data)
+    collection = open_collection(data, config.data, arguments.seed)
+    fingerprint = source_fingerprint(data, config.data, arguments.seed)
+    classes = collection.source.taxonomy.classes
+    _check_classes(config, classes, names)
+    counts = plan.counts(collection, config, arguments.seed)
+    for experiment in (name.replace("-", "_") for name in names):
+        problem = plan.too_few_sources(experiment, config, counts)
+        if problem and not arguments.dry_run:  # a plan says it too
+            raise UsageError(problem)
+        plan.check_synthetic(experiment, config, counts, collection.source.taxonomy)
+    where = arguments.workdir.resolve()
+    shared.accept(arguments, where / "work")
+    from pipelines import local, workdir
+
+    defaults = {
+        "data": data,
+        "fingerprint": fingerprint,
+        "seed": arguments.seed,
+        "work_dir": str(where / "work"),
+        "models_dir": str(arguments.models_dir.resolve()),
+        "synthetic_fingerprint": plan.synthetic_fingerprint(config),
+    }
+    pipelines = {name: _build(name, config, classes, defaults) for name in names}
+    if arguments.dry_run:
+        measured = _measured(config, names) if arguments.measure else None
+        for name, pipeline in pipelines.items():
+            print(name)
+            for line in plan.lines(name.replace("-", "_"), config, counts, measured):
+                print(f"  {line}")
+            for step, cached in local.plan(pipeline, where):
+                print(f"  {'cached' if cached else 'to run':<8}{step}")
+        return ExitCode.DONE
+    _quick_device_check()
+    begin = time.monotonic()
+    from lesiongan.base.progress import duration
+    from lesiongan.config.reader import to_json
+
+    command = shlex.join(["lesiongan", *sys.argv[1:]])
+    facts = {
+        "command": command,
+        "version": __version__,
+        "config": json.loads(to_json(config)),
+        "seed": arguments.seed,
+    }
+    with workdir.held(where):
+        workdir.sweep(where)
+        reports = []
+        for name, pipeline in pipelines.items():
+            print(f"{name}: {data}, seed {arguments.seed}, workdir {where}", flush=True)
+            reports.append(local.run(pipeline, name, where, facts).data.get("report"))
+    print(f"done in {duration(time.monotonic() - begin)}")
+    for report in reports:
+        print(f"report: {report}")
+    return ExitCode.DONE
+
+
+def _measured(config, names: tuple[str, ...]):
+    """The device, and a measured step of each network that the experiments train."""
+    _quick_device_check()
+    from pipelines.costs import measure
+
+    print("measuring a training step of each network, about a minute", file=sys.stderr, flush=True)
+    return measure(config, ("classifier", *(["acgan"] if "noise-to-lesion" in names else []), "cyclegan"))
+
+
+def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: Callable | None = None, group: int = 0):
+    from pipelines import definitions
+
+    more = {} if place is None else {"place": place}
+    experiment = name.replace("-", "_")
+    return definitions.experiment_pipeline(experiment, config, classes=classes, group=group, **more, **defaults)
+
+
+def _check_classes(config, classes: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """The classes that an experiment names must be in the data."""
+    asked = {}
+    if "nevus-to-melanoma" in names:
+        asked |= {
+            "nevus_to_melanoma.source": config.nevus_to_melanoma.source,
+            "nevus_to_melanoma.target": config.nevus_to_melanoma.target,
+        }
+    if "noise-to-lesion" in names:
+        asked |= {f"noise_to_lesion.classes ({c})": c for c in config.noise_to_lesion.classes}
+    for option, value in asked.items():
+        if value not in classes:
+            raise UsageError(f"option {option}: no class {value!r} in the data; it has {', '.join(classes)}")
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from lesiongan.data.taxonomy import ISIC_2019
+    from pipelines import kubeflow
+
+    config = shared.resolved(arguments, here=False)
+    if config.data.by_source and arguments.pipeline == "noise-to-lesion" and not config.noise_to_lesion.classes:
+        raise UsageError("data.by_source leaves classes out that only the data knows: name noise_to_lesion.classes")
+    defaults = {
+        "data": f"{kubeflow.MOUNT}/data",
+        "work_dir": f"{kubeflow.MOUNT}/work",
+        "models_dir": f"{kubeflow.MOUNT}/saved_models",
+    }
+    pipeline = _build(
+        arguments.pipeline,
+        config,
+        ISIC_2019.classes,
+        {**defaults, "seed": arguments.seed},
+        place=kubeflow.place,
+        group=1,
+    )
+    kubeflow.compile_pipeline(pipeline, arguments.output)
+    print(f"written: {arguments.output}")
+    return ExitCode.DONE
+
+
+def _quick_device_check() -> None:
+    """One clear line where neither TensorFlow is installed, instead of a traceback in the first step."""
+    if find_spec("tensorflow") is None:
+        raise MachineError(
+            "TensorFlow is missing: pip install 'lesiongan[cpu]', or 'lesiongan[gpu]' on a machine with an NVIDIA GPU"
+        )
