@@ -41,7 +41,7 @@ _SHAPES = ((1024, 1024), (1024, 1024), (1024, 1024), (600, 450))
 _OURS = """
 import sys, time
 import tensorflow_datasets, tensorflow
-from lesiongan.config import DataConfig
+from lesiongan.config.data import DataConfig
 from lesiongan.data.ingest import ingest
 if __name__ == "__main__":
     print("ready", flush=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
-from lesiongan.evaluation.image_quality import feature_scale, image_quality
+from lesiongan.evaluation.feature_metrics import feature_scale
+from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.evaluation.judge import Judge
 

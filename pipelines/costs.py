@@ -223,4 +223,8 @@ def _shape(config: CycleGANConfig) -> tuple[int, int, int]:
     return config.size, config.size, 3
 
 
-_STEPS = {"classifier": _classifier_step, "acgan": _acgan_step, "cyclegan": _cyclegan_step}
+_STEPS: Mapping[str, Callable[[Any], Callable[[], Any]]] = {
+    "classifier": _classifier_step,
+    "acgan": _acgan_step,
+    "cyclegan": _cyclegan_step,
+}

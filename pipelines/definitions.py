@@ -312,5 +312,8 @@ def _groups(items: Sequence, size: int) -> list[tuple]:
 
 def _options(**values: Any) -> str:
     """A step's options as canonical JSON (a part of its cache key)."""
-    plain = {k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in values.items()}
+    plain = {
+        k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) and not isinstance(v, type) else v
+        for k, v in values.items()
+    }
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))

@@ -18,6 +18,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from kfp import dsl, local
 from kfp.local import cache as kfp_cache, status as kfp_status, task_dispatcher
@@ -203,10 +204,11 @@ class _RunObserver:
         self.workdir, self.record, self.logs = workdir, record, workdir / "logs" / pipeline
         self.logs.mkdir(parents=True, exist_ok=True)
         self.outputs: dict[str, dict[str, str]] = {}
-        self.task, self.cached, self.began, self.counts = "", True, 0.0, {}
+        self.task, self.cached, self.began = "", True, 0.0
+        self.counts: dict[str, int] = {}
         self.screen = sys.stdout
         self.live = self.screen.isatty()
-        self.log = None
+        self.log: TextIO | None = None
         self.error = workdir / "error.json"
         self.error.unlink(missing_ok=True)
 

@@ -148,10 +148,10 @@ def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Ce
         given = config.nevus_to_melanoma
         x, y = found.train[given.source], found.train[given.target]
         if given.folds:
-            part = config.classifier.steps(n - n // given.folds)
-            planned.append(Trainings("out-of-fold classifiers", "classifier", given.folds, given.folds * part))
-        steps = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in given.alphas]
-        planned.append(Trainings("CycleGANs", "cyclegan", len(steps), sum(steps)))
+            fold = config.classifier.steps(n - n // given.folds)
+            planned.append(Trainings("out-of-fold classifiers", "classifier", given.folds, given.folds * fold))
+        per_alpha = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in given.alphas]
+        planned.append(Trainings("CycleGANs", "cyclegan", len(per_alpha), sum(per_alpha)))
     else:
         real = _gan_images(config, found)
         steps = config.acgan.steps(sum(real.values()))
@@ -259,7 +259,8 @@ def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) 
     largest = max(config.experiment(experiment).amounts)
     work = works(config)
     if experiment == "nevus_to_melanoma":
-        sizes, models = (classifier, cyclegan), len(config.nevus_to_melanoma.alphas)
+        sizes: tuple[int, ...] = (classifier, cyclegan)
+        models = len(config.nevus_to_melanoma.alphas)
         made = pictures(models * largest, classifier, cyclegan)
         weights = models * work["cyclegan"].weights
     else:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
@@ -140,7 +140,7 @@ def resolve(
         raise UsageError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
     if recipe not in (None, "paper", "best"):
         raise UsageError(f"unknown recipe {recipe!r}; there are paper and best")
-    config = PRESETS[preset](recipe) if recipe else PRESETS[preset]()
+    config = PRESETS[preset](cast(Recipe, recipe)) if recipe else PRESETS[preset]()
     config = assign(config, *assignments, file=config_file)
     if not here:
         return config

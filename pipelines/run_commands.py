@@ -161,7 +161,7 @@ def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: C
 
 def _check_classes(config, classes: tuple[str, ...], names: tuple[str, ...]) -> None:
     """The classes that an experiment names must be in the data."""
-    asked = {}
+    asked: dict[str, str] = {}
     if "nevus-to-melanoma" in names:
         asked |= {
             "nevus_to_melanoma.source": config.nevus_to_melanoma.source,

@@ -155,7 +155,7 @@ def status_json(workdir: Path) -> str:
     return json.dumps([read_json(p) for p in sorted((workdir / "runs").glob("*.json"))], indent=1)
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

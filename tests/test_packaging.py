@@ -28,13 +28,3 @@ def test_the_wheel_ships_the_packages_with_their_data(tmp_path):
     ).stdout.split()
     documents = {name for name in wanted if name.endswith(".md")}
     assert shipped == set(wanted) - documents
-
-
-def test_imports_go_one_way():
-    """pipelines -> components -> lesiongan, and the library knows neither kfp nor what is above it."""
-    for package, forbidden in (("lesiongan", ("components", "pipelines", "kfp")), ("components", ("pipelines",))):
-        for path in (ROOT / package).rglob("*.py"):
-            for line in path.read_text().splitlines():
-                words = line.split()
-                if words[:1] in (["import"], ["from"]):
-                    assert words[1].split(".")[0] not in forbidden, f"{path}: {line}"

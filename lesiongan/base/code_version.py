@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGE = "lesiongan"
@@ -31,7 +32,8 @@ def code_version(modules: Iterable[str]) -> str:
     Raises:
         ModuleNotFoundError: there is no such module in the package.
     """
-    digest, libraries = hashlib.sha256(), set()
+    digest = hashlib.sha256()
+    libraries: set[str] = set()
     for path in _closure(modules):
         digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + _digest_of(path))
         if path.suffix == ".py":
@@ -70,7 +72,7 @@ def _parts(value) -> Iterator[str]:
     if isinstance(value, ast.AST):
         yield type(value).__name__
         for name in value._fields:
-            field = getattr(value, name, None)
+            field: Any = getattr(value, name, None)
             if name == "body" and isinstance(value, _DEFINITIONS) and ast.get_docstring(value, clean=False) is not None:
                 field = field[1:]
             if field is not None and field != []:

@@ -38,10 +38,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
-def write_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+def write_arrays(path: str | os.PathLike, **arrays: np.ndarray | np.generic) -> None:
     """Arrays as an uncompressed .npz."""
+    named: dict[str, Any] = arrays  # `savez` has an option among the names
     with whole_file(path) as file:
-        np.savez(file, **arrays)
+        np.savez(file, **named)
 
 
 def write_json(path: str | os.PathLike, data: Any) -> None:
@@ -93,7 +94,7 @@ def digest_directory(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def disk_used(path: str | os.PathLike) -> int:
+def disk_used(path: str | os.PathLike[str]) -> int:
     """Bytes that the files below a folder take, each counted once."""
     seen: dict[tuple[int, int], int] = {}
     for root, _, names in os.walk(path):

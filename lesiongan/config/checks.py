@@ -39,7 +39,7 @@ def all_differ(group: str, name: str, values: Iterable[Any]) -> None:
 
 def known_choices(config: Any, group: str = "") -> None:
     """Raises `UsageError` where an option with a list of choices has another value."""
-    for name, choices in _choices(type(config)).items():
+    for name, choices in _choices(config.__class__).items():
         value = getattr(config, name)
         for part in value if isinstance(value, tuple) else (value,):
             require(

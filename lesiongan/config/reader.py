@@ -10,11 +10,18 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from lesiongan.base.errors import UsageError
 
-T = TypeVar("T")
+
+class Dataclass(Protocol):
+    """Any instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+T = TypeVar("T", bound=Dataclass)
 
 
 def to_json(config: Any) -> str:
@@ -41,7 +48,7 @@ def update(config: T, data: Mapping[str, Any], where: str = "") -> T:
             known = ", ".join(f"{where}{k}" for k in hints)
             raise UsageError(f"unknown option {name!r}; known here: {known}")
         old = getattr(config, key)
-        if dataclasses.is_dataclass(old):
+        if dataclasses.is_dataclass(old) and not isinstance(old, type):
             if not isinstance(value, Mapping):
                 raise UsageError(f"option {name!r} is a group of options, not one value; set {name}.KEY=VALUE")
             changes[key] = update(old, value, f"{name}.")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lesiongan.base.errors import UsageError
-from lesiongan.data.label_tables import Anomaly
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.sources import Source
 from lesiongan.data.splits import SPLITS
 from lesiongan.data.taxonomy import Taxonomy
@@ -50,9 +50,10 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
     classes = source.taxonomy.classes
     labels = source.rows["label"].to_numpy()
     counts = np.stack([np.bincount(labels[rows], minlength=len(classes)) for rows in member])
-    enough = (counts >= minimum).all(axis=0)
+    fewest = counts.min(axis=0)
+    enough = fewest >= minimum
     if enough.sum() < 2:
-        best = ", ".join(f"{c} {n}" for c, n in zip(classes, counts.min(axis=0), strict=True))
+        best = ", ".join(f"{c} {n}" for c, n in zip(classes, fewest, strict=True))
         raise UsageError(
             f"option 'data.by_source': {names} have {int(enough.sum())} classes in common with at least {minimum} "
             f"images in each (fewest in a part: {best}); lower it with --set data.source_minimum=NUMBER"

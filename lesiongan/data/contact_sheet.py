@@ -46,7 +46,8 @@ def contact_sheet(
         for j, picture in enumerate(row):
             image = Image.fromarray(np.asarray(picture, dtype=np.uint8))
             if image.size != (cell, cell):
-                image = image.resize((cell, cell), Image.NEAREST if image.width < cell else Image.BICUBIC)
+                enlarged = image.width < cell
+                image = image.resize((cell, cell), Image.Resampling.NEAREST if enlarged else Image.Resampling.BICUBIC)
             sheet.paste(image, (left + j * (cell + _GAP), y))
     return np.asarray(sheet)
 

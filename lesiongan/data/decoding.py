@@ -36,6 +36,8 @@ _FORMAT = 1
 _PLAN = "plan.json"
 _CHUNK = 32  # pictures
 _AHEAD = 3  # chunks a worker that may wait or be done
+#: A chunk's file, the reader of its pictures, their locations, and the position of the first.
+_Job = tuple[Path, Reader, Sequence[str], int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,8 @@ def decode_all(
         shutil.rmtree(folder)
         folder.mkdir()
         files.write_json(folder / _PLAN, {"key": wanted})
-    jobs, position = [], 0
+    jobs: list[_Job] = []
+    position = 0
     for reader, part in parts:
         for begin in range(0, len(part), _CHUNK):
             jobs.append((folder / f"chunk-{position:09d}.npz", reader, part[begin : begin + _CHUNK], position))
@@ -137,7 +140,8 @@ def decode_all(
 
 
 def _collect(folder: Path, n: int, sizes: tuple[int, ...]) -> Decoded:
-    faults, shapes, thumbnails = [], np.zeros((n, 2), np.int32), np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
+    faults: list[str] = []
+    shapes, thumbnails = np.zeros((n, 2), np.int32), np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
     for path in _chunks(folder):
         with np.load(path) as chunk:
             here = slice(len(faults), len(faults) + len(chunk["faults"]))
@@ -152,7 +156,7 @@ def _chunks(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _results(
-    jobs: list[tuple], plan: DecodingOptions, workers: int
+    jobs: list[_Job], plan: DecodingOptions, workers: int
 ) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
     """Worker processes at work; for each chunk that is done its number of pictures and (position, why) of the bad."""
     workers = min(workers or _cores(), len(jobs))

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.base.errors import UsageError
-from lesiongan.data import label_tables
-from lesiongan.data.label_tables import Anomaly
+from lesiongan.data import csv_files, label_tables
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.taxonomy import Taxonomy
 
 #: The table that comes with the package.
@@ -31,8 +31,8 @@ def find(path: Path) -> Path | None:
         UsageError: several look like one.
     """
     if path.is_file():
-        return path if path.suffix.lower() in label_tables.TABLE_SUFFIXES and _columns(path) else None
-    found = [table for table in label_tables.tables_in(path) if _columns(table)]
+        return path if path.suffix.lower() in csv_files.TABLE_SUFFIXES and _columns(path) else None
+    found = [table for table in csv_files.tables_in(path) if _columns(table)]
     if len(found) > 1:
         names = ", ".join(table.name for table in found)
         raise UsageError(f"{path}: several files look like tables of diagnoses ({names}); give one of them as the data")
@@ -51,7 +51,7 @@ def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd
         UsageError: no image column, no usable row, or fewer than two classes.
     """
     known = read_table(Path(table) if table else TABLE)
-    frame = label_tables.read_csv(path, anomalies)
+    frame = csv_files.read_csv(path, anomalies)
     rows = label_tables.labelled_rows(path, frame)
     by_name = {name.lower(): name for name in frame.columns}
     words = [frame[by_name[name]].str.lower().str.split().str.join(" ") for name in _COLUMNS if name in by_name]
@@ -87,7 +87,7 @@ def read_table(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file; give a CSV of diagnosis,class")
-    frame = label_tables.read_csv(path, [])
+    frame = csv_files.read_csv(path, [])
     if not {"diagnosis", "class"} <= set(frame.columns):
         raise UsageError(f"{path}: a table of diagnoses has the columns diagnosis and class")
     words = frame["diagnosis"].str.lower().str.split().str.join(" ")
@@ -100,5 +100,5 @@ def _most_specific(values: tuple[str, ...]) -> str:
 
 def _columns(path: Path) -> bool:
     """Whether a CSV has an image column and a diagnosis."""
-    frame = label_tables.read_csv(path, [], limit=1)
-    return label_tables.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)
+    frame = csv_files.read_csv(path, [], limit=1)
+    return csv_files.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)

@@ -137,8 +137,8 @@ def _check_request(
             raise UsageError(f"{directory}: no split {split!r}; there are {', '.join(known)}")
     for name in classes or ():
         if name not in info["taxonomy"]["classes"]:
-            known = ", ".join(info["taxonomy"]["classes"])
-            raise UsageError(f"{directory}: no class {name!r}; there are {known}")
+            there = ", ".join(info["taxonomy"]["classes"])
+            raise UsageError(f"{directory}: no class {name!r}; there are {there}")
 
 
 def _batches(directory: Path, split: str, labels: Sequence[int] | None) -> Iterator[dict[str, np.ndarray]]:

@@ -14,9 +14,9 @@ from PIL import Image
 from lesiongan.base.errors import UsageError
 from lesiongan.base.progress import say
 from lesiongan.config.data import DataConfig
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.image_set import ImageSet
-from lesiongan.data.label_tables import Anomaly
 from lesiongan.data.locations import walk
 from lesiongan.data.readers import FileReader
 

@@ -16,8 +16,8 @@ from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, examples_writer, label_tables, leaks, pictures, splits
 from lesiongan.data.by_source import take_apart
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import Decoded, DecodingOptions, decode_all
-from lesiongan.data.label_tables import Anomaly
 from lesiongan.data.near_duplicates import Pair, near_duplicates
 from lesiongan.data.sources import Source, further_tests, open_source, source_fingerprint, source_name
 
@@ -210,8 +210,9 @@ def survey(
         workers=workers,
     )
     usable = np.array([not fault for fault in decoded.faults], bool)
-    unusable = [Anomaly(locations[i], "", decoded.faults[i]) for i in np.flatnonzero(~usable)]
-    _check_unusable(data, [(i, decoded.faults[i]) for i in np.flatnonzero(~usable)], locations, config)
+    faults = [(i, why) for i, why in enumerate(decoded.faults) if why]
+    unusable = [Anomaly(locations[i], "", why) for i, why in faults]
+    _check_unusable(data, faults, locations, config)
     if unusable:
         log(f"{len(unusable):,} files cannot be used; {examples.ANOMALIES} says why")
 

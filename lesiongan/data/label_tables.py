@@ -1,30 +1,34 @@
-"""The CSV files of a data set, read defensively: whatever a spreadsheet or a download did to them."""
+"""The tables of a data set: which file is which, and what its rows say."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lesiongan.base.errors import UsageError
+from lesiongan.data.csv_files import (
+    TABLE_SUFFIXES,
+    Anomaly,
+    column_names,
+    image_column,
+    is_text,
+    read_csv,
+    tables_in,
+    without_suffix,
+)
 from lesiongan.data.splits import NAMES, RULES, SPLITS
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 #: What `Source.rows` knows of an image beside its class.
 METADATA = ("lesion_id", "patient_id", "age_approx", "sex", "anatom_site_general")
 UNKNOWN = "UNK"
-TABLE_SUFFIXES = (".csv", ".tab", ".tsv")
 
 #: HAM10000's names of the same.
 _METADATA_ALIASES = {"age": "age_approx", "localization": "anatom_site_general"}
-_IMAGE_COLUMNS = ("image", "image_id", "isic_id", "image_name", "filename", "file", "id")
 #: Columns of ISIC's tables that are neither classes nor used.
 _OTHER_COLUMNS = frozenset(
     {"attribution", "copyright_license", "image_type", "diagnosis_confirm_type", "fitzpatrick_skin_type"}
@@ -36,19 +40,6 @@ _ALIASES = (
     | {name: abbreviation for abbreviation, name in zip(ISIC_2019.classes, ISIC_2019.names, strict=True)}
     | {"akiec": "AK", "nevus": "NV", "naevus": "NV", "nevi": "NV", "melanocytic naevus": "NV"}
 )
-
-
-class Anomaly(NamedTuple):
-    """A row or file that is not used."""
-
-    what: str
-    where: str
-    why: str
-
-
-def is_text(name: str) -> bool:
-    """Whether a file's name is neither broken UTF-8 nor holds control characters."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 
 def class_of(name: str) -> str:
@@ -114,7 +105,8 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
     """
     frame = read_csv(path, anomalies)
     rows = labelled_rows(path, frame)
-    columns, unknown = {}, None
+    columns: dict[str, str] = {}
+    unknown: str | None = None
     known = {image_column(frame), "line", *_metadata_columns(frame).values()}
     for name in frame.columns:
         if name in known or name.lower() in _OTHER_COLUMNS:
@@ -132,7 +124,7 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
             columns[class_of(name)] = name
     if len(columns) < 2:
         raise UsageError(
-            f"{path}: fewer than two class columns with 0 and 1 (found: {_list(frame)}); it is no one-hot CSV"
+            f"{path}: fewer than two class columns with 0 and 1 (found: {column_names(frame)}); it is no one-hot CSV"
         )
     names = [*columns.values(), *([unknown] if unknown else [])]
     ones = np.stack([_numbers(frame[name]) for name in names], axis=1)
@@ -149,7 +141,9 @@ def labelled_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     as it stands), line, and why ("" or the fault of the id)."""
     image = image_column(frame)
     if image is None:
-        raise UsageError(f"{path}: no image column; name the column of the image ids `image` (found: {_list(frame)})")
+        raise UsageError(
+            f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
+        )
     rows = pd.DataFrame({"path": [_relative(value) for value in frame[image]]})
     rows["image_id"] = rows["path"].str.replace("/", "_")
     for column, name in _metadata_columns(frame).items():
@@ -191,7 +185,9 @@ def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]
     frame = read_csv(path, anomalies)
     image = image_column(frame)
     if image is None:
-        raise UsageError(f"{path}: no image column; name the column of the image ids `image` (found: {_list(frame)})")
+        raise UsageError(
+            f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
+        )
     ids = pd.Series([_relative(value).replace("/", "_") for value in frame[image]])
     again = ids.duplicated()
     anomalies += [
@@ -215,7 +211,7 @@ def read_split(path: Path, anomalies: list[Anomaly]) -> dict[str, str]:
     image = image_column(frame)
     split = {name.lower(): name for name in frame.columns}.get("split")
     if image is None or split is None:
-        raise UsageError(f"{path}: a split has the columns image and split (found: {_list(frame)})")
+        raise UsageError(f"{path}: a split has the columns image and split (found: {column_names(frame)})")
     sides: dict[str, str] = {}
     for value, side, line in zip(frame[image], frame[split], frame["line"], strict=True):
         image_id = _relative(value).replace("/", "_")
@@ -226,41 +222,6 @@ def read_split(path: Path, anomalies: list[Anomaly]) -> dict[str, str]:
         elif sides.setdefault(image_id, NAMES[side.lower()]) != NAMES[side.lower()]:
             raise UsageError(f"{path} line {line}: {value} is on two sides; name each image once")
     return sides
-
-
-def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> pd.DataFrame:
-    """A CSV as text, stripped, with a column `line` (its line in the file); of a limited number of rows if asked for.
-
-    A byte-order mark, any line ends, semicolons and tabs are understood; a line of another width is an anomaly.
-    """
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    separator = max(",;\t", key=text.split("\n", 1)[0].count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        header = [name.strip() for name in next(lines, [])]
-        records = []
-        for fields in lines:
-            if not any(field.strip() for field in fields):
-                continue
-            if len(fields) != len(header):
-                why = f"the line has {len(fields)} fields, the header {len(header)}"
-                anomalies.append(Anomaly(fields[0], f"{path.name} line {lines.line_num}", why))
-                continue
-            records.append([*(field.strip() for field in fields), lines.line_num])
-            if len(records) == limit:
-                break
-    except csv.Error as error:
-        raise UsageError(f"{path}: not a CSV file ({error}, line {lines.line_num})") from None
-    frame = pd.DataFrame(records, columns=[*header, "line"])
-    empty = [not name and (frame.iloc[:, i] == "").all() for i, name in enumerate(frame.columns)]  # commas at the end
-    frame = frame.loc[:, ~np.array(empty, bool)]
-    if not frame.columns.is_unique:
-        raise UsageError(f"{path}: a column name stands twice ({_list(frame)}); name each column once")
-    return frame
 
 
 def _row_faults(ones: np.ndarray, has_unknown: bool) -> list[str]:
@@ -278,14 +239,6 @@ def _drop_duplicates(rows: pd.DataFrame) -> None:
     rows.loc[good.index[conflicting], "why"] = "the same id with different classes"
     good = good[~conflicting]
     rows.loc[good.index[good["image_id"].duplicated()], "why"] = "the same id again"
-
-
-def without_suffix(value: str) -> str:
-    """A picture's name without .jpg and the like."""
-    for suffix in PICTURE_SUFFIXES:
-        if value.lower().endswith(suffix):
-            return value[: -len(suffix)]
-    return value
 
 
 def _relative(value: str) -> str:
@@ -317,20 +270,6 @@ def looks_one_hot(path: Path) -> bool:
     return sum(_is_one_hot(frame[name]) for name in frame.columns if name.lower() not in known) >= 2
 
 
-def image_column(frame: pd.DataFrame) -> str | None:
-    by_name = {name.lower(): name for name in reversed(frame.columns)}
-    return next((by_name[name] for name in _IMAGE_COLUMNS if name in by_name), None)
-
-
-def tables_in(folder: Path) -> list[Path]:
-    """The tables right in a folder; Dataverse gives HAM10000's without a suffix."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if (path.suffix.lower() in TABLE_SUFFIXES or path.name == "HAM10000_metadata") and path.is_file()
-    )
-
-
 def _metadata_columns(frame: pd.DataFrame) -> dict[str, str]:
     """Column of `METADATA` -> the name that it has in a table."""
     names = {name.lower(): name for name in reversed(frame.columns)}
@@ -344,7 +283,3 @@ def _named(folder: Path, word: str) -> list[Path]:
 
 def _simple(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.lower())
-
-
-def _list(frame: pd.DataFrame) -> str:
-    return ", ".join(frame.columns.drop("line", errors="ignore")[:12])

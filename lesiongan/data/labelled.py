@@ -13,9 +13,9 @@ from PIL import Image
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, pictures
+from lesiongan.data.csv_files import PICTURE_SUFFIXES
 from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.image_set import ImageSet
-from lesiongan.data.label_tables import PICTURE_SUFFIXES
 from lesiongan.data.sources import PHANTOMS, open_source, source_fingerprint
 from lesiongan.data.taxonomy import Taxonomy
 

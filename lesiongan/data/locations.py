@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lesiongan.base.errors import UsageError
-from lesiongan.data import label_tables
-from lesiongan.data.label_tables import Anomaly
+from lesiongan.data import csv_files
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.readers import INSIDE
 
 
@@ -82,7 +82,7 @@ def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
-            if not label_tables.is_text(entry.name):
+            if not csv_files.is_text(entry.name):
                 anomalies.append(Anomaly(ascii(name), ascii(folder or "."), "the file's name is not valid text"))
                 continue
             if entry.is_symlink():
@@ -122,7 +122,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(label_tables.PICTURE_SUFFIXES)
+    return name.lower().endswith(csv_files.PICTURE_SUFFIXES)
 
 
 def _without_suffix(name: str) -> str:

@@ -1,7 +1,7 @@
 """Phantoms: drawn, dermoscopy-like pictures of the eight ISIC 2019 classes, the data that the project carries with it.
 
 They let everything run without a download and are as imbalanced as ISIC 2019. No phantom shows a patient, and none is
-medical evidence: ids begin with `PHANTOM_`, and `ORIGIN` is the origin that every copy of them must name.
+medical evidence: ids begin with `PHANTOM_`, and every copy of them names `phantom` as its origin.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from lesiongan.base.errors import UsageError
 from lesiongan.data.phantom_drawing import Plane
 from lesiongan.data.phantom_lesions import RECIPES
 from lesiongan.data.phantom_skin import healthy, photograph
-
-ORIGIN = "phantom"
 
 #: Images a class in the ISIC 2019 training set.
 ISIC_2019_COUNTS = {
@@ -97,15 +95,6 @@ def render(abbreviation: str, seed: int, size: int, view_seed: int = 0) -> np.nd
     return np.rint(picture * 255).astype(np.uint8)
 
 
-def render_row(row, size: int) -> np.ndarray:
-    """The image of a row of `table` (anything with its columns as attributes or keys): uint8 `[size, size, 3]`."""
-    label, lesion_seed, view_seed = (
-        row[key] if isinstance(row, (dict, pd.Series)) else getattr(row, key)
-        for key in ("label", "lesion_seed", "view_seed")
-    )
-    return render(label, lesion_seed, size, view_seed)
-
-
 def class_counts(count: int) -> dict[str, int]:
     """How many of `count` images each class gets: as in ISIC 2019, but 10 at least from 200 images on."""
     floor = min(_MIN_LESIONS, count // 20)
@@ -148,7 +137,7 @@ def table(count: int, seed: int) -> pd.DataFrame:
     Returns:
         Columns image_id (`PHANTOM_0000000`), label (abbreviation), lesion_id (`PH_0000000`), age_approx (years in steps
         of 5), sex, anatom_site_general (ISIC's values; in all three a few are missing, as in ISIC), and lesion_seed and
-        view_seed, which `render_row` reads. About a fifth of the lesions have two or three images.
+        view_seed, which `render` takes. About a fifth of the lesions have two or three images.
 
     Raises:
         UsageError: for a count below 1.

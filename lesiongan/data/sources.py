@@ -17,10 +17,12 @@ from typing import Literal, Protocol
 import numpy as np
 import pandas as pd
 
+from lesiongan.base.code_version import code_version
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
-from lesiongan.data import diagnoses, label_tables, locations, splits
-from lesiongan.data.label_tables import METADATA, Anomaly
+from lesiongan.data import csv_files, diagnoses, label_tables, locations, splits
+from lesiongan.data.csv_files import Anomaly
+from lesiongan.data.label_tables import METADATA
 from lesiongan.data.readers import FileReader, PhantomReader, Reader
 from lesiongan.data.taxonomy import Taxonomy
 
@@ -139,9 +141,8 @@ def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
     for path in config.further_tests:
         _check_exists(path)
     if data == PHANTOMS:
-        add(PHANTOMS, config.phantoms, config.phantom_size, seed)
-        for code in sorted(Path(__file__).parent.glob("phantom*.py")):
-            add(code.name, hashlib.sha256(code.read_bytes()).hexdigest())
+        drawing = code_version(["lesiongan.data.phantoms"])
+        add(PHANTOMS, config.phantoms, config.phantom_size, seed, drawing)
     for path in (*config.further_tests, *([] if data == PHANTOMS else [data])):
         _add_files(add, Path(path))
     return digest.hexdigest()
@@ -150,7 +151,7 @@ def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
 def _add_files(add: Callable[..., None], path: Path) -> None:
     root = path if path.is_dir() else path.parent
     add(path.name if path.is_file() else "")
-    for table in label_tables.tables_in(root):
+    for table in csv_files.tables_in(root):
         add(table.name, hashlib.sha256(table.read_bytes()).hexdigest())
     for archive in locations.files_in(root, ".zip"):
         for entry in locations.open_zip(archive).infolist():
@@ -212,10 +213,11 @@ class OneHotTable:
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
         table = self.find(data)
+        assert table is not None  # `matches` is asked first
         root = Path(data) if Path(data).is_dir() else table.parent
         anomalies: list[Anomaly] = []
         taxonomy, rows = self.read(table, config, anomalies)
-        refused = {label_tables.without_suffix(anomaly.what) for anomaly in anomalies}
+        refused = {csv_files.without_suffix(anomaly.what) for anomaly in anomalies}
         rows = label_tables.add_metadata(rows, label_tables.find_metadata(table, root), anomalies)
         pictures = self.pictures(root, table, anomalies)
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
@@ -264,6 +266,7 @@ class ISICChallenge(OneHotTable):
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         folder = self.input_of(table, root)
+        assert folder is not None  # `find` gives no table without one
         below = folder.relative_to(root).as_posix()
         found = locations.walk(root, anomalies, below=below) if folder.is_dir() else []
         archive = folder.with_suffix(".zip")
@@ -285,7 +288,8 @@ class ClassFolders:
         return len({name.split("/")[0] for name in locations.walk(Path(data), []) if "/" in name}) > 1
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
-        root, anomalies = Path(data), []
+        root = Path(data)
+        anomalies: list[Anomaly] = []
         members: dict[str, list[str]] = collections.defaultdict(list)
         for name in locations.walk(root, anomalies):
             folder, separator, _ = name.partition("/")

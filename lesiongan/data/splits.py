@@ -62,7 +62,7 @@ def by_image(
         empty = np.ones(labels.max() + 1, bool)
     if empty.any():
         present = np.bincount(labels)
-        worst = min(np.flatnonzero(empty & (present > 0)), key=present.__getitem__)
+        worst = min(np.flatnonzero(empty & (present > 0)).tolist(), key=present.__getitem__)
         raise UsageError(
             f"class {_name(worst, classes)} has {present[worst]} images, too few for a by_image split of "
             f"{validation:g} / {test:g}: add images, leave the class out, or --set data.split=by_lesion"

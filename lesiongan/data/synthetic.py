@@ -16,7 +16,7 @@ from PIL import Image
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
-from lesiongan.data import examples, label_tables, locations, pictures
+from lesiongan.data import csv_files, examples, locations, pictures
 from lesiongan.data.near_duplicates import near_duplicates
 from lesiongan.data.pictures import THUMBNAIL
 from lesiongan.data.sources import PHANTOMS, ClassFolders, Source, open_source
@@ -95,7 +95,7 @@ def copies(held_out: np.ndarray, synthetic: np.ndarray) -> dict[int, int]:
 
 def _is_one_class(path: str) -> bool:
     """Whether there is one folder of pictures and no table: a class alone, which is no source for training on."""
-    if not Path(path).is_dir() or label_tables.tables_in(Path(path)):
+    if not Path(path).is_dir() or csv_files.tables_in(Path(path)):
         return False
     return len({name.split("/")[0] for name in locations.walk(Path(path), []) if "/" in name}) == 1
 

@@ -31,9 +31,8 @@ def compare(
         cell -> key -> `FIELDS` (None is what does not exist). `p_holm` is corrected for the cells of the family, key by
         key.
     """
-    rows = {
-        cell: _entries(by_seed, scored.get(baseline), cell == baseline, confidence) for cell, by_seed in scored.items()
-    }
+    other = None if baseline is None else scored.get(baseline)
+    rows = {cell: _entries(by_seed, other, cell == baseline, confidence) for cell, by_seed in scored.items()}
     for is_control in (False, True):
         family = [rows[cell] for cell in rows if (kinds[cell] in (BASELINE, CONTROL)) == is_control]
         for key in dict.fromkeys(key for row in family for key in row):
@@ -68,7 +67,8 @@ def _entries(
     by_seed: Mapping[int, Scores], other: Mapping[int, Scores] | None, is_baseline: bool, confidence: float
 ) -> dict[Key, dict]:
     seeds = sorted(by_seed)
-    common = [] if other is None or is_baseline else [s for s in seeds if s in other]
+    other = {} if other is None or is_baseline else other
+    common = [s for s in seeds if s in other]
     entries = {}
     for key in by_seed[seeds[0]]:
         own = _estimate([by_seed[s][key] for s in seeds], confidence)

@@ -63,6 +63,7 @@ def evaluate(
         raise UsageError(f"unknown metric {primary!r}; known: {', '.join(scores.NAMES)}")
     truth, _ = read = predictions.read(predictions_dir)
     target = _chosen(truth, target, "MEL", rarest=True)
+    assert target is not None  # there are images, so there is a rarest class
     against = _chosen(truth, against, "NV", other_than=target)
     further = predictions.further_sets(predictions_dir)
     thresholds = _Validation(predictions_dir, target, against)
@@ -230,8 +231,10 @@ class _Set:
     def _mcnemar(self, member: Classifier) -> dict | None:
         """Against the baseline of the same seed: all images, and those of the target class."""
         labels = self.truth.labels
+        if self.baseline is None or member.cell == self.baseline:
+            return None
         before = [m for m in self.members.get(self.baseline, ()) if m.seed == member.seed]
-        if member.cell == self.baseline or not before:
+        if not before:
             return None
         first, second, of_target = before[0].predicted == labels, member.predicted == labels, labels == self.target
         return {
@@ -255,4 +258,4 @@ def _chosen(truth: Truth, name: str | None, usual: str, *, rarest: bool = False,
     if usual in truth.classes and usual != other_than:
         return usual
     support = dict(zip(truth.classes, truth.support.tolist(), strict=True))
-    return (min if rarest else max)(there, key=support.get) if there else None
+    return (min if rarest else max)(there, key=support.__getitem__) if there else None

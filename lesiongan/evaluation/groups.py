@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def by_group(
                 for cell, own in members.items()
             }
             compared = comparison.compare(scored, dict.fromkeys(scored, ""), None, confidence)
-            row = {"by": by, "group": name, "images": len(part.images), "lesions": lesions}
+            row: dict[str, Any] = {"by": by, "group": name, "images": len(part.images), "lesions": lesions}
             row |= {"target_lesions": _lesions(part, target), "cells": {}}
             for cell, entries in compared.items():
                 row["cells"][cell] = {

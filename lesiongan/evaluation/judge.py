@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
-from lesiongan.evaluation.image_quality import feature_scale, kernel_inception_distance
+from lesiongan.evaluation.feature_metrics import feature_scale, kernel_inception_distance
 from lesiongan.serving import saved_models
 from lesiongan.serving.model_artifact import describe
 

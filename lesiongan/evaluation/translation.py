@@ -4,6 +4,7 @@ it shrinks as alpha grows)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -66,7 +67,7 @@ def by_alpha(
     rows = [
         {"alpha": alpha, **{d: _mean(values[d][k], confidence) for d in DISTANCES}} for k, alpha in enumerate(alphas)
     ]
-    change = None
+    change: dict[str, Any] | None = None
     if len(alphas) > 1 and len(images) > 1:
         change = {d: _change(values[d][-1] - values[d][0], confidence) for d in DISTANCES}
         change |= {"from": alphas[0], "to": alphas[-1]}

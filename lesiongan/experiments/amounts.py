@@ -17,7 +17,7 @@ def refined_generator(abbreviation: str) -> str:
     return f"refined-{abbreviation}"
 
 
-def spread(amount: int, counts: Sequence[int], distribution: str = "equal") -> list[int]:
+def spread(amount: int, counts: Sequence[int] | np.ndarray, distribution: str = "equal") -> list[int]:
     """`amount` images over classes; what a class gets never falls when the amount grows, so that amounts are nested.
 
     Args:

@@ -129,8 +129,9 @@ def share(cell: Cell, experiment: ExperimentConfig, counts: Mapping[str, int]) -
     """
     if cell.kind in (BASELINE.kind, CONTROL):
         return None
-    pair = isinstance(experiment, NevusToMelanomaConfig)
-    among = (experiment.source, experiment.target) if pair else tuple(counts)
+    among: tuple[str, ...] = tuple(counts)
+    if isinstance(experiment, NevusToMelanomaConfig):
+        among = (experiment.source, experiment.target)
     return cell.amount / (sum(counts[c] for c in among) + cell.amount)
 
 

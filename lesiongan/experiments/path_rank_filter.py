@@ -29,7 +29,11 @@ def kept(alpha: float, count: int) -> int:
 
 
 def path_rank_filter(
-    ids: Sequence[str], scores: Sequence[float], alphas: Sequence[float], *, splits: Mapping[str, str] | None = None
+    ids: Sequence[str],
+    scores: Sequence[float] | np.ndarray,
+    alphas: Sequence[float],
+    *,
+    splits: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Ranks images by the classifier's probability of their class.
 
@@ -56,8 +60,8 @@ def path_rank_filter(
         raise ValueError("an image id comes twice")
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")
-    foreign = [image_id for image_id in ids if splits is not None and splits.get(image_id) != "train"]
-    if foreign:
+    foreign = [] if splits is None else [image_id for image_id in ids if splits.get(image_id) != "train"]
+    if splits is not None and foreign:
         raise UsageError(
             f"{len(foreign)} images to rank are not of the training side (first: {foreign[0]}, of side "
             f"{splits.get(foreign[0], 'none')}); rank training images only"

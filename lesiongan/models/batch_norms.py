@@ -90,6 +90,7 @@ class NormPass:
     def __init__(self, norms: BatchNorms, training: bool, one_hot: tf.Tensor | None, update: bool):
         self.norms, self.training, self.update = norms, training, training and update
         scale, offset = norms.scale.value, norms.offset.value
+        self.affine: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]] | None  # of each image, where there are classes
         if norms.classes:
             self.affine = norms.split(tf.matmul(one_hot, scale)), norms.split(tf.matmul(one_hot, offset))
             scale, offset = tf.ones_like(scale[0]), tf.zeros_like(offset[0])

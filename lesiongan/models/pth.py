@@ -17,7 +17,7 @@ import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -49,7 +49,7 @@ _REPEATED = 1 << 24  # elements that a tensor may have beyond its storage's (`ex
 class _Storage(NamedTuple):
     kind: str  # of STORAGES
     key: str
-    count: int
+    length: int  # in elements
 
 
 class _Tensor(NamedTuple):
@@ -161,7 +161,10 @@ def _load(file: BinaryIO | mmap.mmap, storages: dict[str, _Storage]) -> Any:
     """The pickle that begins here; the file is left at its end."""
     # Looked through first: the unpickler would fill the memory for a number in a damaged file.
     begin = file.tell()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+    argument: Any  # a number, of the codes in `_MEMO`
+    for count, (opcode, argument, _) in enumerate(
+        pickletools.genops(cast(BinaryIO, file))
+    ):  # of which a map has enough
         if opcode.name in _FOREIGN or (opcode.name in _MEMO and argument > count):
             raise _Refused("its pickle is damaged, or not one that torch.save wrote; fetch it again")
     end = file.tell()
@@ -221,8 +224,8 @@ def _open_legacy(file: mmap.mmap) -> tuple[Any, Callable[[_Storage], np.ndarray]
         count = int.from_bytes(head, "little")
         if len(head) < 8:
             raise _Refused("truncated: it ends before its storages do; fetch it again")
-        if count != storage.count:
-            raise _Refused(f"storage {key} has {count} elements in place of {storage.count}; fetch it again")
+        if count != storage.length:
+            raise _Refused(f"storage {key} has {count} elements in place of {storage.length}; fetch it again")
         data[key] = file.read(count * np.dtype(STORAGES[storage.kind]).itemsize)
 
     def read(storage: _Storage) -> np.ndarray:
@@ -233,12 +236,12 @@ def _open_legacy(file: mmap.mmap) -> tuple[Any, Callable[[_Storage], np.ndarray]
     return content, read
 
 
-def _elements(data: bytes, storage: _Storage, order: str) -> np.ndarray:
+def _elements(data: bytes, storage: _Storage, order: Literal["<", ">"]) -> np.ndarray:
     """A storage's bytes as a vector."""
     dtype = np.dtype(STORAGES[storage.kind]).newbyteorder(order)
-    if len(data) != storage.count * dtype.itemsize:
+    if len(data) != storage.length * dtype.itemsize:
         raise _Refused(
-            f"truncated: storage {storage.key} has {len(data)} bytes in place of {storage.count * dtype.itemsize}; "
+            f"truncated: storage {storage.key} has {len(data)} bytes in place of {storage.length * dtype.itemsize}; "
             "fetch it again"
         )
     vector = np.frombuffer(data, dtype)

@@ -53,6 +53,8 @@ class Adam(keras.optimizers.Optimizer):
         groups: groups of variables with rates of their own; not part of the optimizer's configuration.
     """
 
+    _now: list[types.SimpleNamespace] | None  # this step's numbers, a group each, while `apply` is at work
+
     def __init__(
         self,
         learning_rate: float | Callable = 1e-3,
@@ -131,6 +133,7 @@ class Adam(keras.optimizers.Optimizer):
         def cast(x):
             return tf.cast(x, variable.dtype)
 
+        assert self._now is not None  # only `apply` comes here
         now = self._now[self._group_of[index]]
         gradient = cast(gradient) if now.gradient is None else cast(gradient) * cast(now.gradient)
         if self.decoupled_decay and len(variable.shape) > 1:

@@ -7,9 +7,22 @@ Source: Smith 2018 (arXiv 1803.09820), section 5, in the two forms that fastai g
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import keras
 import tensorflow as tf
+
+
+class Schedule(Protocol):
+    """What a `OneCycleCurve` asks of the schedule that it is a curve of; see `OneCycle`."""
+
+    def values(self, step) -> tuple[tf.Tensor, tf.Tensor]: ...
+
+    def hold(self, rate: float, momentum: float = 0.9) -> None: ...
+
+    def release(self) -> None: ...
+
+    def get_config(self) -> dict: ...
 
 
 class OneCycle:
@@ -59,11 +72,6 @@ class OneCycle:
         self.rate = OneCycleCurve(self, "rate")
         self.momentum = OneCycleCurve(self, "momentum")
 
-    @classmethod
-    def fastai_v1(cls, maximum: float, steps: int) -> OneCycle:
-        """fastai 1's: a longer warm-up (0.30), and an end 10^4 below the start."""
-        return cls(maximum, steps, warm_up=0.3, div=25.0, div_final=25e4)
-
     def set(self, maximum: float, steps: int) -> None:
         """Another highest rate and length, for a training that starts from step 0 again."""
         if steps < 1:
@@ -109,12 +117,12 @@ class OneCycle:
 class OneCycleCurve(keras.optimizers.schedules.LearningRateSchedule):
     """One of the two curves of a `OneCycle` ("rate" or "momentum"), in the form that Keras's optimizers take.
 
-    Another schedule with `values`, `hold` and `release` will do in its place, but is not read back from a file.
+    Another `Schedule` will do in its place, but is not read back from a file.
     """
 
-    def __init__(self, cycle: OneCycle | dict, curve: str):
+    def __init__(self, cycle: Schedule | dict, curve: str):
         super().__init__()
-        self.cycle = OneCycle(**cycle) if isinstance(cycle, dict) else cycle
+        self.cycle: Schedule = OneCycle(**cycle) if isinstance(cycle, dict) else cycle
         self.curve = curve
 
     def __call__(self, step):

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from html import escape
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 # Stands for the page's text colour while drawing; SVG's `currentColor` takes its place afterwards.
 INK = "#010203"
 COLOURS = ("#2f7fc1", "#d9822b", "#2f9e6e", "#b5507a", "#8067b7", "#8a8a8a")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # names come from the data; a `$` in one is a dollar
     "axes.edgecolor": INK,

@@ -30,7 +30,7 @@ def embed(paths: Sequence[Path], budget: int) -> list[dict | None]:
     kind = "image/png" if scale is None else "image/webp"
     embedded: list[dict | None] = []
     for file, data in zip(files, encoded, strict=True):
-        if not data or _size(data) > budget:
+        if not file or not data or _size(data) > budget:
             embedded.append(None)
             continue
         budget -= _size(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -120,7 +121,7 @@ def finder_curve(
         axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:.0e}")  # the usual one writes mathematics, unparsed here
         axes.set_ylim(top=min(max(losses), losses[0] + 2 * (losses[0] - min(losses)) + 1e-6))
         for number, (key, rate) in enumerate(suggestions.items()):
-            style = {
+            style: dict[str, Any] = {
                 "color": drawing.COLOURS[(number + 1) % len(drawing.COLOURS)],
                 "linewidth": 2.0 if key == used else 0.8,
             }

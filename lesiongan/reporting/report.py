@@ -126,10 +126,9 @@ def _pictures(*groups) -> list[list[dict]]:
         ]
         for group in groups
     ]
-    embedded = iter(embedding.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET))
-    return [
-        [{"caption": p.caption, "path": p.path, **(next(embedded) or {"uri": None})} for p in group] for group in wanted
-    ]
+    embedded = embedding.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET)
+    parts = iter([{"uri": None} if part is None else part for part in embedded])
+    return [[{"caption": p.caption, "path": p.path, **next(parts)} for p in group] for group in wanted]
 
 
 def _quality(values: Mapping[str, Any], where: str = "") -> list[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from lesiongan.tables import rendering
 
 def render(template: str, **values: Any) -> str:
     """See `lesiongan.tables.rendering.render`."""
-    filters = {"svg": Markup, "duration": duration, "p_text": p_text}
+    filters: dict[str, Callable[..., Any]] = {"svg": Markup, "duration": duration, "p_text": p_text}
     return rendering.render(template, packages=("lesiongan.reporting",), filters=filters, **values)
 
 

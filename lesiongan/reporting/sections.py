@@ -132,7 +132,7 @@ def trainings(runs: Mapping[str, str | Path]) -> dict:
 
 def timings(steps: Sequence[Sequence]) -> dict:
     """Seconds of each step, with its share of the longest."""
-    rows = [{"step": str(s), "seconds": float(t), "cached": bool(c)} for s, t, c in steps]
+    rows: list[dict[str, Any]] = [{"step": str(s), "seconds": float(t), "cached": bool(c)} for s, t, c in steps]
     longest = max([row["seconds"] for row in rows] + [1e-9])
     total = sum(row["seconds"] for row in rows if not row["cached"])
     return {"rows": [{**row, "share": row["seconds"] / longest} for row in rows], "total": total}

@@ -7,7 +7,7 @@ of a generator: `sample(labels, seeds)` and `translate(images, seeds)`; one of a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -203,4 +203,8 @@ class _ACGANModule(tf.Module):
         return {"serving_default": self.sample_encoded.get_concrete_function()}
 
 
-_MODULES = {"classifier": _ClassifierModule, "cyclegan": _CycleGANModule, "acgan": _ACGANModule}
+_MODULES: dict[str, Callable[..., Any]] = {
+    "classifier": _ClassifierModule,
+    "cyclegan": _CycleGANModule,
+    "acgan": _ACGANModule,
+}

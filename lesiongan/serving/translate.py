@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -42,12 +43,13 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     kind = describe(model)["kind"]
     if kind != "cyclegan":
         raise UsageError(f"{model}: a model of kind {kind}; give a CycleGAN's folder")
-    for path in paths:
-        if Path(path).is_dir():
-            check_apart({"the pictures": path, "the output": output})
+    for given in paths:
+        if Path(given).is_dir():
+            check_apart({"the pictures": given, "the output": output})
     served, files = saved_models.load(model), listed(paths)
     config = DataConfig(resize=served.record.get("resize", "squash"))
-    rows, faults, shown = [], [], ([], [])
+    rows, faults = [], []
+    shown: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     taken = {Path(SHEET).stem}
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("translate", len(files), "pictures")

@@ -13,7 +13,8 @@ from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.evaluate import RESULT, evaluate
-from lesiongan.evaluation.image_quality import feature_scale, image_quality
+from lesiongan.evaluation.feature_metrics import feature_scale
+from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.serving import saved_models
 from lesiongan.steps import evaluation_figures

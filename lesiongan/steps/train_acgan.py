@@ -6,6 +6,7 @@ import dataclasses
 
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.data import examples
+from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.judge import Judge
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
@@ -28,12 +29,15 @@ def run(task: Task[Options]) -> dict:
     validation images. Outputs: `model` (a model named `acgan`), `model_run`."""
     config, taxonomy = task.options.acgan, examples.taxonomy(task.artifact("examples"))
     images = examples.load_splits(task.artifact("examples"), config.size, gan_splits(task.options.with_validation))
-    judged = {}
+    judge: Judge | None = None
+    held: ImageSet | None = None
     if task.has("judge"):
         held = examples.load(task.artifact("examples"), config.size, "validation")
-        judged = {"judge": Judge.of_classifier(task.artifact("judge")), "validation": held}
+        judge = Judge.of_classifier(task.artifact("judge"))
     run_dir = task.run_dir / "run"
-    model = train_acgan(config, images, num_classes=len(taxonomy), run_dir=run_dir, seed=task.seed, **judged)
+    model = train_acgan(
+        config, images, num_classes=len(taxonomy), run_dir=run_dir, seed=task.seed, judge=judge, validation=held
+    )
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
     details |= exported_state(run_dir, config.export)
     saved_models.export(

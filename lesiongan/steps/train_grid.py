@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import traceback
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from lesiongan.data import examples
 from lesiongan.evaluation.predictions import SETS, submission
 from lesiongan.experiments.cell_images import CellImages, digest, downsampled_and_restored, evaluation_sets
 from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, share
+from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.serving import model_artifact
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
@@ -36,7 +38,7 @@ from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
 
 #: Of cells that go on from a trained classifier: there is nothing left to freeze.
-_CELL_SCHEDULE = "one_cycle"
+_CELL_SCHEDULE: Final = "one_cycle"
 _DONE = "done.json"
 
 
@@ -108,7 +110,8 @@ class _Grid:
             zip(self.taxonomy.classes, np.bincount(self.real.labels, minlength=len(self.taxonomy)), strict=True)
         )
         self.peak = model_artifact.describe(task.artifact("classifier") / "classifier")["peak"]
-        self.model, self.scratch_model = None, None
+        self.model: LesionClassifier | None = None
+        self.scratch_model: LesionClassifier | None = None
         self.starts: dict[int, list[np.ndarray]] = {}
         self.places: dict[tuple[str, int], Path] = {}
         judged = [f"{name}: {digest(images)}" for name, images in self.judged.items()]
@@ -121,6 +124,7 @@ class _Grid:
             say(f"cell {cell.name}, seed {index}: done before")
         else:
             numbers = self._train(cell, index, place / "run")
+            assert self.model is not None  # it has just been trained
             for name, images in self.judged.items():
                 pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
                 probabilities, _ = predict(self.model, pixels, tta=self.config.tta)

@@ -46,7 +46,7 @@ def run(task: Task[Options]) -> dict:
         run_dir=run_dir,
         seed=task.seed,
         judge=judge_of(named) if named else None,
-        validation=tuple(validation for _, validation in sides),
+        validation=(sides[0][1], sides[1][1]),
     )
     source, target = task.parameters["source"], task.parameters["target"]
     known = source in ISIC_2019.classes and target in ISIC_2019.classes

@@ -76,14 +76,19 @@ def train_acgan(
     steps = config.steps(len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()
-    options = {"batch": config.batch, "seed": seed, "flip": config.flip, "balanced": config.balanced}
+
+    def batches(start: int) -> tf.data.Dataset:
+        return conditional_batches(
+            data, batch=config.batch, start=start, steps=steps, seed=seed, flip=config.flip, balanced=config.balanced
+        )
+
     specs = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]
     sample = tf.function(model.sample, autograph=False, input_signature=specs)
     references = _references(judge, validation, num_classes, name)
     watched = _spread(data, num_classes, _WATCHED)
     summary = fit(
         model,
-        lambda start: conditional_batches(data, start=start, steps=steps, **options),
+        batches,
         Run(name, run_dir, steps=steps, images_per_step=config.batch),
         [
             Measure(
@@ -159,14 +164,15 @@ def _references(
     chosen = None if validation is None else _spread(validation, num_classes, _JUDGED)
     counts = np.zeros(num_classes, int) if chosen is None else np.bincount(chosen.labels, minlength=num_classes)
     enough = np.flatnonzero(counts >= LEAST)
-    if not len(enough):
+    if chosen is None or not len(enough):
         say(
             f"{name}: KID is not measured and the last state is exported: no class has {LEAST} validation images "
             f"(the largest {counts.max()})"
         )
+        return {}
     return {
-        int(label): (judge.reference(chosen.of_class(label).images, among=chosen.images), int(counts[label]))
-        for label in enough
+        label: (judge.reference(chosen.of_class(label).images, among=chosen.images), int(counts[label]))
+        for label in enough.tolist()
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -62,7 +63,7 @@ def train_classifier(
     model: LesionClassifier | None = None,
     initial: Path | Sequence[np.ndarray] | None = None,
     steps: int | None = None,
-    class_weights: Sequence[float] | None = None,
+    class_weights: Sequence[float] | np.ndarray | None = None,
     image_weights: np.ndarray | None = None,
 ) -> tuple[LesionClassifier, dict]:
     """Trains a classifier and measures it on the validation images.
@@ -119,7 +120,8 @@ def train_classifier(
             weights=image_weights,
         )
 
-    rate, summary = config.learning_rate, {}
+    rate = config.learning_rate
+    summary: dict[str, Any] = {}
     if config.find_learning_rate:
         _set_schedule(model, config, rate, steps, len(train))
         summary["finder"] = _found(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")

@@ -76,7 +76,20 @@ def train_cyclegan(
         if model.config != config:
             raise ValueError("a model that is used again must have the configuration of the training")
         model.reset(seed, steps)
-    options = {"size": config.size, "batch": config.batch, "seed": seed, "flip": config.flip, "crop": config.crop}
+
+    def batches(start: int) -> tf.data.Dataset:
+        return unpaired_batches(
+            x,
+            y,
+            size=config.size,
+            batch=config.batch,
+            start=start,
+            steps=steps,
+            seed=seed,
+            flip=config.flip,
+            crop=config.crop,
+        )
+
     shown_x, shown_y = (
         held if held is not None and len(held) else images
         for held, images in zip(validation or (None, None), (x, y), strict=True)
@@ -86,7 +99,7 @@ def train_cyclegan(
     fixed = _spread(shown_x, MOST if reference else _WATCHED, config.size)
     summary = fit(
         model,
-        lambda start: unpaired_batches(x, y, start=start, steps=steps, **options),
+        batches,
         Run(name, run_dir, steps=steps, images_per_step=config.batch),
         [
             RecordLosses(rates=lambda: _rates(model)),
@@ -155,7 +168,7 @@ def _reference(
     if judge is None:
         return None
     counts = [len(images) for images in validation or ((), ())]
-    if min(counts) < LEAST:
+    if validation is None or min(counts) < LEAST:
         say(
             f"{name}: KID is not measured and the last state is exported: there are {counts[0]} validation images of X "
             f"and {counts[1]} of Y, {LEAST} of both are needed"

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import LesionganError
-from lesiongan.optim.one_cycle import OneCycleCurve
+from lesiongan.optim.one_cycle import OneCycleCurve, Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,12 +118,14 @@ def find_learning_rate(model: keras.Model, batches: tf.data.Dataset, **options) 
     """
     finder = LearningRateFinder(**options)
     model.fit(batches, epochs=1, steps_per_epoch=finder.steps, verbose=0, shuffle=False, callbacks=[finder])
-    if not finder.curve.suggestions:
+    curve = finder.curve
+    assert curve is not None  # `fit` has come to its end
+    if not curve.suggestions:
         raise LesionganError(
             "the learning-rate finder saw no finite loss over enough steps: check the images, or set "
             "classifier.learning_rate and classifier.find_learning_rate=false"
         )
-    return finder.curve
+    return curve
 
 
 def suggest(rates: np.ndarray, losses: np.ndarray, steps: int) -> dict[str, float]:
@@ -156,7 +158,7 @@ def _valley(losses: np.ndarray) -> int:
     return max(start + int(third) + int(third / 2), 0)
 
 
-def _cycle(optimizer):
+def _cycle(optimizer) -> Schedule | None:
     """The `OneCycle` that drives an optimizer's rate, or None."""
     schedule = getattr(optimizer, "schedule", None)
     return schedule.cycle if isinstance(schedule, OneCycleCurve) else None

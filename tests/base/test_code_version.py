@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lesiongan
-from lesiongan.base.code_version import code_version, imports_of
+from lesiongan.base.code_version import code_version, imports_of, source_digest
 
 
 def test_imports_are_found_at_any_depth():
@@ -55,3 +56,29 @@ def test_a_change_reaches_just_what_imports_it(tmp_path, file, changed):
         stream.write("\nCHANGED = 1\n")
     after = _versions(tmp_path)
     assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_comments_docstrings_and_the_layout_do_not_count_but_everything_else_does():
+    source = 'def f(x):\n    """Doubles."""\n    return 2 * x\n'
+    same = '"""A module."""\n\n\ndef f(\n    x,\n):  # a comment\n    return (2 * x)\n'
+    assert source_digest(source) == source_digest(same)
+    for other in ("2 * x", "2 * y"), ("return", "yield"), ("def f", "def g"), ("2 *", "2.0 *"), ("2 *", "'2' *"):
+        assert source_digest(source.replace(*other)) != source_digest(source)
+    assert source_digest("x = 'text'\n") != source_digest("x = 'test'\n")
+    assert source_digest("class A:\n    x = 1\n") != source_digest("class A:\n    'x'\n    y = 1\n")
+
+
+def test_another_tensorflow_or_keras_is_another_version_only_where_it_is_used(monkeypatch):
+    def versions() -> tuple[str, str]:
+        return code_version(["lesiongan.models.cyclegan.losses"]), code_version(["lesiongan.tables.formats"])
+
+    training, table = versions()
+    real = importlib.metadata.version
+    for library in ("tensorflow", "tensorflow-cpu"):
+        newer = {library: "9.9.1"}
+        monkeypatch.setattr(importlib.metadata, "version", lambda name, newer=newer: newer.get(name) or real(name))
+        changed, same = versions()
+        assert same == table
+        assert (changed != training) or library != "tensorflow"
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: real(name) + ".1")  # a patch release is none
+    assert versions() == (training, table)

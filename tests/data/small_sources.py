@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,23 @@ def folder(
 
 def whys(source) -> dict[str, str]:
     return {anomaly.what: anomaly.why for anomaly in source.anomalies}
+
+
+def official(root: Path, *, packed: bool, unpacked: bool = False) -> str:
+    ids = [f"ISIC_{i:07d}" + ("_downsampled" if i % 3 == 0 else "") for i in range(16)]
+    data = folder(root, one_hot(ids, CLASSES * 2), [], name="ISIC_2019_Training_GroundTruth.csv")
+    metadata = ["image,age_approx,anatom_site_general,lesion_id,sex"]
+    metadata += [f"{image_id},{40 + 5 * (i % 3)},anterior torso,BCN_{i // 2},male" for i, image_id in enumerate(ids)]
+    metadata[2] = f"{ids[1]},,,,"
+    (root / "ISIC_2019_Training_Metadata.csv").write_text("\n".join(metadata))
+    (root / "LICENSE.txt").write_text("...")
+    if packed:
+        with zipfile.ZipFile(root / "ISIC_2019_Training_Input.zip", "w") as archive:
+            for i, image_id in enumerate(ids):
+                archive.writestr(f"ISIC_2019_Training_Input/{image_id}.jpg", jpeg(i))
+            archive.writestr("ISIC_2019_Training_Input/ATTRIBUTION.txt", "...")
+    if unpacked:
+        (root / "ISIC_2019_Training_Input").mkdir()
+        for i, image_id in enumerate(ids):
+            (root / f"ISIC_2019_Training_Input/{image_id}.jpg").write_bytes(jpeg(i))
+    return data

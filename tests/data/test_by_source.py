@@ -69,7 +69,6 @@ def test_examples_have_the_other_clinic_as_a_test_set_of_its_own(data, tmp_path)
 @pytest.mark.parametrize(
     ("prefixes", "minimum", "said"),
     [
-        (("HAM",), 1, "two beginnings of lesion ids or more"),
         (("HAM", "XYZ"), 1, "no lesion id begins with 'XYZ'; lesion ids begin with BCN, HAM, MSK4"),
         (("HAM", "HAM_000"), 1, "overlap"),
         (("HAM", "BCN"), 6, "0 classes in common with at least 6"),

@@ -27,9 +27,9 @@ from lesiongan.data.splits import SPLITS
 
 INGEST = """
 import sys
-from lesiongan.config import DataConfig
+from lesiongan.config.data import DataConfig
 from lesiongan.data.ingest import ingest
-from lesiongan.errors import LesionganError
+from lesiongan.base.errors import LesionganError
 if __name__ == "__main__":
     try:
         ingest(sys.argv[1], sys.argv[2], DataConfig(phantoms=320, phantom_size=64), [48], 1, log=print, workers=1)
@@ -154,7 +154,7 @@ class Deadly:
 
 MEMORY = """
 import resource, sys
-from lesiongan.config import DataConfig
+from lesiongan.config.data import DataConfig
 from lesiongan.data.sources import open_source, source_fingerprint
 rows = open_source(sys.argv[1], DataConfig(), 0).rows
 source_fingerprint(sys.argv[1], DataConfig(), 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -11,35 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sources import CLASSES, folder, jpeg, one_hot, whys
+from small_sources import CLASSES, folder, jpeg, official, one_hot, whys
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data.pictures import Unusable
-from lesiongan.data.sources import open_source, source_fingerprint
+from lesiongan.data.sources import open_source
 from lesiongan.data.taxonomy import ISIC_2019
 
 CONFIG = DataConfig()
-
-
-def official(root: Path, *, packed: bool, unpacked: bool = False) -> str:
-    ids = [f"ISIC_{i:07d}" + ("_downsampled" if i % 3 == 0 else "") for i in range(16)]
-    data = folder(root, one_hot(ids, CLASSES * 2), [], name="ISIC_2019_Training_GroundTruth.csv")
-    metadata = ["image,age_approx,anatom_site_general,lesion_id,sex"]
-    metadata += [f"{image_id},{40 + 5 * (i % 3)},anterior torso,BCN_{i // 2},male" for i, image_id in enumerate(ids)]
-    metadata[2] = f"{ids[1]},,,,"
-    (root / "ISIC_2019_Training_Metadata.csv").write_text("\n".join(metadata))
-    (root / "LICENSE.txt").write_text("...")
-    if packed:
-        with zipfile.ZipFile(root / "ISIC_2019_Training_Input.zip", "w") as archive:
-            for i, image_id in enumerate(ids):
-                archive.writestr(f"ISIC_2019_Training_Input/{image_id}.jpg", jpeg(i))
-            archive.writestr("ISIC_2019_Training_Input/ATTRIBUTION.txt", "...")
-    if unpacked:
-        (root / "ISIC_2019_Training_Input").mkdir()
-        for i, image_id in enumerate(ids):
-            (root / f"ISIC_2019_Training_Input/{image_id}.jpg").write_bytes(jpeg(i))
-    return data
 
 
 @pytest.mark.parametrize(("packed", "unpacked"), [(True, False), (False, True), (True, True)])
@@ -293,43 +272,6 @@ def test_phantoms():
     assert picture.shape == (24, 24, 3)
     assert picture.dtype == np.uint8
     np.testing.assert_array_equal(picture, pickle.loads(pickle.dumps(source.reader)).read(source.rows["location"][0]))
-
-
-def test_the_fingerprint_follows_the_data(tmp_path):
-    data = official(tmp_path, packed=True)
-    folder(tmp_path, one_hot(["x"], ["MEL"]), ["x.jpg"], name="other.csv")
-    seen = [source_fingerprint(data, CONFIG, 0)]
-
-    def changed() -> bool:
-        seen.append(source_fingerprint(data, CONFIG, 0))
-        return seen[-1] not in seen[:-1]
-
-    assert not changed()
-    table = tmp_path / "ISIC_2019_Training_GroundTruth.csv"
-    table.write_text(table.read_text().replace("1.0", "1"))
-    assert changed()
-    os.utime(tmp_path / "images/x.jpg", ns=(1, 1))
-    assert changed()
-    (tmp_path / "images/y.jpg").write_bytes(jpeg())
-    assert changed()
-    with zipfile.ZipFile(tmp_path / "ISIC_2019_Training_Input.zip", "a") as archive:
-        archive.writestr("ISIC_2019_Training_Input/more.jpg", jpeg())
-    assert changed()
-
-
-def test_the_fingerprint_of_phantoms_follows_its_options():
-    base = DataConfig(phantoms=40, phantom_size=24)
-    fingerprints = {
-        source_fingerprint("phantoms", config, seed)
-        for config, seed in [
-            (base, 0),
-            (base, 1),
-            (DataConfig(phantoms=41, phantom_size=24), 0),
-            (DataConfig(phantoms=40, phantom_size=25), 0),
-        ]
-    }
-    assert len(fingerprints) == 4
-    assert source_fingerprint("phantoms", base, 0) in fingerprints
 
 
 def test_sources_need_no_tensorflow():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from lesiongan.evaluation import image_quality as iq
-from lesiongan.evaluation.image_quality import METRICS, by_class, frechet_distance, image_quality, precision_recall
+from lesiongan.evaluation import feature_metrics as metrics, image_quality as quality
+from lesiongan.evaluation.feature_metrics import frechet_distance, precision_recall
+from lesiongan.evaluation.image_quality import METRICS, image_quality
 
 
 def _sets(n=40, m=30, d=6, seed=0, shift=0.7, scale=0.8):
@@ -56,7 +57,7 @@ def _plain_fid(x, y):
 
 def test_kid_equals_the_paper_s_sums():
     x, y = _sets()
-    assert iq.kernel_inception_distance(x, y) == pytest.approx(_plain_kid(x, y), rel=1e-4)
+    assert metrics.kernel_inception_distance(x, y) == pytest.approx(_plain_kid(x, y), rel=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -73,7 +74,7 @@ def test_fid_equals_the_paper_s_formula():
 def test_blocks_of_rows_do_not_change_the_numbers(monkeypatch):
     real, made = _sets(50, 45)
     whole = image_quality(real, made, resamples=20)
-    monkeypatch.setattr(iq, "_ROWS", 7)
+    monkeypatch.setattr(metrics, "_ROWS_AT_A_TIME", 7)
     parts = image_quality(real, made, resamples=20)
     for name in METRICS:
         assert parts[name] == pytest.approx(whole[name], rel=1e-9)
@@ -129,7 +130,7 @@ def test_fid_s_standard_error_is_near_the_leave_one_out_jackknife_s(n, d):
             for i in range(len((x, y)[which]))
         ]
         variance += (len(left) - 1) * np.var(left)
-    assert iq._frechet(x, y)[1] == pytest.approx(np.sqrt(variance), rel=0.15)
+    assert metrics.frechet_with_error(x, y)[1] == pytest.approx(np.sqrt(variance), rel=0.15)
 
 
 def test_identical_sets():
@@ -179,15 +180,15 @@ def test_mode_collapse_shows_in_recall_and_coverage_only():
 
 def test_radii_from_neighbour_lists_equal_those_of_the_kept_images_alone():
     x = np.random.default_rng(0).normal(size=(150, 3))
-    keep = iq._halves(150, 2, 20, 3)[0][7]
-    got = iq._radii(iq._nearest(x, 5), keep, 5)[keep]
+    keep = metrics.halves_kept(150, 2, 20, 3)[0][7]
+    got = metrics._radii(metrics._nearest(x, 5), keep, 5)[keep]
     kept = x[keep]
     expected = np.sort(((kept[:, None] - kept) ** 2).sum(-1), axis=1)[:, 5]  # place 0 is the image itself
     assert got == pytest.approx(expected, rel=1e-5)
 
 
 def test_halves_hold_half_of_each_set_and_vary():
-    real, made = iq._halves(40, 25, 50, 0)
+    real, made = metrics.halves_kept(40, 25, 50, 0)
     assert real[0].all()
     assert made[0].all()
     assert set(real[1:].sum(1)) == {20}
@@ -204,7 +205,7 @@ def test_halves_hold_half_of_each_set_and_vary():
 def test_intervals_cover_at_their_level(n, m, d, shift, scale):
     intervals = {name: [] for name in METRICS}
     for repetition in range(200):
-        got = iq._judged(*_sets(n, m, d, [7, repetition], shift, scale), repetition, 60, 1.96, 5)
+        got = quality._judged(*_sets(n, m, d, [7, repetition], shift, scale), repetition, 60, 1.96, 5)
         for name in METRICS:
             intervals[name].append([got[name]["value"], got[name]["low"], got[name]["high"]])
     covered = {}
@@ -219,7 +220,7 @@ def test_intervals_cover_at_their_level(n, m, d, shift, scale):
 def test_kid_s_interval_tells_sets_apart_and_halves_with_four_times_the_images():
     x, y = _sets(150, 120)
     kid = image_quality(x, y, seed=3)["kid"]
-    assert kid["value"] == pytest.approx(iq.kernel_inception_distance(x, y))
+    assert kid["value"] == pytest.approx(metrics.kernel_inception_distance(x, y))
     assert 0 < kid["low"] < kid["value"] < kid["high"]
     four = image_quality(*_sets(600, 480), seed=3)["kid"]
     assert 0.35 < (four["high"] - four["low"]) / (kid["high"] - kid["low"]) < 0.75
@@ -229,7 +230,7 @@ def test_features_that_are_not_finite_are_named():
     x, y = _sets()
     x[3, 2] = np.nan
     with pytest.raises(ValueError, match="rows hold NaN"):
-        iq.kernel_inception_distance(x, y)
+        metrics.kernel_inception_distance(x, y)
 
 
 def test_result_is_json_and_its_floor_has_the_sizes_it_says():
@@ -278,28 +279,6 @@ def test_normalise_takes_the_scale_of_the_features_out():
     assert silent["kid"]["value"] == pytest.approx(0, abs=1e-9)
 
 
-def test_by_class_judges_the_classes_that_have_enough_images():
-    real, made = _sets(150, 120)
-    real_labels, made_labels = np.repeat([0, 1, 2], [70, 60, 20]), np.repeat([0, 1, 2], [50, 11, 59])
-    got = by_class(real, real_labels, made, made_labels, ["NV", "MEL", "DF"], minimum=30, resamples=20, seed=2)
-    assert list(got) == ["NV"]  # MEL: 11 made images are fewer than 12; DF: 20 real ones are fewer than 30
-    assert got["NV"] == image_quality(real[:70], made[:50], resamples=20, seed=2)
-    floor, labels = _sets(60, seed=9)[0], np.zeros(60, int)
-    got = by_class(real, real_labels, made, made_labels, ["NV"], 30, floor=floor, floor_labels=labels, resamples=20)
-    assert got["NV"]["floor"]["source"] == "another real set"
-
-
-def test_by_class_takes_one_scale_for_all_classes():
-    real, made = _sets(120, 120)
-    real[60:] += 5
-    labels = np.repeat([0, 1], 60)
-    got = by_class(real, labels, made, labels, ["NV", "MEL"], minimum=30, normalise=True, resamples=20)
-    scale = np.sqrt(np.mean(real**2))
-    expected = frechet_distance(real[60:] / scale, made[60:] / scale)
-    assert got["MEL"]["fid"]["value"] == pytest.approx(expected)
-    assert got["MEL"]["normalised"] is True
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -321,12 +300,6 @@ def test_bad_features_raise_one_clear_line(change, words):
 def test_options_out_of_range(options):
     with pytest.raises(ValueError, match="k must be"):
         image_quality(*_sets(), **options)
-
-
-def test_labels_that_do_not_match():
-    real, made = _sets()
-    with pytest.raises(ValueError, match="made: 30 rows of features but labels of shape"):
-        by_class(real, np.zeros(40), made, np.zeros(29), ["NV"])
 
 
 def test_importing_it_does_not_start_tensorflow():

@@ -10,7 +10,8 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json
 from lesiongan.data.image_set import to_unit
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.evaluation.image_quality import image_quality, kernel_inception_distance
+from lesiongan.evaluation.feature_metrics import kernel_inception_distance
+from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.imagenet_judge import imagenet, judge_of
 from lesiongan.evaluation.judge import Judge, resized
 from lesiongan.models.classifier.model import LesionClassifier

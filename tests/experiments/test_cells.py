@@ -127,7 +127,8 @@ def test_controls_are_counted_apart_and_take_the_steps_of_what_they_stand_beside
         "class weights": (0, 40),
         "augmentation": (0, 40),
     }
-    assert "real only, equal steps" not in controls("noise_to_lesion", assign(config, "grid.budget=equal_steps"))
+    with pytest.raises(UsageError, match="equal_steps is the baseline itself"):
+        assign(config, "grid.budget=equal_steps")
 
 
 def test_the_acgans_resolution_is_a_control_of_its_cells_only_where_it_is_lower():

@@ -64,7 +64,7 @@ def step_written_out(model, x, y, shown_x=None, shown_y=None):
 
 def applied(optimizer):
     """The gradients of the first step: Adam's first moment after it is (1 - beta1) times them."""
-    return [2 * moment.numpy() for moment in optimizer._momentums]
+    return [2 * moment.numpy() for moment in optimizer._averages]
 
 
 def assert_gradients_agree(gradients, expected, tolerance=1e-3):

@@ -51,11 +51,11 @@ def test_hinge_loss_by_hand():
 
 def test_impossible_options_are_the_users_mistake():
     with pytest.raises(UsageError, match="hinge"):
-        source_loss(ACGANConfig(loss="hinge", label_smoothing=0.1))
+        ACGANConfig(loss="hinge", label_smoothing=0.1)
     with pytest.raises(UsageError, match="less than 1"):
-        source_loss(ACGANConfig(label_smoothing=1.0))
-    with pytest.raises(UsageError, match="r1_every=0"):
-        R1(1.0, 0)
+        ACGANConfig(label_smoothing=1.0)
+    with pytest.raises(UsageError, match=r"acgan\.r1_every': 0 is less than 1"):
+        ACGANConfig(r1=1.0, r1_every=0)
 
 
 def test_r1_of_a_linear_discriminator_by_hand():

@@ -52,7 +52,7 @@ def _gradients(size: int, model: ACGAN, name: str) -> dict[str, np.ndarray]:
     found = {}
     for variable, parts in _variables(network):
         place = next(i for i, other in enumerate(network.trainable_variables) if other is variable)
-        value = 2 * optimizer._momentums[place].numpy()
+        value = 2 * optimizer._averages[place].numpy()
         ends = np.cumsum([network.norms.widths[part.split("/")[1]] for part in parts]) if len(parts) > 1 else []
         found |= dict(zip(parts, np.split(value, ends[:-1]), strict=True))
     return make.as_state(size, name, found)

@@ -15,7 +15,7 @@ from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.models.cyclegan.fast import fast_layers
 from lesiongan.models.cyclegan.fast.forms import FORMS
 from lesiongan.models.cyclegan.model import CycleGAN
-from lesiongan.models.cyclegan.pth_import import discriminator_weights, generator_weights
+from lesiongan.models.cyclegan.pth_import import generator_weights
 from lesiongan.optim.adam import Adam
 
 make = script("make_cyclegan")
@@ -57,8 +57,11 @@ def ours(form="plain", *, seed=0, identity=0.5, pool=50) -> CycleGAN:
 
 def _converted(name, state):
     """A network's state dict, of weights or of gradients, in the order of its variables."""
-    weights, _ = (generator_weights if name.startswith("generator") else discriminator_weights)(state)
-    return weights
+    if name.startswith("generator"):
+        return generator_weights(state)[0]
+    outer = ("model.0", "model.11")  # no norm follows, so that their biases count
+    kept = [name for name in state if name.endswith("weight") or name.rpartition(".")[0] in outer]
+    return [state[name].transpose(2, 3, 1, 0) if state[name].ndim == 4 else state[name] for name in kept]
 
 
 def _pair(index=0):
@@ -114,7 +117,7 @@ def test_a_step_applies_these_gradients(stored, form):
         (model.generator_optimizer, make.NETWORKS[:2]),
         (model.discriminator_optimizer, make.NETWORKS[2:]),
     ):
-        _assert_gradients_agree([2 * m.numpy() for m in optimizer._momentums], stored, "gradient", networks)
+        _assert_gradients_agree([2 * m.numpy() for m in optimizer._averages], stored, "gradient", networks)
 
 
 def test_discriminators_with_a_full_pool(stored):
@@ -126,7 +129,7 @@ def test_discriminators_with_a_full_pool(stored):
     losses = model.train_step(_pair())
     shown = {name: value for name, value in losses.items() if name.startswith("discriminator")}
     _assert_losses_agree(shown, stored, "full/loss")
-    moments = [2 * m.numpy() for m in model.discriminator_optimizer._momentums]
+    moments = [2 * m.numpy() for m in model.discriminator_optimizer._averages]
     _assert_gradients_agree(moments, stored, "full/gradient", make.NETWORKS[2:])
 
 
@@ -166,7 +169,7 @@ def test_a_step_is_that_of_pytorch_here(torch, form, identity):
         (model.generator_optimizer, make.NETWORKS[:2]),
         (model.discriminator_optimizer, make.NETWORKS[2:]),
     ):
-        _assert_gradients_agree([2 * m.numpy() for m in optimizer._momentums], reference, "gradient", networks)
+        _assert_gradients_agree([2 * m.numpy() for m in optimizer._averages], reference, "gradient", networks)
 
 
 def test_the_stored_numbers_are_pytorchs(torch, stored):

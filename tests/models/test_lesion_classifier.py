@@ -173,7 +173,7 @@ def test_the_configuration_knows_each_backbone():
     assert set(typing.get_args(hint)) == set(BACKBONES)
     config = dataclasses.replace(ClassifierConfig(), backbone="efficientnet_lite0", width=0.25)
     assert isinstance(build_classifier(config, 3).backbone, EfficientNetLite0)
-    with pytest.raises(UsageError, match=r"alexnet: unknown; known are resnet50, efficientnet_lite0"):
+    with pytest.raises(UsageError, match=r"'alexnet' is none of resnet50, efficientnet_lite0"):
         LesionClassifier(3, backbone="alexnet")
 
 

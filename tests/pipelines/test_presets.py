@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from golden_presets import FOLDER, RECIPES, path, text
 
 from lesiongan.base.errors import UsageError
 from pipelines import presets
@@ -19,3 +20,16 @@ def test_small_without_its_weights_names_both_ways_out(monkeypatch):
 def test_the_weights_of_a_file_are_not_looked_for_in_the_package(monkeypatch):
     monkeypatch.setattr(presets, "find_spec", lambda name: None)
     presets.resolve("small", assignments=["classifier.weights=weights.pth"])
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_preset_is_what_it_was(preset, recipe):
+    """A changed default shows here, and in the diff of the file that `make golden` writes."""
+    assert text(preset, recipe) == path(preset, recipe).read_text()
+    own = presets.resolve(preset, here=False)
+    assert own == presets.resolve(preset, recipe=own.recipe, here=False)
+
+
+def test_each_file_belongs_to_a_preset():
+    assert set(FOLDER.iterdir()) == {path(preset, recipe) for preset in presets.PRESETS for recipe in RECIPES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,62 @@ def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     result = call("demo", "--workdir", workdir)
     assert result.returncode == 0, result.stderr + result.stdout
     return workdir, result
+
+
+TRAININGS = {"train-classifier", "train-acgan", "train-cyclegan", "train-grid"}
+
+
+@pytest.fixture
+def changed(demo, tmp_path):
+    """Changes a copy of the code, and says which steps of the demo it would run again: pipeline's step -> cached."""
+    workdir, _ = demo
+    for package in ("lesiongan", "components", "pipelines"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def plan(*changes: tuple[str, str, str], options: tuple[str, ...] = ()) -> dict[str, bool]:
+        for file, old, new in changes:
+            text = (tmp_path / file).read_text()
+            assert text.count(old) == 1, file
+            (tmp_path / file).write_text(text.replace(old, new))
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+        result = subprocess.run(
+            command("demo", "--workdir", workdir, "--dry-run", *options),
+            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        rows = re.findall(r"^  (cached|to run)\s+(\S+)$", result.stdout, flags=re.M)
+        return {step: all(said == "cached" for said, other in rows if other == step) for _, step in rows}
+
+    return plan
+
+
+LOSS = "lesiongan/models/cyclegan/losses.py"
+
+
+def test_a_comment_and_an_option_of_the_report_train_nothing_again(changed):
+    assert all(changed().values())
+    config = "lesiongan/config/evaluation.py"
+    steps = changed(
+        (LOSS, "def l1(", "# a comment, which changes nothing\ndef l1("),
+        (LOSS, '"""Mean absolute difference over', '"""The mean absolute difference over'),
+        (
+            "components/trainer.py",
+            '"""The lesion classifier on real images."""',
+            '"""Another text."""  # and a comment',
+        ),
+        (config, "    resamples: int", "    decimals: int = 3  # of the report\n    resamples: int"),
+        ("lesiongan/reporting/report.py", "PICTURE_BUDGET = 1_300_000", "PICTURE_BUDGET = 1_200_000"),
+    )
+    assert {step for step in TRAININGS if not steps[step]} == set()
+    assert not steps["evaluator"]
+    assert not steps["reporter"]
+
+
+def test_a_changed_loss_trains_again_what_it_trains_unless_that_is_accepted(changed):
+    steps = changed((LOSS, "return 0.5 * (", "return 0.4 * ("))
+    assert {step for step in TRAININGS if not steps[step]} == {"train-cyclegan", "train-grid"}  # and what comes after
+    assert steps["example-gen"]
+    assert all(changed(options=("--accept-code-change",)).values())
 
 
 def outputs(workdir: Path, pipeline: str) -> dict[str, dict[str, Path]]:

@@ -30,7 +30,7 @@ def joined(tmp_path: Path, parts: list[Path], seeds: int = 2) -> Path:
         (run / f"training{i}").mkdir(parents=True)
         (run / f"training{i}" / "stats.jsonl").write_text("{}\n")
     task = Task(
-        inputs={"predictions": parts, "model_runs": runs},
+        inputs={"parts": parts, "part_runs": runs},
         outputs={"predictions": tmp_path / "out", "model_run": tmp_path / "out_runs"},
         parameters={},
         options=join_grid.Options(cells=("real only", "x"), seeds=seeds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def start(folder: Path, what: str = "", options: str = "{}", seed: int = 0, **en
     variables = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
         "LESIONGAN_ERROR_FILE": str(folder / "error.json"),
         **environment,
     }
@@ -144,3 +146,29 @@ def test_a_step_ends_with_its_launcher(tmp_path):
     begin = time.monotonic()
     assert step.wait(timeout=10) == -signal.SIGKILL
     assert time.monotonic() - begin < 5
+
+
+@pytest.fixture
+def other_code(tmp_path) -> Path:
+    """The library with another `push`, so that another version of its code runs."""
+    library = tmp_path / "library"
+    shutil.copytree(ROOT / "lesiongan", library / "lesiongan", ignore=shutil.ignore_patterns("__pycache__"))
+    with (library / "lesiongan/steps/push.py").open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    return library
+
+
+def test_an_accepted_change_of_the_code_goes_on_in_the_same_folder_and_the_record_says_so(tmp_path, other_code):
+    place = tmp_path / "place"
+    before = run_dir(place)
+    first = json.loads((place / "made.lineage.json").read_text())
+    assert "accepted_code" not in first
+    shutil.rmtree(place / "made")
+    after = run_dir(place, PYTHONPATH=str(other_code), LESIONGAN_ACCEPT_CODE_CHANGE=str(place / "work"))
+    assert after == before
+    record = json.loads((place / "made.lineage.json").read_text())
+    assert record["accepted_code"] == first["code"] != record["code"]
+    assert record["identity"] == first["identity"]
+    shutil.rmtree(place / "made")
+    assert run_dir(place, PYTHONPATH=str(other_code)) != before  # what is not accepted is another training
+    assert json.loads((place / "made.lineage.json").read_text())["code"] == record["code"]

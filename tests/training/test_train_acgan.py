@@ -13,7 +13,7 @@ from PIL import Image
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.data.image_set import ImageSet, to_uint8
-from lesiongan.evaluation.image_quality import kernel_inception_distance
+from lesiongan.evaluation.feature_metrics import kernel_inception_distance
 from lesiongan.evaluation.judge import Judge
 from lesiongan.training.acgan import measured, train_acgan
 from lesiongan.training.states import best_state, last_state

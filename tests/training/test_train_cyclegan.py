@@ -158,7 +158,7 @@ _WHOLE = """
 import sys
 import lesiongan
 import numpy as np
-from lesiongan.config import CycleGANConfig
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.image_set import ImageSet
 from lesiongan.training.cyclegan import train_cyclegan
 

@@ -109,7 +109,7 @@ class ACGAN(keras.Model):
             scaled = self.discriminator_optimizer.scale_loss(d_loss)
         gradients = tape.gradient(scaled, [v.value for v in variables[1]])
         if self.r1 is not None:
-            losses["r1"], more = self._r1_gradients(real, seeds["real"])
+            losses["r1"], more = self._r1_gradients(self.r1, real, seeds["real"])
             gradients = [a + b for a, b in zip(gradients, more, strict=True)]
         self.discriminator_optimizer.apply(share_of_mean(gradients), variables[1])
 
@@ -188,8 +188,8 @@ class ACGAN(keras.Model):
             return images
         return augment(images, seeds["augment"], None if self.ada is None else self.ada.p)
 
-    def _r1_gradients(self, real, dropout_seed):
-        return self.r1.gradients(
+    def _r1_gradients(self, r1: R1, real, dropout_seed):
+        return r1.gradients(
             self.step,
             [v.value for v in self.discriminator.trainable_variables],
             self.discriminator_optimizer.scale_loss,

@@ -36,7 +36,8 @@ class Network(keras.layers.Layer):
         super().__init__(name=name, autocast=False)
         self.settings = settings
         self.compute = tf.as_dtype(keras.DTypePolicy(settings["precision"]).compute_dtype)
-        self.kernels, self.vectors = {}, {}
+        self.kernels: dict[str, keras.Variable] = {}
+        self.vectors: dict[str, keras.Variable] = {}
 
     def add_kernel(self, key: str, shape: tuple[int, ...], deviation: float = _DEVIATION) -> None:
         """A kernel of N(0, deviation); the last axis of its shape is the outputs (of a transposed one, the inputs)."""

@@ -50,7 +50,8 @@ class ResidualGenerator(Network):
         filters = scaled(for_size(WIDTHS, size), width)
         self.blocks = range(1, len(filters))
         self.add_kernel("dense", (latent, 16 * filters[0]), latent**-0.5)
-        biases, norms = {"dense": 16 * filters[0]}, {}
+        biases = {"dense": 16 * filters[0]}
+        norms: dict[str, int] = {}
         for index in self.blocks:
             before, after = filters[index - 1 : index + 1]
             add_convolution(self, f"first_{index}", 3, before, after, 2.0)
@@ -117,7 +118,8 @@ class ResidualDiscriminator(Network):
     ):
         settings = {"size": size, "num_classes": num_classes, "width": width, "dropout": dropout, "seed": seed}
         super().__init__({**settings, "spectral_norm": spectral_norm, "precision": precision}, name)
-        filters, biases = scaled(for_size(WIDTHS, size), width)[:0:-1], {}
+        filters = scaled(for_size(WIDTHS, size), width)[:0:-1]
+        biases: dict[str, int] = {}
         self.blocks = range(1, len(filters) + 1)
         for index, before, after in zip(self.blocks, [3, *filters[:-1]], filters, strict=True):
             add_convolution(self, f"first_{index}", 3, before, after, 2.0)
@@ -139,7 +141,8 @@ class ResidualDiscriminator(Network):
     def maps(self, images, training=False, dropout_seed=None, update=True) -> list[tf.Tensor]:
         """Every block's output."""
         update = training and update
-        x, maps = tf.cast(images, self.compute), []
+        x = tf.cast(images, self.compute)
+        maps: list[tf.Tensor] = []
         for index in self.blocks:
             y = tf.nn.relu(x) if maps else x
             y = tf.nn.conv2d(y, self.kernel(f"first_{index}", update), 1, "SAME")

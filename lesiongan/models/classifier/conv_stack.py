@@ -29,7 +29,7 @@ class ConvStack(keras.layers.Layer):
 
     def __init__(
         self,
-        shapes: dict[str, Sequence[int]],
+        shapes: Mapping[str, Sequence[int]],
         name: str,
         *,
         depthwise: Collection[str] = (),

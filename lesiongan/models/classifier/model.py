@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ from lesiongan.models.classifier.resnet50 import ResNet50
 #: The backbones by name; this is the place where another is added (and in the Literal of `ClassifierConfig.backbone`).
 #: Each is a layer made from (stem, width), with `features` (channels of its maps), `width`, `reset(random)` and
 #: `load_pretrained(weights)`, and maps images float32 `[n, s, s, 3]` in [-1, 1] to `[n, s', s', features]`.
-BACKBONES = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite0}
+BACKBONES: dict[str, Callable[..., Any]] = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite0}
 
 
 class Head(keras.layers.Layer):
@@ -104,7 +105,8 @@ class LesionClassifier(keras.Model):
         super().__init__(name=name, dtype=precision, **kwargs)
         self.classes, self.stem, self.label_smoothing = classes, stem, label_smoothing
         self.mixup, self.focal = mixup, focal
-        ClassifierConfig(backbone=backbone, stem=stem)  # refuses an unknown one, or a stem that it does not have
+        chosen: dict[str, Any] = {"backbone": backbone, "stem": stem}
+        ClassifierConfig(**chosen)  # refuses an unknown one, or a stem that it does not have
         self.backbone_name = backbone
         with _precision(precision):
             self.backbone = BACKBONES[backbone](stem, width)
@@ -134,7 +136,7 @@ class LesionClassifier(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         rates = {"learning_rate": tf.convert_to_tensor(self.optimizer.learning_rate)}
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if hasattr(inner, "momentum_now"):
             rates["momentum"] = inner.momentum_now()
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
@@ -272,7 +274,7 @@ class LesionClassifier(keras.Model):
 
     def parameter_groups(self) -> dict[int, int]:
         """`id` of each trainable variable -> its group in `fine_tune.GROUPS`."""
-        groups = {}
+        groups: dict[int, int] = {}
         for number, layers in enumerate(self.backbone.parts()):
             for layer in layers:
                 kernels = {id(kernel) for kernel in layer.kernels.values()}

@@ -150,7 +150,7 @@ class CycleGAN(keras.Model):
     def _scores(self, discriminator, seed, *batches) -> list:
         """Of each batch of images its scores, a list of the scales' maps; the batches are augmented by one draw."""
         if self.config.augment:
-            batches = [augment(images, seed) for images in batches]
+            batches = tuple(augment(images, seed) for images in batches)
         maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
         return list(zip(*(tf.split(scores, len(batches)) for scores in maps), strict=True))
 

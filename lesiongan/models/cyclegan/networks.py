@@ -13,6 +13,8 @@ from lesiongan.models.spectral_norm import normalised
 class _Chain(keras.layers.Layer):
     """Blocks one after the other, their variables built at once; what comes out is float32 in mixed precision too."""
 
+    built: bool  # Keras's own
+
     def __init__(self, blocks, input_shape, **kwargs):
         super().__init__(**kwargs)
         self.blocks = blocks
@@ -151,7 +153,7 @@ class MultiScalePatchGAN(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
-        maps = []
+        maps: list[tf.Tensor] = []
         for network in self.networks:
             x = half_size(x) if maps else x
             maps.append(network(x))

@@ -1,7 +1,8 @@
-"""CycleGAN's networks from state dicts of the authors' PyTorch code (pytorch-CycleGAN-and-pix2pix, models/networks.py).
+"""CycleGAN's generators from state dicts of the authors' PyTorch code (pytorch-CycleGAN-and-pix2pix,
+models/networks.py).
 
-Taken are its default networks of CycleGAN: `--netG resnet_*blocks` with or without dropout, `--netD basic`, `--norm
-instance`. Biases before norms are dropped: the norm subtracts them again. Dropout does nothing in a translation.
+Taken are its default networks of CycleGAN: `--netG resnet_*blocks` with or without dropout, `--norm instance`. Biases
+before norms are dropped: the norm subtracts them again. Dropout does nothing in a translation.
 
 TensorFlow is imported when a file has been found good, so that a wrong one is refused at once.
 """
@@ -18,11 +19,11 @@ import numpy as np
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_directory
-from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.cyclegan import LEAST_SIZE
 from lesiongan.models.pth import read_state_dict
 
 if TYPE_CHECKING:
-    from lesiongan.models.cyclegan.networks import PatchGAN, ResNetGenerator
+    from lesiongan.models.cyclegan.networks import ResNetGenerator
 
 _WRAPPED = re.compile(r"^(?:(?:module|_orig_mod)\.)+")  # by DataParallel and torch.compile
 _BLOCK = re.compile(r"^model\.(\d+)\.conv_block\.(\d+)\.")
@@ -45,24 +46,14 @@ def import_generator(path: str | os.PathLike, size: int) -> tuple[ResNetGenerato
     Raises:
         UsageError: an impossible size, not a file of PyTorch's, or of another network.
     """
-    CycleGANConfig(size=size)  # refuses an impossible one
+    if size < LEAST_SIZE or size % 4:
+        raise UsageError(f"size {size}: it must be a multiple of 4 and at least {LEAST_SIZE} pixels")
     weights, facts = generator_weights(read_state_dict(path), str(path))
     from lesiongan.models.cyclegan.networks import ResNetGenerator
 
     generator = ResNetGenerator(size, filters=facts["filters"], blocks=facts["blocks"])
     generator.set_weights(weights)
     return generator, {**facts, "file": Path(path).name, "digest": digest_directory(path)}
-
-
-def import_discriminator(path: str | os.PathLike, size: int) -> tuple[PatchGAN, dict]:
-    """A discriminator with the weights of a file such as `latest_net_D_A.pth`; see `import_generator`."""
-    CycleGANConfig(size=size)  # refuses an impossible one
-    weights, facts = discriminator_weights(read_state_dict(path), str(path))
-    from lesiongan.models.cyclegan.networks import PatchGAN
-
-    discriminator = PatchGAN(size, filters=facts["filters"])
-    discriminator.set_weights(weights)
-    return discriminator, {**facts, "file": Path(path).name, "digest": digest_directory(path)}
 
 
 def generator_weights(
@@ -103,25 +94,6 @@ def generator_weights(
     weights += [state[f"{name}.weight"].transpose(2, 3, 0, 1) for name in transposed]
     weights += [_kernel(state[f"{head}.weight"]), state[f"{head}.bias"]]
     return weights, {"filters": n, "blocks": blocks, "dropout": places == [1, 6]}
-
-
-def discriminator_weights(
-    state: Mapping[str, np.ndarray], what: str = "the state dict"
-) -> tuple[list[np.ndarray], dict[str, int]]:
-    """A discriminator's state dict as weights in the order of `PatchGAN.weights`, and `filters`; see
-    `generator_weights`."""
-    wanted = "give netD of --netD basic, --norm instance"
-    state = _plain(state, what, wanted)
-    n = _filters(state, "model.0.weight", 4, what, wanted)
-    widths = {"model.0": (n, 3), "model.2": (2 * n, n), "model.5": (4 * n, 2 * n), "model.8": (8 * n, 4 * n)}
-    shapes: _Shapes = {name: (*width, 4, 4) for name, width in {**widths, "model.11": (1, 8 * n)}.items()}
-    _check(state, shapes, {name: shape[0] for name, shape in shapes.items()}, what, wanted)
-    weights = []
-    for name in shapes:
-        weights.append(_kernel(state[f"{name}.weight"]))
-        if name in ("model.0", "model.11"):  # no norm follows
-            weights.append(state[f"{name}.bias"])
-    return weights, {"filters": n}
 
 
 def _kernel(weight: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def fast_convolution(
     if x.dtype != tf.float32:
         return layers.convolution(x, kernel, stride, padding, mode)
     if kernel.shape.rank == 3:
-        return winograd_convolution(x, kernel, Tiling(*x.shape[1:3], 3, padding))
+        height, width = x.shape[1:3]
+        return winograd_convolution(x, kernel, Tiling(height, width, 3, padding))
     thin = min(kernel.shape[2:]) <= _FEW
     if stride == 2 and mode == "zero" and not thin:
         return _strided(x, kernel, padding)
@@ -42,7 +43,8 @@ def fast_convolution(
     if stride == 1 and takes_winograd(rows, columns, kernel.shape):
         outside = padding if mode == "zero" else 0
         x = tf.pad(x, _sides(outside))
-        return winograd_convolution(x, kernel, Tiling(*x.shape[1:3], kernel.shape[0], padding - outside))
+        height, width = x.shape[1:3]
+        return winograd_convolution(x, kernel, Tiling(height, width, kernel.shape[0], padding - outside))
     return layers.convolution(x, kernel, stride, padding, mode)
 
 

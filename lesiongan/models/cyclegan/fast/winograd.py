@@ -16,7 +16,7 @@ from lesiongan.models.cyclegan.fast.pixels import gather_pixels, reflected, scat
 TILE = 6  # pixels along a side of a tile of data
 
 # Section 4.3 of the paper, for one axis: interpolation at 0, 1, -1, 2, -2 and infinity.
-_DATA = [
+_DATA_AXIS = [
     [4, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
     [0, 4, -4, -1, 1, 0],
@@ -36,7 +36,7 @@ def _both_axes(matrix) -> np.ndarray:
     return np.kron(matrix, matrix).astype(np.float32)
 
 
-_DATA = _both_axes(_DATA)
+_DATA = _both_axes(_DATA_AXIS)
 _FILTERS = {size: _both_axes(np.append(_SCALES, 1)[:, None] * _evaluation(size)) for size in (3, 4)}
 _OUTPUTS = {size: _both_axes(_evaluation(TILE + 1 - size).T) for size in (3, 4)}
 
