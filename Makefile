@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= .venv/bin/python
+BIN = $(patsubst ./%,%,$(dir $(PYTHON)))
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -10,8 +11,18 @@ install:  ## a virtual environment with everything for development
 format:  ## rewrite the code in the project's format
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
 
-lint:  ## lint and format check
+lint:  ## lint, format check, contracts on imports, types
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+	$(MAKE) --no-print-directory imports types
+
+imports:  ## check which room imports which
+	$(BIN)lint-imports
+
+types:  ## check the types
+	$(PYTHON) -m mypy
+
+rooms:  ## count the rooms and the imports between them
+	$(PYTHON) -m benchmarks.rooms
 
 fast:  ## the fast tests
 	$(PYTHON) -m pytest -m 'not slow'
@@ -22,7 +33,13 @@ test:  ## all tests
 demo:  ## both experiments on phantoms
 	.venv/bin/lesiongan demo
 
+golden:  ## write the presets anew as the tests expect them
+	$(PYTHON) -m tests.pipelines.golden_presets
+
+docs:  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 wheel:  ## build the wheel
 	$(PYTHON) -m build --wheel
 
-.PHONY: help install format lint fast test demo wheel
+.PHONY: help install format lint imports types rooms fast test demo golden docs wheel

@@ -108,7 +108,7 @@ def experiment_cells(
 
 
 def limiting_resolution(acgan: int, classifier: int) -> int:
-    """Pixels of the ACGAN's images where they are fewer than the classifier's, else 0."""
+    """Pixels of the ACGAN's images (0: there is none) where they are fewer than the classifier's, else 0."""
     return acgan if acgan < classifier else 0
 
 

@@ -21,7 +21,6 @@ import pandas as pd
 from lesiongan.base.errors import LesionganError, MachineError
 from lesiongan.base.files import digest_directory, digest_text, read_json, write_json, write_text
 from lesiongan.base.progress import say
-from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.experiments import ExperimentConfig, NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.config.grid import GridConfig
@@ -52,7 +51,7 @@ class Options:
     grid: GridConfig = GridConfig()
     nevus_to_melanoma: NevusToMelanomaConfig = NevusToMelanomaConfig()
     noise_to_lesion: NoiseToLesionConfig = NoiseToLesionConfig()
-    acgan_size: int = ACGANConfig.size  # pixels of the ACGAN's images, for the control `acgan_resolution`
+    acgan_size: int = 0  # pixels of the ACGAN's images, for the control `acgan_resolution`; 0: there is no ACGAN
     seeds: tuple[int, ...] = ()  # of a part of the grid: its seeds; empty: all
     cells: tuple[str, ...] = ()  # of a part of the grid: the names of its cells; empty: all
 

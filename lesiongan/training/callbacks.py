@@ -80,7 +80,7 @@ class RecordLosses(TrainingCallback):
     def _read_pending(self) -> None:
         """Takes the losses from the device, all at once, and adds them up in the order of the steps."""
         pending, self._pending = self._pending, []
-        for key in pending[0] if pending else ():
+        for key in sorted(pending[0]) if pending else ():
             for number, value in enumerate(tf.stack([losses[key] for losses in pending]).numpy().tolist(), 1):
                 if not math.isfinite(value):
                     raise LesionganError(

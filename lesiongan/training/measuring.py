@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.progress import say
-from lesiongan.config.acgan import ACGANConfig
-from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.training.lines import Lines
 from lesiongan.training.run import Run, TrainingCallback
 from lesiongan.training.states import BEST, LAST, best_state, drop_states, write_state
@@ -26,12 +25,26 @@ _ANY = 2**62  # a step after all
 _OF_A_TRAINING = 20  # measurements, where no other number is asked for
 
 
-def steps_between(config: ACGANConfig | CycleGANConfig, steps: int) -> int:
+class MeasuredConfig(Protocol):
+    """What a GAN's options say of its measurements. A protocol, because this file is part of both GANs' trainings: an
+    option of one must not train the other again."""
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def measure_every_images(self) -> int: ...
+    @property
+    def export(self) -> str: ...
+    @property
+    def patience(self) -> int: ...
+
+
+def steps_between(config: MeasuredConfig, steps: int) -> int:
     """Steps between two measurements of a GAN's training: `config.measure_every_images`, or a twentieth of it."""
     return math.ceil(config.measure_every_images / config.batch) or max(1, steps // _OF_A_TRAINING)
 
 
-def check_judge(config: ACGANConfig | CycleGANConfig, group: str, judged: bool) -> None:
+def check_judge(config: MeasuredConfig, group: str, judged: bool) -> None:
     """Raises a UsageError where options of a `group` go by a judge's measurements and there is none."""
     if not judged and (config.export == "best" or config.patience):
         raise UsageError(
