@@ -34,7 +34,7 @@ demo:  ## both experiments on phantoms
 	.venv/bin/lesiongan demo
 
 golden:  ## write the presets anew as the tests expect them
-	$(PYTHON) -m tests.pipelines.golden_presets
+	$(PYTHON) tests/pipelines/golden_presets.py
 
 docs:  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

@@ -3,9 +3,9 @@
     python -m benchmarks.acgan_quality EXAMPLES MODEL [MODEL ...] [--judge imagenet] [--judge CLASSIFIER] [--grids DIR]
 
 MODEL is the folder of an exported ACGAN. For each judge KID, recall and coverage against the test side of the Examples,
-overall (as many images of each class as the test side has) and for the classes of which it has 200 images or more, with
+overall (as many images of each class as the test side has) and for the classes with 200 test images or more, with
 intervals, and real validation images against the same as the floor. A judge that is a classifier also says how often
-it names the class that was asked for. `--grids` writes a sheet of 8 classes x 8 images a model, with the distance
+it names the class that was asked for. `--grids` writes a sheet of 8 classes x 8 images per model, with the distance
 from its images to the nearest training image.
 """
 
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.judged import Looks, line, one_a_lesion, parser, run_name
+from benchmarks.judged import Looks, line, one_per_lesion, parser, run_name
 from lesiongan.data import examples
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.image_set import ImageSet
 from lesiongan.serving import saved_models
 
 _LEAST = 200  # test images of a class that is judged by itself
-_SAMPLED = 400  # images of a class, at least
+_SAMPLED = 400  # images per class, at least
 _COLUMNS = 8
 
 
@@ -34,18 +34,18 @@ def main() -> None:
     for size in {model.size for model in served.values()}:
         images = examples.load(arguments.examples, size, "test")
         alone = np.flatnonzero(np.bincount(images.labels, minlength=len(classes)) >= _LEAST)
-        test, floor = (one_a_lesion(arguments.examples, size, split) for split in ("test", "validation"))
+        test, floor = (one_per_lesion(arguments.examples, size, split) for split in ("test", "validation"))
         models = {path: model for path, model in served.items() if model.size == size}
         sampled = {path: _sample(model, test, len(classes)) for path, model in models.items()}
         for judge in arguments.judge or ["imagenet"]:
             looks = Looks.of(judge, test, floor)
-            print(f"judge {looks.judge.name}, {size} px, {len(test):,} test images, one a lesion")
+            print(f"judge {looks.judge.name}, {size} px, {len(test):,} test images, one per lesion")
             _report("real validation images", looks, test, floor, floor.labels, looks.floor, alone, classes)
-            for path, (made, labels) in sampled.items():
+            for path, (generated, labels) in sampled.items():
                 print(run_name(path))
-                _report(run_name(path), looks, test, floor, labels, looks.features(made), alone, classes)
+                _report(run_name(path), looks, test, floor, labels, looks.features(generated), alone, classes)
                 if looks.judge.classes:
-                    _agreement(looks.judge.probabilities(made).argmax(1), labels, classes)
+                    _agreement(looks.judge.probabilities(generated).argmax(1), labels, classes)
         if arguments.grids:
             for path, model in models.items():
                 _grid(arguments, path, model, classes)
@@ -67,11 +67,11 @@ def _report(name, looks: Looks, test: ImageSet, floor: ImageSet, labels, feature
     print(line("all", (len(test), len(first)), everything))
     kids = []
     for label in alone:
-        made = features[labels == label]
-        among, held = np.flatnonzero(test.labels == label), np.flatnonzero(floor.labels == label)
-        found = looks.quality(made, among, held)
-        kids.append(found["kid"]["value"])
-        print(line(classes[label], (len(among), len(made)), found))
+        generated = features[labels == label]
+        test_rows, floor_rows = np.flatnonzero(test.labels == label), np.flatnonzero(floor.labels == label)
+        quality = looks.quality(generated, test_rows, floor_rows)
+        kids.append(quality["kid"]["value"])
+        print(line(classes[label], (len(test_rows), len(generated)), quality))
     print(f"  mean KID of {', '.join(classes[k] for k in alone)}: {np.mean(kids):.3f}   ({name})")
 
 
@@ -87,8 +87,8 @@ def _grid(arguments: argparse.Namespace, path: Path, model: saved_models.Served,
     train = examples.load(arguments.examples, model.size, "train").images
     flat = train.reshape(len(train), -1).astype(np.float32) / 255
     squares = (flat * flat).sum(1)
-    made = images.reshape(len(images), -1).astype(np.float32) / 255
-    nearest = (made * made).sum(1) - (2 * made @ flat.T - squares).max(1)
+    generated = images.reshape(len(images), -1).astype(np.float32) / 255
+    nearest = (generated * generated).sum(1) - (2 * generated @ flat.T - squares).max(1)
     nearest = np.sqrt(np.maximum(nearest, 0) / flat.shape[1])
     name = run_name(path)
     print(f"{name}: to the nearest training image {nearest.min():.3f} or more (root mean square of the differences)")

@@ -49,8 +49,8 @@ def main() -> None:
     arguments = parser.parse_args()
     size, (width, batch) = arguments.size, CASES[arguments.size]
     print(f"ACGAN, {size} px, {width:g} of the paper's filters, batch {batch}", flush=True)
-    given = {"size": size, "width": width, "batch": batch}
-    print(f"ratio {against_torch('benchmarks.acgan_step', 'benchmarks.torch_acgan', given, arguments):.2f}")
+    case = {"size": size, "width": width, "batch": batch}
+    print(f"ratio {against_torch('benchmarks.acgan_step', 'benchmarks.torch_acgan', case, arguments):.2f}")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ def histograms(images: np.ndarray) -> np.ndarray:
     """uint8 `[n, s, s, 3]` -> shares of the 512 colours, square roots (Hellinger), `[n, 512]`."""
     cells = (images >> 5).astype(np.int64)
     cells = (cells[..., 0] * 8 + cells[..., 1]) * 8 + cells[..., 2]
-    found = np.stack([np.bincount(one.ravel(), minlength=512) for one in cells])
-    return np.sqrt(found / cells[0].size)
+    counts = np.stack([np.bincount(one.ravel(), minlength=512) for one in cells])
+    return np.sqrt(counts / cells[0].size)
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
         best = max(best, (score, model), key=lambda pair: pair[0])
     test = sides["test"]
     lesions = examples.lesion_ids(directory, test.ids)
-    found = assess(test.labels, best[1].predict_proba(x["test"]), info["taxonomy"]["classes"], lesions)
-    print("\n".join(lines(found)))
+    scores = assess(test.labels, best[1].predict_proba(x["test"]), info["taxonomy"]["classes"], lesions)
+    print("\n".join(lines(scores)))
 
 
 if __name__ == "__main__":

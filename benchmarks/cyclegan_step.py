@@ -2,7 +2,7 @@
 
     python -m benchmarks.cyclegan_step --size 256 [--form plain] [--rounds 7]
 
-256 px: 9 blocks, 64 filters, batch 1 (the paper's networks). 64 px: 6 blocks, 32 filters, batch 4. Identity loss and
+256 px: 9 blocks, 64 filters, batch 1 (Zhu et al.'s networks). 64 px: 6 blocks, 32 filters, batch 4. Identity loss and
 pools are on in both. Ours and PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take
 steps in turn: both generators, the pools and both discriminators, with Adam, on one batch in memory. Needs the extra
 `bench` and an idle machine: PyTorch's threads wait for each other busily, and crawl where something else runs. Run with
@@ -52,8 +52,8 @@ def main() -> None:
     arguments = parser.parse_args()
     size, (blocks, filters, batch) = arguments.size, CASES[arguments.size]
     print(f"CycleGAN, {size} px, {blocks} blocks, {filters} filters, batch {batch}, identity loss on", flush=True)
-    given = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch, "form": arguments.form}
-    print(f"ratio {against_torch('benchmarks.cyclegan_step', 'benchmarks.torch_cyclegan', given, arguments):.2f}")
+    case = {"size": size, "blocks": blocks, "ngf": filters, "ndf": filters, "batch": batch, "form": arguments.form}
+    print(f"ratio {against_torch('benchmarks.cyclegan_step', 'benchmarks.torch_cyclegan', case, arguments):.2f}")
 
 
 if __name__ == "__main__":

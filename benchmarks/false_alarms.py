@@ -9,7 +9,7 @@ the cells differs from the baseline but by chance, so every rejection is a false
 share of tests with p < 0.05, how many tables have such a p in their first cell (these are independent), and how many
 have one anywhere after Holm's correction, beside the count that a test of exactly 5 % exceeds once in 100 repetitions.
 
-With `--effect` a second run raises the melanoma recall of the first cell by so much, and says how often that is found.
+With `--effect` a second run raises the melanoma recall of the first cell by so much, and counts how often that shows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BASELINE = "baseline"
 
 
 def test_set() -> tuple[Truth, np.ndarray]:
-    """The paper's test set, one image a lesion, and the recall of each class that its baseline reaches (Table 2)."""
+    """The paper's test set, one image per lesion, and the recall of each class that its baseline reaches (Table 2)."""
     support, recalls = paper_results.split()["test"], paper_results.table(2)[0]
     classes = tuple(support)
     labels = np.repeat(np.arange(len(classes)), [support[c] for c in classes])
@@ -67,17 +67,17 @@ def simulated_table(seed: int, *, number: int, seeds: int, shift: float, effect:
 
     def training(gain: float):
         recall = difficulty + random.normal(0, shift, k)[labels] + gain * (labels == target)
-        other = random.choice(k, len(labels), p=shares)
-        other = np.where(other == labels, (labels + 1) % k, other)
-        said = np.where(random.random(len(labels)) < recall, labels, other)
+        wrong = random.choice(k, len(labels), p=shares)
+        wrong = np.where(wrong == labels, (labels + 1) % k, wrong)
+        said = np.where(random.random(len(labels)) < recall, labels, wrong)
         return over_classes(statistics.resampled_confusions(labels, said, truth.lesions, k, weights), target)
 
     names = [_BASELINE, *(f"cell {i}" for i in range(number))]
     scored = {name: {s: training(effect if name == "cell 0" else 0.0) for s in range(seeds)} for name in names}
-    found = comparison.compare(
+    comparisons = comparison.compare(
         scored, {name: "baseline" if name == _BASELINE else "made" for name in names}, _BASELINE, 1 - LEVEL
     )
-    return {name: found[name] for name in names[1:]}
+    return {name: comparisons[name] for name in names[1:]}
 
 
 def alarms(tables: int, **options) -> dict[str, dict[str, float]]:
@@ -104,9 +104,9 @@ def bound(tables: int) -> int:
     return int(stats.binom.isf(0.01, tables, LEVEL))
 
 
-def lines(found: Mapping[str, Mapping[str, float]], tables: int) -> list[str]:
+def lines(counts: Mapping[str, Mapping[str, float]], tables: int) -> list[str]:
     text = [f"{'metric':20s}{'share of tests':>15s}{'first cell':>12s}{'any, Holm':>11s}{'bound':>7s}"]
-    for metric, row in found.items():
+    for metric, row in counts.items():
         numbers = f"{row['tests']:15.3f}{row['first']:12.0f}{row['after_holm']:11.0f}{bound(tables):7d}"
         text.append(f"{metric:20s}{numbers}")
     return text

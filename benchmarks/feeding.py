@@ -4,7 +4,7 @@
 
 In turn, in one process: images/s of the pipeline alone with every augmentation on (flips, quarter turns, colour),
 images/s of the ResNet50 step on one batch that stays in memory, and of the same step fed by the pipeline. The last line
-is the pipeline's rate over the step's; the line before it what feeding costs a step.
+is the pipeline's rate over the step's; the line before it says what feeding costs a step.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ def main() -> None:
         return rate(STEPS, lambda: step(*next(stream))["loss"].numpy())
 
     print("images/s")
-    found = medians(
+    rates = medians(
         in_turn(
             {"pipeline": pipeline, "step": lambda: rate(STEPS, lambda: step(*fixed)["loss"].numpy()), "fed step": fed},
             arguments.rounds,
         )
     )
-    for name, value in found.items():
+    for name, value in rates.items():
         print(f"{name:10s} {value:9.1f} images/s")
-    print(f"feeding costs a step {100 * (found['step'] / found['fed step'] - 1):.1f} %")
-    print(f"ratio {found['pipeline'] / found['step']:.2f}")
+    print(f"feeding costs a step {100 * (rates['step'] / rates['fed step'] - 1):.1f} %")
+    print(f"ratio {rates['pipeline'] / rates['step']:.2f}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.generator_serving [--size 256] [--rounds 7]
 
-256 px: 9 blocks, 64 filters (the paper's generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
+256 px: 9 blocks, 64 filters (Zhu et al.'s generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
 a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode. They
 take turns. Needs the extra `bench` and an idle machine. The last line is our throughput over the best PyTorch
 variant's, the lower of the two batches'.

@@ -9,9 +9,9 @@ of 64 and 256 pixels. Contenders, in turn:
   artifact: tables, decoding, PNG, thumbnails, near-duplicates, split, TFDS;
 - exact: the same with `data.exact_resize` (the `paper` preset), which decodes whole images as the others do;
 - pillow: what a short script does: decode whole, resize (bicubic), PNG files, one process;
-- pillow, a process a core: the same with `multiprocessing`.
+- pillow, one process per core: the same with `multiprocessing`.
 
-The last line is ours over the fastest that Pillow got with one process a core. The pictures are real ones made larger
+The last line is ours over the fastest that Pillow got with one process per core. The pictures are real ones made larger
 where FOLDER has some (the environment's LESIONGAN_TEST_DATA, else phantoms); they are made anew and thrown away.
 """
 
@@ -54,13 +54,13 @@ if __name__ == "__main__":
 
 
 class Peak:
-    """The largest sum of the resident memory of a process and its children, looked at every 50 ms."""
+    """The largest sum of the resident memory of a process and its children, measured every 50 ms."""
 
     def __init__(self, pid: int):
         self.pid, self.megabytes = pid, 0.0
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._measure, daemon=True).start()
 
-    def _watch(self) -> None:
+    def _measure(self) -> None:
         while os.path.exists(f"/proc/{self.pid}"):
             self.megabytes = max(self.megabytes, sum(map(_resident, _family(self.pid))))
             time.sleep(0.05)
@@ -83,7 +83,7 @@ def _resident(pid: int) -> float:
 
 
 def make(root: Path, count: int, originals: list[Path]) -> None:
-    """One folder a class with `count` JPEG, quality 95."""
+    """`count` JPEGs of quality 95, in one folder per class."""
     for i in range(count):
         shape = _SHAPES[i % len(_SHAPES)]
         if originals:
@@ -172,16 +172,16 @@ def main() -> None:
             f"{pool}, draft": lambda: by_pillow(pillow_draft, cores),
         }
         print(f"images/s, {arguments.count} files, {'real ones enlarged' if originals else 'phantoms'}, {cores} cores")
-        found = medians(in_turn(contenders, arguments.rounds))
+        rates = medians(in_turn(contenders, arguments.rounds))
         process.stdin.close()
         process.wait()
-    for name, rate in found.items():
+    for name, rate in rates.items():
         print(f"{name:32s} {rate:7.1f} images/s")
     print(f"peak memory of ours with its worker processes: {peak.megabytes:,.0f} MB")
-    print(f"ours over pillow in one process: {found['ours'] / found['pillow']:.2f}")
-    print(f"exact over pillow, {cores} processes: {found['exact'] / found[pool]:.2f}")
-    print(f"ours over pillow with draft, {cores} processes: {found['ours'] / found[f'{pool}, draft']:.2f}")
-    print(f"ratio {found['ours'] / found[pool]:.2f}")
+    print(f"ours over pillow in one process: {rates['ours'] / rates['pillow']:.2f}")
+    print(f"exact over pillow, {cores} processes: {rates['exact'] / rates[pool]:.2f}")
+    print(f"ours over pillow with draft, {cores} processes: {rates['ours'] / rates[f'{pool}, draft']:.2f}")
+    print(f"ratio {rates['ours'] / rates[pool]:.2f}")
 
 
 if __name__ == "__main__":

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 
 
 def in_turn(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Runs each contender once a round, in turn; each gives its own measurement (seconds, say).
+    """Runs each contender once per round, in turn; each gives its own measurement (seconds, say).
 
     Returns:
         name -> the measurements of all rounds.
     """
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    measurements: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
         for name, run in contenders.items():
-            found[name].append(run())
-            print(f"  round {number + 1} of {rounds}: {name} {found[name][-1]:.4g}", flush=True)
-    return found
+            measurements[name].append(run())
+            print(f"  round {number + 1} of {rounds}: {name} {measurements[name][-1]:.4g}", flush=True)
+    return measurements
 
 
-def medians(found: Mapping[str, list[float]]) -> dict[str, float]:
-    return {name: statistics.median(values) for name, values in found.items()}
+def medians(measurements: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in measurements.items()}

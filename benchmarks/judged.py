@@ -1,4 +1,4 @@
-"""What the benchmarks of generated images share: real images, one a lesion, as a judge sees them; lines of numbers."""
+"""What benchmarks of generated images share: real images, one per lesion, as a judge sees them; lines of numbers."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SHOWN = ("kid", "recall", "coverage")
 
 def parser(description: str) -> argparse.ArgumentParser:
     """The arguments that both benchmarks take."""
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument("examples")
-    made.add_argument("models", nargs="+", type=Path)
-    made.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
-    made.add_argument("--grids", type=Path)
-    return made
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("examples")
+    arguments.add_argument("models", nargs="+", type=Path)
+    arguments.add_argument("--judge", action="append", default=[], metavar="imagenet|CLASSIFIER")
+    arguments.add_argument("--grids", type=Path)
+    return arguments
 
 
-def one_a_lesion(directory: str, size: int, split: str) -> ImageSet:
+def one_per_lesion(directory: str, size: int, split: str) -> ImageSet:
     """The images of a split that are the first of their lesion: several of one would not be independent, and the
     intervals too narrow."""
     images = examples.load(directory, size, split)
@@ -55,27 +55,27 @@ class Looks:
 
     @classmethod
     def of(cls, judge: str, test: ImageSet, floor: ImageSet) -> Looks:
-        eyes = judge_of(judge)
-        seen = eyes.features(test.images)
+        network = judge_of(judge)
+        seen = network.features(test.images)
         scale = feature_scale(seen)
-        return cls(eyes, seen / scale, eyes.features(floor.images) / scale, scale)
+        return cls(network, seen / scale, network.features(floor.images) / scale, scale)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         return self.judge.features(images) / self.scale
 
-    def quality(self, made: np.ndarray, among: np.ndarray, held: np.ndarray) -> dict:
-        """`image_quality` of features `made` beside the test images at the places `among`, with the validation images
-        at `held` as the floor."""
-        return image_quality(self.test[among], made, floor=self.floor[held])
+    def quality(self, features: np.ndarray, test_rows: np.ndarray, floor_rows: np.ndarray) -> dict:
+        """`image_quality` of generated images by their features, beside the test images in `test_rows`, with the
+        validation images in `floor_rows` as the floor."""
+        return image_quality(self.test[test_rows], features, floor=self.floor[floor_rows])
 
 
 def run_name(model: Path) -> str:
-    """What rows call an exported model: its run's folder, where it stands in its usual place `RUN/model/NAME`."""
+    """What rows call an exported model: its run's folder, where it is in its usual place `RUN/model/NAME`."""
     return (model.parents[1] if model.parent.name == "model" else model.parent).name
 
 
-def line(name: str, images: tuple[int, int], found: dict) -> str:
-    values = (f"{metric} {_interval(found[metric])}" for metric in SHOWN)
+def line(name: str, images: tuple[int, int], quality: dict) -> str:
+    values = (f"{metric} {_interval(quality[metric])}" for metric in SHOWN)
     return f"  {name:<28}{images[0]:>6} real {images[1]:>6} made   " + "   ".join(values)
 
 

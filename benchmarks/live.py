@@ -77,17 +77,17 @@ def compare(contenders: Mapping[str, tuple[str, Mapping]], rounds: int, images: 
             print(f"  {name}: does not run here ({process.error})", flush=True)
         else:
             live[name] = process
-    found: dict[str, list[float]] = {name: [] for name in live}
+    timings: dict[str, list[float]] = {name: [] for name in live}
     for number in range(rounds + _DROPPED):
         for name, process in live.items():
             seconds = process.step()
             if number >= _DROPPED:
-                found[name].append(seconds)
-    seconds = medians(found)
+                timings[name].append(seconds)
+    seconds = medians(timings)
     for name, process in live.items():
-        peak, spread = process.close(), sorted(found[name])
+        peak, spread = process.close(), sorted(timings[name])
         print(
-            f"  {name:24s}{seconds[name]:8.3f} s a step ({spread[0]:.3f} to {spread[-1]:.3f}), "
+            f"  {name:24s}{seconds[name]:8.3f} s per step ({spread[0]:.3f} to {spread[-1]:.3f}), "
             f"{images / seconds[name]:7.1f} images/s, first step {process.first_step:.0f} s, {peak:,.0f} MB",
             flush=True,
         )
@@ -107,7 +107,7 @@ def against_torch(ours: str, theirs: str, case: Mapping, arguments: argparse.Nam
 
     Args:
         ours, theirs: the contenders' modules; theirs knows `layout` and `compile` beside the case.
-        case: what both are given; `batch` is its images a step.
+        case: what both are given; `batch` is its images per step.
         arguments: those of `add_options`.
     """
     variants = {

@@ -1,4 +1,4 @@
-"""The floor plan, counted from the imports: rooms, arrows, those against the stream, the longest files.
+"""The floor plan, counted: rooms and arrows from the imports, what stands twice, the longest files.
 
     python -m benchmarks.rooms [FOLDER]
 
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import ast
 import collections
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _OTHERS = ("components", "pipelines", "benchmarks")
 _LONG = 5  # files listed
+_STRETCH = 6  # lines
 
 
 def room_of(module: str, root: Path) -> str:
@@ -32,13 +35,13 @@ def room_of(module: str, root: Path) -> str:
 
 def modules(path: Path) -> list[str]:
     """What a file imports, once for each statement and name."""
-    found = []
+    imported = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
+            imported += [f"{node.module}.{alias.name}" for alias in node.names]
+    return imported
 
 
 def plan(root: Path) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
@@ -81,6 +84,36 @@ def circles(arrows: dict[tuple[str, str], int]) -> list[str]:
     return sorted(room for room in list(ahead) if room in reached(room))
 
 
+def twice(root: Path, packages: Sequence[str] = ("lesiongan", "components", "pipelines")) -> list[tuple[str, str]]:
+    """Stretches of six lines that stand in two places, or more: (first place, second place) each, longer ones once.
+
+    Blank lines, comments, imports and lines of punctuation alone do not count; white space is folded.
+    """
+    seen: dict[tuple[str, ...], tuple[Path, int, int]] = {}
+    pairs = []
+    for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
+        texts = [" ".join(line.split()) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [(number, text) for number, text in enumerate(texts, 1) if _counts(text)]
+        before: tuple[Path, int] | None = None
+        for i in range(len(lines) - _STRETCH + 1):
+            first = seen.setdefault(tuple(text for _, text in lines[i : i + _STRETCH]), (path, lines[i][0], i))
+            if (first[0], first[2]) == (path, i):
+                before = None
+                continue
+            if before != (first[0], first[2] - 1):  # not the stretch before, one line on
+                pairs.append((_place(first[0], first[1], root), _place(path, lines[i][0], root)))
+            before = (first[0], first[2])
+    return pairs
+
+
+def _counts(text: str) -> bool:
+    return bool(re.search(r"\w", text)) and not re.match(r"#|import |from \S+ import", text)
+
+
+def _place(path: Path, line: int, root: Path) -> str:
+    return f"{path.relative_to(root)}:{line}"
+
+
 def main(root: Path) -> None:
     lines, arrows = plan(root)
     print(f"rooms: {len(lines)}, arrows: {len(arrows)}")
@@ -90,6 +123,10 @@ def main(root: Path) -> None:
     backwards = [f"{a} -> {b}" for a, b in against_the_stream(arrows)]
     print(f"against the stream: {', '.join(backwards) or 'none'}")
     print(f"on a circle: {', '.join(circles(arrows)) or 'none'}")
+    repeated = twice(root)
+    print(f"stretches of {_STRETCH} lines that stand twice: {len(repeated)}")
+    for first, second in repeated:
+        print(f"  {first} ~ {second}")
     files = [path for d in ("lesiongan", *_OTHERS, "tests") for path in (root / d).rglob("*.py")]
     by_length = sorted(((len(path.read_text(encoding="utf-8").splitlines()), path) for path in files), reverse=True)
     longest = ", ".join(f"{path.relative_to(root)} {count}" for count, path in by_length[:_LONG])

@@ -28,10 +28,10 @@ def component(function: Callable) -> Callable:
     modules = imports_of(textwrap.dedent(inspect.getsource(function)))
     step = max(modules, key=len).rpartition(".")[2]  # the others are the packages above it
     code = code_in_use(step, code_version(sorted(modules)), Path(os.environ.get(ACCEPT_VARIABLE, "")))
-    made = dsl.component(function, base_image=f"{IMAGE}:{function.__name__.replace('_', '-')}-{code}")
-    container = made.component_spec.implementation.container
+    pinned = dsl.component(function, base_image=f"{IMAGE}:{function.__name__.replace('_', '-')}-{code}")
+    container = pinned.component_spec.implementation.container
     container.command = [_without_comments(part) for part in container.command]
-    return made
+    return pinned
 
 
 def _without_comments(text: str) -> str:

@@ -15,7 +15,7 @@ def evaluator(
     evaluation: Output[Artifact], blessing: Output[Artifact], metrics: Output[Metrics],
     sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
 ):  # fmt: skip
-    """The experiment's table with intervals, the quality of the generated images, and who is blessed."""
+    """The experiment's table with intervals, the quality of the generated images, and which models are blessed."""
     given = locals()
     from lesiongan.steps import evaluate as step, run_component
 

@@ -1,5 +1,4 @@
-"""Trainer: four of them, one a kind of model; `model` is what is served, `model_run` what a training leaves for
-people."""
+"""Trainer: one per kind of model; `model` is what is served, `model_run` what a training leaves for people."""
 
 from typing import List, Optional
 
@@ -43,8 +42,8 @@ def train_cyclegan(
     selection: Optional[Input[Dataset]] = None, generated: Optional[Input[Dataset]] = None,
     judge: Optional[Input[Model]] = None,
 ):  # fmt: skip
-    """One or several CycleGANs: an alpha each (with `selection`), or a class each (with `generated`); with `judge` (a
-    classifier) measured while they train."""
+    """One CycleGAN per alpha (with `selection`) or per class (with `generated`); with `judge` (a classifier) measured
+    while they train."""
     given = locals()
     from lesiongan.steps import run_component, train_cyclegan as step
 

@@ -7,6 +7,8 @@ import os
 import sys
 import warnings
 
+from lesiongan.base import moved
+
 # TensorFlow leaves oneDNN off on processors without AVX-512; with it a ResNet50 step takes a third of the time
 # there. It is read when TensorFlow is imported, so it stands here.
 if "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
@@ -20,3 +22,4 @@ if "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
         )
 
 __version__ = "0.2.0"
+moved.install()

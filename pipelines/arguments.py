@@ -6,7 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from lesiongan.base.lineage import ACCEPT_VARIABLE
+from absl import logging
+
+from lesiongan.base.lineage import ACCEPT_VARIABLE, changed_code
 from lesiongan.config.run import Config
 
 
@@ -77,7 +79,13 @@ def accept_code_change(parser: argparse.ArgumentParser) -> None:
 
 
 def accept(arguments: argparse.Namespace, work_dir: Path) -> None:
-    """Lets steps and components go by the code that `work_dir` was last used with, where that is asked for. To be
-    called before the components are imported; steps inherit it."""
+    """Lets steps and components go by the code that `work_dir` was last used with, where that is asked for, and says
+    which steps' code has changed. To be called before the components are imported; steps inherit it."""
+    changed = changed_code("lesiongan.steps", work_dir)
+    names = ", ".join(step.replace("_", "-") for step in changed)
     if arguments.accept_code_change:
         os.environ[ACCEPT_VARIABLE] = str(work_dir)
+        accepted = f"a change of the code is accepted, and records say so: {names}"
+        logging.info("%s", accepted if changed else "the code is what it was here: there is no change to accept")
+    elif changed:
+        logging.info("the code has changed, so these steps run again (--accept-code-change goes on instead): %s", names)

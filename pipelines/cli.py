@@ -111,8 +111,8 @@ def _data(arguments: argparse.Namespace) -> int:
     from pipelines.presets import with_whole_paths
 
     config = assign(Config(), f"data.split={arguments.split}", *shared.assignments(arguments))
-    found = overview(arguments.data, with_whole_paths(config.data), arguments.seed, quick=arguments.quick)
-    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
+    facts = overview(arguments.data, with_whole_paths(config.data), arguments.seed, quick=arguments.quick)
+    print(json.dumps(facts, indent=1) if arguments.json else "\n".join(lines(facts)))
     return ExitCode.DONE
 
 

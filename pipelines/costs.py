@@ -1,8 +1,8 @@
 """What a training step costs: its arithmetic, its time by a measured step, the memory that it takes on a GPU.
 
 Times of other sizes follow from a measured step by the ratio of multiply-adds. The multiply-adds of a pass were counted
-by TensorFlow's profiler (a test counts them again); memory is an estimate from the networks' maps, nobody's
-measurement.
+by TensorFlow's profiler (a test counts them again); memory is an estimate from the networks' maps, not
+measured.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ACGANS = {
     ("residual", 256): (1519, 737, 6.1),
 }
 _MAPS_KEPT = 3  # of each convolution: its result, the normalised one, and a gradient
-_ADAM = 4  # numbers a weight: itself, its gradient and two moments
+_ADAM = 4  # numbers per weight: itself, its gradient and two moments
 _LIBRARIES = 0.6e9  # bytes that CUDA and cuDNN take for themselves
 
 
@@ -87,8 +87,8 @@ def classifier_work(config: ClassifierConfig) -> Work:
 
 def acgan_work(config: ACGANConfig) -> Work:
     generator, discriminator, weights = _ACGANS[config.networks, config.size]
-    # the generator forward and back; the discriminator so on real and on generated images, and for the generator
-    # forward and back to the images
+    # the generator forward and back; the discriminator likewise on real and on generated images, and for the
+    # generator forward and back to the images
     step = (3 * generator + 8 * discriminator) * config.width**2
     maps = config.batch * config.width * 2.0e6 * (config.size / 128) ** 2
     return Work(config.batch * step * 1e6, weights * config.width**2 * 1e6, maps, config.precision != "float32")
@@ -98,7 +98,7 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
     f, d = config.filters, config.discriminator_filters
     pixels = config.batch * config.size**2
     up = 9 if config.upsampling == "transposed" else 16
-    generator = 294 * f + (9 + 18 * config.blocks + up) * f**2  # multiply-adds a pixel of the image
+    generator = 294 * f + (9 + 18 * config.blocks + up) * f**2  # multiply-adds per pixel of the image
     discriminator = 12 * d + 12 * d**2
     passes = 6 if config.identity else 4
     # discriminators see two real and two generated images forward and back, and two for the generators
@@ -115,9 +115,9 @@ WORK: Mapping[str, Callable[[Any], Work]] = {
 }
 
 
-#: What a plan goes by where nothing is measured: training steps of ResNet50 (64 and 224 px) and EfficientNet-Lite0
+#: What a plan assumes where nothing is measured: training steps of ResNet50 (64 and 224 px) and EfficientNet-Lite0
 #: (96 px) by `benchmarks.classifier_step`; of the ACGAN (64 and 128 px) and the CycleGAN (64 and 256 px) the processor
-#: time over the two cores, since the machine had other work. No GPU was at hand.
+#: time over the two cores, since the machine had other work. No GPU was available.
 DEVICE = "two cores of an AMD EPYC with AVX-512, float32"
 MEASURED: Mapping[str, tuple[Measured, ...]] = {
     "classifier": (Measured(6.8e9, 0.17), Measured(30.2e9, 0.33), Measured(92.6e9, 0.78)),

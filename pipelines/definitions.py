@@ -68,16 +68,16 @@ def experiment_pipeline(
     ):
         build = _Build(experiment, config, targets, place, group, {"seed": seed, "work_dir": work_dir})
         real = build.real(data, fingerprint)
-        made = build.nevus_to_melanoma(real) if experiment == "nevus_to_melanoma" else build.noise_to_lesion(real)
-        elsewhere = build.imported(real, synthetic_fingerprint)
-        build.results(real, made, elsewhere, models_dir)
+        middle = build.nevus_to_melanoma(real) if experiment == "nevus_to_melanoma" else build.noise_to_lesion(real)
+        imported = build.imported(real, synthetic_fingerprint)
+        build.results(real, middle, imported, models_dir)
 
     return pipeline
 
 
 @dataclasses.dataclass(frozen=True)
 class _Real:
-    """What the beginning leaves: the Examples, and the task of the classifier that judges."""
+    """What the shared beginning leaves: the Examples, and the task of the classifier that judges."""
 
     examples: Any
     classifier: dsl.PipelineTask
@@ -88,7 +88,7 @@ class _Real:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Made:
+class _Middle:
     """What a middle leaves: the loop's tasks that train CycleGANs and make images, and what only one of the two has."""
 
     trained: dsl.PipelineTask
@@ -140,47 +140,47 @@ class _Build:
         options = _options(classifier=config.classifier)
         return _Real(examples, self.task(train_classifier, "train", options=options, examples=examples))
 
-    def nevus_to_melanoma(self, real: _Real) -> _Made:
+    def nevus_to_melanoma(self, real: _Real) -> _Middle:
         """The middle of experiment 2."""
-        config, given = self.config, self.config.nevus_to_melanoma
+        config, settings = self.config, self.config.nevus_to_melanoma
         ranking = _options(
-            target=given.target,
-            alphas=given.alphas,
-            folds=given.folds,
+            target=settings.target,
+            alphas=settings.alphas,
+            folds=settings.folds,
             # what changes nothing must not run the step again
-            **({"classifier": config.classifier} if given.folds else {}),
+            **({"classifier": config.classifier} if settings.folds else {}),
         )
         model = real.classifier.outputs["model"]
         selected = self.task(path_rank_filter, "generate", options=ranking, examples=real.examples, model=model)
         selection = selected.outputs["selection"]
-        pair = {"source": given.source, "target": given.target, "cyclegan": config.cyclegan}
-        jobs = [_options(**pair, alphas=alphas) for alphas in _groups(given.alphas, self.group)]
+        pair = {"source": settings.source, "target": settings.target, "cyclegan": config.cyclegan}
+        jobs = [_options(**pair, alphas=alphas) for alphas in _groups(settings.alphas, self.group)]
         with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
             judge = _judge(config.cyclegan, real)
             trained = self.task(
                 train_cyclegan, "train", options=job, examples=real.examples, selection=selection, judge=judge
             )
-            options = _options(largest=max(given.amounts), sizes=[config.classifier.size])
+            options = _options(largest=max(settings.amounts), sizes=[config.classifier.size])
             model = trained.outputs["model"]
-            made = self.task(translate_images, "generate", options=options, examples=real.examples, model=model)
-        return _Made(trained, made, selection=selection)
+            translated = self.task(translate_images, "generate", options=options, examples=real.examples, model=model)
+        return _Middle(trained, translated, selection=selection)
 
-    def noise_to_lesion(self, real: _Real) -> _Made:
+    def noise_to_lesion(self, real: _Real) -> _Middle:
         """The middle of experiment 1."""
-        config, given = self.config, self.config.noise_to_lesion
-        options = _options(acgan=config.acgan, with_validation=given.with_validation)
+        config, settings = self.config, self.config.noise_to_lesion
+        options = _options(acgan=config.acgan, with_validation=settings.with_validation)
         judge = _judge(config.acgan, real)
         acgan = self.task(train_acgan, "train", options=options, examples=real.examples, judge=judge)
         options = _options(
             classes=self.targets,
-            largest=max(given.amounts),
-            distribution=given.distribution,
+            largest=max(settings.amounts),
+            distribution=settings.distribution,
             sizes=[config.cyclegan.size, config.classifier.size],
         )
         model = acgan.outputs["model"]
         sampled = self.task(sample_images, "generate", options=options, examples=real.examples, model=model)
         references, fresh = sampled.outputs["references"], sampled.outputs["generated"]
-        refining = {"cyclegan": config.cyclegan, "with_validation": given.with_validation}
+        refining = {"cyclegan": config.cyclegan, "with_validation": settings.with_validation}
         jobs = [_options(**refining, classes=classes) for classes in _groups(self.targets, self.group)]
         with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
             judge = _judge(config.cyclegan, real)
@@ -188,14 +188,14 @@ class _Build:
                 train_cyclegan, "train", options=job, examples=real.examples, generated=references, judge=judge
             )
             options, model = _options(sizes=[config.classifier.size]), trained.outputs["model"]
-            made = self.task(
+            translated = self.task(
                 translate_images, "generate", options=options, examples=real.examples, model=model, sampled=fresh
             )
-        return _Made(trained, made, acgan=acgan, sampled=fresh)
+        return _Middle(trained, translated, acgan=acgan, sampled=fresh)
 
     def imported(self, real: _Real, fingerprint: Any) -> Any:
         """Examples of the images that were made elsewhere, where there are some."""
-        config, given = self.config, self.config.experiment(self.experiment)
+        config, settings = self.config, self.config.experiment(self.experiment)
         if not config.grid.synthetic:
             return None
         options = _options(
@@ -203,25 +203,25 @@ class _Build:
             synthetic_copies=config.grid.synthetic_copies,
             data=config.data,
             classes=self.targets,
-            largest=max(given.amounts),
+            largest=max(settings.amounts),
             **({"distribution": config.noise_to_lesion.distribution} if self.experiment == "noise_to_lesion" else {}),
             sizes=[config.classifier.size],
         )
-        made = self.task(import_synthetic, "data", options=options, fingerprint=fingerprint, examples=real.examples)
-        return made.outputs["generated"]
+        imported = self.task(import_synthetic, "data", options=options, fingerprint=fingerprint, examples=real.examples)
+        return imported.outputs["generated"]
 
-    def results(self, real: _Real, made: _Made, imported: Any, models_dir: Any) -> None:
+    def results(self, real: _Real, middle: _Middle, imported: Any, models_dir: Any) -> None:
         """The shared end: classifiers, Evaluator, report, InfraValidator, Pusher."""
         config, pair = self.config, self.config.nevus_to_melanoma
-        more = {"sampled": made.sampled, "imported": imported}
-        predictions, grid_run = self.grid(real, made, more)
-        told = {"target": pair.target, "against": pair.source} if self.experiment == "nevus_to_melanoma" else {}
+        more = {"sampled": middle.sampled, "imported": imported}
+        predictions, grid_run = self.grid(real, middle, more)
+        classes = {"target": pair.target, "against": pair.source} if self.experiment == "nevus_to_melanoma" else {}
         evaluated = self.task(
             evaluator,
             "evaluate",
-            options=_options(evaluation=config.evaluation, **told),
+            options=_options(evaluation=config.evaluation, **classes),
             predictions=predictions,
-            generated=made.collected("generated"),
+            generated=middle.collected("generated"),
             **real.inputs,
             **more,
         )
@@ -231,33 +231,33 @@ class _Build:
             options=_options(experiment=self.experiment, config=config),
             examples=real.examples,
             classifier_run=real.classifier.outputs["model_run"],
-            gan_runs=made.collected("model_run"),
-            generated=made.collected("generated"),
+            gan_runs=middle.collected("model_run"),
+            generated=middle.collected("generated"),
             grid_run=grid_run,
             predictions=predictions,
             evaluation=evaluated.outputs["evaluation"],
             blessing=evaluated.outputs["blessing"],
-            selection=made.selection,
-            acgan_run=made.acgan and made.acgan.outputs["model_run"],
-            sampled=made.sampled,
+            selection=middle.selection,
+            acgan_run=middle.acgan and middle.acgan.outputs["model_run"],
+            sampled=middle.sampled,
         )
         models = {
             "classifier": real.classifier.outputs["model"],
-            "acgan": made.acgan and made.acgan.outputs["model"],
+            "acgan": middle.acgan and middle.acgan.outputs["model"],
         }
-        served = self.task(infra_validator, "evaluate", options="{}", models=made.collected("model"), **models)
+        served = self.task(infra_validator, "evaluate", options="{}", models=middle.collected("model"), **models)
         self.task(
             pusher,
             "light",
             options=_options(prefix=f"{self.experiment.replace('_', '-')}-"),
             models_dir=models_dir,
-            models=made.collected("model"),
+            models=middle.collected("model"),
             blessing=evaluated.outputs["blessing"],
             infra_blessing=served.outputs["blessing"],
             **models,
         )
 
-    def grid(self, real: _Real, made: _Made, more: dict[str, Any]) -> tuple[Any, Any]:
+    def grid(self, real: _Real, middle: _Middle, more: dict[str, Any]) -> tuple[Any, Any]:
         """The table's classifiers: in one task, or in `cells.parts` side by side, which are joined.
 
         Args:
@@ -267,7 +267,7 @@ class _Build:
             The outputs `predictions` and `model_run`.
         """
         config, experiment = self.config, self.experiment
-        given = {
+        shared = {
             "experiment": experiment,
             "classifier": config.classifier,
             "grid": config.grid,
@@ -275,15 +275,15 @@ class _Build:
             # what changes nothing must not run the step again
             **({"acgan_size": config.acgan.size} if experiment == "noise_to_lesion" else {}),
         }
-        generated = made.collected("generated")
+        generated = middle.collected("generated")
         if not self.group:
-            options = _options(**given)
+            options = _options(**shared)
             grid = self.task(train_grid, "train", options=options, generated=generated, **real.inputs, **more)
             return grid.outputs["predictions"], grid.outputs["model_run"]
         # a loop's task cannot take what another loop collected
         sets = self.task(join_sets, "light", options="{}", parts=generated, **more)
         cells = table_cells(experiment, config, self.targets)
-        jobs = [_options(**given, seeds=[seed], cells=names) for seed, names in parts(cells, config.grid)]
+        jobs = [_options(**shared, seeds=[seed], cells=names) for seed, names in parts(cells, config.grid)]
         with dsl.ParallelFor(jobs, parallelism=self.at_once) as job:
             generated = sets.outputs["generated"]
             part = self.task(train_grid_part, "train", options=job, generated=generated, **real.inputs)

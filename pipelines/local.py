@@ -82,7 +82,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     return record
 
 
-def plan(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
+def planned_steps(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
     """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the
     workdir."""
     observer = _DryRun()

@@ -39,7 +39,7 @@ def add(commands) -> None:
     translate = commands.add_parser("translate", help="pictures through a trained CycleGAN")
     translate.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported CycleGAN's folder")
     translate.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
-    translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a PNG a picture")
+    translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets one PNG per picture")
     translate.set_defaults(run=_translate)
 
     evaluate = commands.add_parser("evaluate", help="how well a trained classifier does on labelled images")
@@ -106,8 +106,8 @@ def _train_classifier(arguments: argparse.Namespace) -> int:
 
 
 def _examples(data: str, output: Path) -> Path:
-    made = output.resolve() / "examples"
-    return made if made.is_dir() else Path(data)
+    examples = output.resolve() / "examples"
+    return examples if examples.is_dir() else Path(data)
 
 
 def _train_acgan(arguments: argparse.Namespace) -> int:
@@ -158,10 +158,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
     images, lesions, left_out = labelled(data, model.size, model.taxonomy, DataConfig(), split=arguments.split)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
-    found = assess(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
+    scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
     if arguments.output:
         write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
-    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
+    print(json.dumps(scores, indent=1) if arguments.json else "\n".join(lines(scores)))
     for why, count in left_out.items():
         print(f"left out: {count:,} {why}", file=sys.stderr)
     return ExitCode.DONE

@@ -26,13 +26,13 @@ _CONTROLS = {
     "class_weights": "real only, rare classes weighed more in the loss",
     "augmentation": "real only, stronger classic augmentation",
     "synthetic_only": "synthetic images in place of the real ones of their classes",
-    "acgan_resolution": "every image through the ACGAN's resolution",
+    "acgan_resolution": "every image downsampled to the ACGAN's resolution and restored",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Images of the data that are there.
+    """The images of the data that exist.
 
     Attributes:
         train: class -> training images.
@@ -65,52 +65,52 @@ class Trainings:
 
 
 def counts(collection: Collection, config: Config, seed: int) -> Counts:
-    """The images of each side, without opening one: what joins near-duplicate pictures may still move a few.
+    """The images of each side, without opening one: joining near-duplicate pictures may still move a few.
 
     Raises:
         UsageError: the data cannot be split so.
     """
     source = collection.source
     sides = split_rows(source, config.data, seed)
-    there = source.rows["location"].to_numpy() != ""
+    available = source.rows["location"].to_numpy() != ""
     labels, classes = source.rows["label"].to_numpy(), source.taxonomy.classes
 
     def of(side: str) -> dict[str, int]:
-        return {c: int((there & (sides == side) & (labels == i)).sum()) for i, c in enumerate(classes)}
+        return {c: int((available & (sides == side) & (labels == i)).sum()) for i, c in enumerate(classes)}
 
     further = sum(int((part.rows["location"] != "").sum()) for part in collection.further.values())
     train, validation = of("train"), of("validation")
-    judged = sum(validation.values()) + int((there & (sides == "test")).sum()) + further
+    judged = sum(validation.values()) + int((available & (sides == "test")).sum()) + further
     return Counts(train, validation, judged, sum(train.values()) + judged)
 
 
-def needed(experiment: str, config: Config, found: Counts) -> dict[str, int]:
+def needed(experiment: str, config: Config, counts: Counts) -> dict[str, int]:
     """Class -> added images that the largest cell of an experiment takes."""
-    classes = target_classes(config.experiment(experiment), tuple(found.train))
-    given = config.experiment(experiment)
-    numbers = spread(max(given.amounts), [found.train[c] for c in classes], config.noise_to_lesion.distribution)
+    classes = target_classes(config.experiment(experiment), tuple(counts.train))
+    settings = config.experiment(experiment)
+    numbers = spread(max(settings.amounts), [counts.train[c] for c in classes], config.noise_to_lesion.distribution)
     return dict(zip(classes, numbers, strict=True))
 
 
-def too_few_sources(experiment: str, config: Config, found: Counts) -> str:
+def too_few_sources(experiment: str, config: Config, counts: Counts) -> str:
     """What to say where the source class has fewer training images than the largest cell makes images of, since days of
     training come before the step that would notice; "" where there are enough."""
     if experiment != "nevus_to_melanoma":  # noise has no end
         return ""
-    given = config.nevus_to_melanoma
-    largest, there = max(given.amounts), found.train[given.source]
-    if there >= largest:
+    settings = config.nevus_to_melanoma
+    largest, available = max(settings.amounts), counts.train[settings.source]
+    if available >= largest:
         return ""
     return (
-        f"option 'nevus_to_melanoma.amounts': the largest cell adds {largest:,} images, but there are {there:,} "
-        f"training images of {given.source} to make them from"
+        f"option 'nevus_to_melanoma.amounts': the largest cell adds {largest:,} images, but there are {available:,} "
+        f"training images of {settings.source} to make them from"
     )
 
 
-def check_synthetic(experiment: str, config: Config, found: Counts, taxonomy: Taxonomy) -> None:
+def check_synthetic(experiment: str, config: Config, counts: Counts, taxonomy: Taxonomy) -> None:
     """Raises `UsageError` where images made elsewhere cannot be read or are too few for the experiment's cells."""
     for path in config.grid.synthetic:
-        open_synthetic(path, config.data, taxonomy, needed(experiment, config, found))
+        open_synthetic(path, config.data, taxonomy, needed(experiment, config, counts))
 
 
 def synthetic_fingerprint(config: Config) -> str:
@@ -121,7 +121,7 @@ def synthetic_fingerprint(config: Config) -> str:
 
 
 def lines(
-    experiment: str, config: Config, found: Counts, measured: tuple[str, Mapping[str, Measured]] | None = None
+    experiment: str, config: Config, counts: Counts, measured: tuple[str, Mapping[str, Measured]] | None = None
 ) -> list[str]:
     """The plan of an experiment, for a person.
 
@@ -129,35 +129,35 @@ def lines(
         experiment: `nevus_to_melanoma` or `noise_to_lesion`.
         measured: the device and a measured step of each network (`costs.measure`); by default those of the package.
     """
-    cells = table_cells(experiment, config, tuple(found.train))
-    planned = trainings(experiment, config, found, cells)
-    result = [*_cell_lines(experiment, cells), *_shared_line(experiment, config, found)]
+    cells = table_cells(experiment, config, tuple(counts.train))
+    planned = trainings(experiment, config, counts, cells)
+    result = [*_cell_lines(experiment, cells), *_shared_line(experiment, config, counts)]
     seeds = config.grid.seeds
-    result.append(f"each for {seeds} seed{'s' if seeds > 1 else ''}; " + _data_line(found))
-    result += [*_time_lines(config, planned, measured), *_room_lines(experiment, config, found, planned, cells)]
-    problem = too_few_sources(experiment, config, found)
+    result.append(f"each for {seeds} seed{'s' if seeds > 1 else ''}; " + _data_line(counts))
+    result += [*_time_lines(config, planned, measured), *_space_lines(experiment, config, counts, planned, cells)]
+    problem = too_few_sources(experiment, config, counts)
     return [*result, f"cannot run with this data: {problem}"] if problem else result
 
 
-def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> list[Trainings]:
+def trainings(experiment: str, config: Config, counts: Counts, cells: Sequence[Cell]) -> list[Trainings]:
     """Everything that is trained."""
-    n = sum(found.train.values())
+    n = sum(counts.train.values())
     first = config.classifier.steps(n)
     planned = [Trainings("the first classifier, which judges", "classifier", 1, first)]
     if experiment == "nevus_to_melanoma":
-        given = config.nevus_to_melanoma
-        x, y = found.train[given.source], found.train[given.target]
-        if given.folds:
-            fold = config.classifier.steps(n - n // given.folds)
-            planned.append(Trainings("out-of-fold classifiers", "classifier", given.folds, given.folds * fold))
-        per_alpha = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in given.alphas]
+        settings = config.nevus_to_melanoma
+        x, y = counts.train[settings.source], counts.train[settings.target]
+        if settings.folds:
+            fold = config.classifier.steps(n - n // settings.folds)
+            planned.append(Trainings("out-of-fold classifiers", "classifier", settings.folds, settings.folds * fold))
+        per_alpha = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in settings.alphas]
         planned.append(Trainings("CycleGANs", "cyclegan", len(per_alpha), sum(per_alpha)))
     else:
-        real = _gan_images(config, found)
+        real = _gan_images(config, counts)
         steps = config.acgan.steps(sum(real.values()))
         planned.append(Trainings("ACGAN", "acgan", 1, steps))
-        classes = target_classes(config.experiment(experiment), tuple(found.train))
-        per_class = [config.cyclegan.steps(found.train[c], real[c]) for c in classes]
+        classes = target_classes(config.experiment(experiment), tuple(counts.train))
+        per_class = [config.cyclegan.steps(counts.train[c], real[c]) for c in classes]
         planned.append(Trainings("CycleGANs", "cyclegan", len(classes), sum(per_class)))
     if config.grid.warm_start and config.grid.seeds > 1:
         starts = config.grid.seeds - 1
@@ -173,10 +173,10 @@ def trainings(experiment: str, config: Config, found: Counts, cells: Sequence[Ce
     return planned
 
 
-def _gan_images(config: Config, found: Counts) -> dict[str, int]:
+def _gan_images(config: Config, counts: Counts) -> dict[str, int]:
     """Class -> real images that the GANs of experiment 1 are built on."""
-    also = found.validation if config.noise_to_lesion.with_validation else {}
-    return {c: count + also.get(c, 0) for c, count in found.train.items()}
+    also = counts.validation if config.noise_to_lesion.with_validation else {}
+    return {c: count + also.get(c, 0) for c, count in counts.train.items()}
 
 
 def _cell_lines(experiment: str, cells: Sequence[Cell]) -> Iterator[str]:
@@ -204,20 +204,20 @@ def _classifiers(number: int) -> str:
     return f"{number} classifier{'s' if number != 1 else ''}"
 
 
-def _shared_line(experiment: str, config: Config, found: Counts) -> Iterator[str]:
+def _shared_line(experiment: str, config: Config, counts: Counts) -> Iterator[str]:
     if experiment == "nevus_to_melanoma":
-        given = config.nevus_to_melanoma
-        number, what = len(given.alphas), f"{given.source} to {given.target}, one an alpha"
+        settings = config.nevus_to_melanoma
+        number, what = len(settings.alphas), f"{settings.source} to {settings.target}, one per alpha"
         acgan = ""
     else:
-        classes = target_classes(config.experiment(experiment), tuple(found.train))
-        number, what, acgan = len(classes), f"one a class ({', '.join(classes)})", "1 ACGAN, "
+        classes = target_classes(config.experiment(experiment), tuple(counts.train))
+        number, what, acgan = len(classes), f"one per class ({', '.join(classes)})", "1 ACGAN, "
     plural = "s" if number > 1 else ""
     yield f"trained once and shared by all cells: {acgan}{number} CycleGAN{plural} {what}"
 
 
-def _data_line(found: Counts) -> str:
-    return f"{sum(found.train.values()):,} training images, {found.judged:,} for validation and tests"
+def _data_line(counts: Counts) -> str:
+    return f"{sum(counts.train.values()):,} training images, {counts.judged:,} for validation and tests"
 
 
 def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[str]:
@@ -236,8 +236,8 @@ def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[
     return [f"time {_hours(total)} {where}:", *(f"  {line}" for line in result)]
 
 
-def _room_lines(
-    experiment: str, config: Config, found: Counts, planned: Sequence[Trainings], cells: Sequence[Cell]
+def _space_lines(
+    experiment: str, config: Config, counts: Counts, planned: Sequence[Trainings], cells: Sequence[Cell]
 ) -> list[str]:
     work = works(config)
     names = {"classifier": "classifier", "acgan": "ACGAN", "cyclegan": "CycleGAN"}
@@ -245,11 +245,11 @@ def _room_lines(
     memory = ", ".join(f"{names[name]} {work[name].memory / 1e9:.1f} GB" for name in used)
     return [
         f"GPU memory, estimated from the networks: {memory}",
-        f"disk: about {disk(experiment, config, found, cells) / 1e9:.1f} GB",
+        f"disk: about {disk(experiment, config, counts, cells) / 1e9:.1f} GB",
     ]
 
 
-def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) -> float:
+def disk(experiment: str, config: Config, counts: Counts, cells: Sequence[Cell]) -> float:
     """Bytes that a run writes: pictures (ExampleGen's twice while it works), models, checkpoints, predictions."""
 
     def pictures(number: int, *sizes: int) -> float:
@@ -261,23 +261,23 @@ def disk(experiment: str, config: Config, found: Counts, cells: Sequence[Cell]) 
     if experiment == "nevus_to_melanoma":
         sizes: tuple[int, ...] = (classifier, cyclegan)
         models = len(config.nevus_to_melanoma.alphas)
-        made = pictures(models * largest, classifier, cyclegan)
+        generated = pictures(models * largest, classifier, cyclegan)
         weights = models * work["cyclegan"].weights
     else:
         sizes = (classifier, cyclegan, acgan)
-        models = len(target_classes(config.experiment(experiment), tuple(found.train)))
-        made = pictures(largest + sum(found.train.values()), acgan, cyclegan, classifier)
-        made += pictures(largest, classifier, cyclegan)
+        models = len(target_classes(config.experiment(experiment), tuple(counts.train)))
+        generated = pictures(largest + sum(counts.train.values()), acgan, cyclegan, classifier)
+        generated += pictures(largest, classifier, cyclegan)
         weights = models * work["cyclegan"].weights + work["acgan"].weights
-    made += pictures(largest * len(config.grid.synthetic), classifier)
+    generated += pictures(largest * len(config.grid.synthetic), classifier)
     checkpoints = 3 * 4 * max(step.weights for step in work.values())
-    rows = config.grid.seeds * len(cells) * found.judged
+    rows = config.grid.seeds * len(cells) * counts.judged
     return (
-        2 * pictures(found.total, *sizes)
-        + made
+        2 * pictures(counts.total, *sizes)
+        + generated
         + 2 * 4 * (weights + work["classifier"].weights)
         + checkpoints
-        + 2 * rows * 12 * (len(found.train) + 1)
+        + 2 * rows * 12 * (len(counts.train) + 1)
     )
 
 

@@ -27,8 +27,8 @@ Recipe = Literal["paper", "best"]
 def demo(recipe: Recipe = "best") -> Config:
     """First run and tests: both pipelines on phantoms at 32 and 48 px, with a classifier of a quarter of the width.
 
-    Command: `lesiongan demo`. Time: under 5 minutes on 2 cores. Expect a report a pipeline; the numbers say that the
-    machinery works, nothing of skin.
+    Command: `lesiongan demo`. Time: under 5 minutes on 2 cores. Expect one report per pipeline; the numbers say that
+    the machinery works, nothing about skin.
     """
     base = _recipe(recipe)
     acgan = dataclasses.replace(base.acgan, size=32, batch=16, images=12_800, width=0.35, learning_rate=4e-4)

@@ -33,7 +33,9 @@ def add(commands) -> None:
     run = commands.add_parser("run", help="run one experiment on real images or phantoms")
     run.add_argument("pipeline", choices=PIPELINES, help="which experiment")
     run.add_argument(
-        "--data", required=True, help="a folder with ISIC 2019 as downloaded, or with one folder a class; or `phantoms`"
+        "--data",
+        required=True,
+        help="a folder with ISIC 2019 as downloaded, or with one folder per class; or `phantoms`",
     )
     run.add_argument(
         "--workdir", type=Path, required=True, help="where everything goes; the same command goes on from there"
@@ -115,7 +117,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
             print(name)
             for line in plan.lines(name.replace("-", "_"), config, counts, measured):
                 print(f"  {line}")
-            for step, cached in local.plan(pipeline, where):
+            for step, cached in local.planned_steps(pipeline, where):
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE
     _quick_device_check()

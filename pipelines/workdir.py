@@ -74,7 +74,7 @@ def sweep(workdir: Path) -> None:
 
 
 class RunRecord:
-    """`runs/<pipeline>.json`, written anew after each step, so that `status` sees a run while it goes."""
+    """`runs/<pipeline>.json`, rewritten after each step, so that `status` sees a run while it goes on."""
 
     def __init__(self, workdir: Path, pipeline: str, **facts):
         self.path = workdir / "runs" / f"{pipeline}.json"

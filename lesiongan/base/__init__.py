@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, progress, versions of code, lineage."""
+"""What everything else builds on: errors, files, progress, code versions, lineage."""

@@ -26,8 +26,8 @@ _DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 def code_version(modules: Iterable[str]) -> str:
     """A hash (16 hex digits) of modules of `lesiongan` and of all that they import inside it.
 
-    Functions' local imports count too. The files that are not Python in a module's own folder (templates, tables)
-    count with it, byte by byte. Where any of the modules imports TensorFlow or Keras, its version (major.minor) counts.
+    Imports inside functions count too. The files in a module's folder that are not Python (templates, tables) count
+    byte by byte. Where any of the modules imports TensorFlow or Keras, its version (major.minor) counts.
 
     Raises:
         ModuleNotFoundError: there is no such module in the package.
@@ -54,15 +54,15 @@ def library_version(name: str) -> str:
 
 
 def imports_of(source: str) -> set[str]:
-    """The modules of `lesiongan` that a piece of source imports, at any depth of its functions."""
+    """The modules of `lesiongan` that a piece of source code imports, inside its functions too."""
     return _imported(ast.parse(source))[0]
 
 
 def source_digest(source: str) -> bytes:
-    """A hash of what a piece of Python does: comments, docstrings and the layout do not count."""
+    """A hash of what a piece of Python code does: comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
-    for part in _parts(ast.parse(source)):
-        digest.update(part.encode() + b"\0")
+    for text in _parts(ast.parse(source)):
+        digest.update(text.encode() + b"\0")
     return digest.digest()
 
 
@@ -72,7 +72,7 @@ def _parts(value) -> Iterator[str]:
     if isinstance(value, ast.AST):
         yield type(value).__name__
         for name in value._fields:
-            field: Any = getattr(value, name, None)
+            field = _counted(getattr(value, name, None))
             if name == "body" and isinstance(value, _DEFINITIONS) and ast.get_docstring(value, clean=False) is not None:
                 field = field[1:]
             if field is not None and field != []:
@@ -84,6 +84,17 @@ def _parts(value) -> Iterator[str]:
             yield from _parts(item)
     else:
         yield f"{type(value).__name__} {value!r}"
+
+
+def _counted(field: Any) -> Any:
+    """A field without the number of the release, which decides nothing."""
+    if not isinstance(field, list):
+        return field
+    return [node for node in field if not (isinstance(node, ast.Assign) and _names(node) == ["__version__"])]
+
+
+def _names(node: ast.Assign) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
 
 
 def _imported(tree: ast.AST) -> tuple[set[str], set[str]]:

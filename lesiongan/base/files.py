@@ -17,8 +17,8 @@ import numpy as np
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A file open for writing that takes the place of `path` when the block ends well: a reader sees the old content
-    or the new, never a part."""
+    """A file open for writing that replaces `path` when the block ends without an error: a reader sees the old content
+    or the new, never a part of it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -55,8 +55,8 @@ def read_json(path: str | os.PathLike) -> Any:
 
 @contextlib.contextmanager
 def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary sibling folder that takes the place of `path` when the block ends well, and is removed when it
-    does not."""
+    """A temporary sibling folder that replaces `path` when the block ends without an error, and is removed
+    otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

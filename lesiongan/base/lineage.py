@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lesiongan.base.code_version import code_version
 from lesiongan.base.files import digest_directory, read_json, write_text
 
 #: Set where a change of the code is accepted: the folder with the steps' working folders (`--accept-code-change`).
@@ -39,14 +41,14 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the libraries that decide results."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and of the libraries that results depend on."""
+    installed = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def device() -> str:
@@ -76,6 +78,21 @@ def code_in_use(step: str, code: str, work_dir: Path) -> str:
     return last.read_text(encoding="utf-8").strip() if last.exists() else code
 
 
+def changed_code(package: str, work_dir: Path) -> list[str]:
+    """The steps whose code is not the one that they were last run with in `work_dir`.
+
+    Args:
+        package: where steps are modules, `lesiongan.steps`.
+    """
+    folder = work_dir / _CODE
+    changed = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with contextlib.suppress(ModuleNotFoundError):  # a step that is no more
+            if path.read_text(encoding="utf-8").strip() != code_version([f"{package}.{path.name}"]):
+                changed.append(path.name)
+    return changed
+
+
 def remember_code(step: str, code: str, work_dir: Path) -> None:
-    """Keeps with which code a step is run in `work_dir`, for `code_in_use`."""
+    """Notes the version of the code that a step is run with in `work_dir`, for `code_in_use`."""
     write_text(work_dir / _CODE / step, code + "\n")

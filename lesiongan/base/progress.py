@@ -1,4 +1,4 @@
-"""What long work tells a person: plain lines, and progress with rate and time left.
+"""What a long computation reports: plain lines, and progress with rate and time left.
 
 On a terminal progress is a live bar; in a pipe it is lines; in a pipeline step it is marked lines, which the
 launcher shows (as a live line where it stands on a terminal itself) and tells apart from what libraries print.
@@ -45,8 +45,8 @@ class Progress:
         label: what is going on, for example `cyclegan`.
         total: how many units there are.
         unit: what is counted, in the plural: `images`, `steps`.
-        start: how many were done before (a resumed work); they do not count for the rate.
-        scale: how many of `rate_unit` one unit is (images a step).
+        start: how many were done before, where work is resumed; they do not count for the rate.
+        scale: how many of `rate_unit` one unit is (images per step).
         rate_unit: what the rate counts; `unit` by default.
     """
 
@@ -65,7 +65,7 @@ class Progress:
             self._bar = tqdm(total=total, initial=start, desc=label, unit=f" {unit}", dynamic_ncols=True, leave=True)
 
     def rate(self, done: int) -> float:
-        """`rate_unit` a second since the start of this process's work."""
+        """`rate_unit` per second since the start of this process's work."""
         return (done - self.start) * self.scale / max(time.monotonic() - self.begin, 1e-9)
 
     def update(self, done: int, note: str = "") -> None:

@@ -7,3 +7,21 @@ decides.
 This file imports none of them: what a component depends on is followed through its imports (`base.code_version`), and a
 new option of the report must not reach a training.
 """
+
+from lesiongan.base.moved import face
+
+__getattr__ = face(
+    __name__,
+    {
+        "ACGANConfig": "acgan",
+        "ClassifierConfig": "classifier",
+        "Config": "run",
+        "CycleGANConfig": "cyclegan",
+        "DataConfig": "data",
+        "EvaluationConfig": "evaluation",
+        "GridConfig": "grid",
+        "NevusToMelanomaConfig": "experiments",
+        "NoiseToLesionConfig": "experiments",
+        **dict.fromkeys(("assign", "from_dict", "from_json", "to_json", "update"), "reader"),
+    },
+)

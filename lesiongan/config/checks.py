@@ -1,4 +1,4 @@
-"""How an option's value is refused: one line that names the option, the value, and what would do."""
+"""How an option's value is refused: one line that names the option, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def known_choices(config: Any, group: str = "") -> None:
     """Raises `UsageError` where an option with a list of choices has another value."""
     for name, choices in _choices(config.__class__).items():
         value = getattr(config, name)
-        for part in value if isinstance(value, tuple) else (value,):
+        for each in value if isinstance(value, tuple) else (value,):
             require(
-                part in choices, f"{group}.{name}".lstrip("."), f"{part!r} is none of {', '.join(map(str, choices))}"
+                each in choices, f"{group}.{name}".lstrip("."), f"{each!r} is none of {', '.join(map(str, choices))}"
             )
 
 
 @functools.cache
 def _choices(cls: type) -> dict[str, tuple]:
-    found = {}
+    choices = {}
     for name, hint in typing.get_type_hints(cls).items():
         if typing.get_origin(hint) is tuple:
             hint = typing.get_args(hint)[0]
         if typing.get_origin(hint) is Literal:
-            found[name] = typing.get_args(hint)
-    return found
+            choices[name] = typing.get_args(hint)
+    return choices

@@ -54,5 +54,5 @@ class ClassifierConfig:
         )
 
     def steps(self, images: int) -> int:
-        """The length of a training on so many images: `images` images seen, or `epochs` epochs."""
+        """Steps of a training on so many images: from the budget `images` where it is set, else from `epochs`."""
         return max(1, math.ceil((self.images or self.epochs * images) / self.batch))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lesiongan.config.checks import at_least, known_choices, require
 
-#: Pixels of a side that a discriminator needs.
+#: Smallest side in pixels that a discriminator takes.
 LEAST_SIZE = 32
 
 
@@ -35,7 +35,7 @@ class CycleGANConfig:
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     spectral_norm: bool = False  # of the discriminators' kernels, in place of their instance norm
     augment: bool = False  # differentiable augmentation before the discriminators, real and generated images alike
-    discriminator_scales: int = 1  # discriminators a domain, each at half the size of the one before
+    discriminator_scales: int = 1  # discriminators per domain, each at half the size of the one before
     discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
     accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
@@ -72,13 +72,13 @@ class CycleGANConfig:
         )
 
     def steps(self, x: int, y: int) -> int:
-        """The length of a training on so many images of either domain: `images` images of X seen, or `epochs` epochs of
-        the larger domain, at most `max_steps` steps."""
+        """Steps of a training on `x` and `y` images of the two domains: from the budget `images` where it is set, else
+        from `epochs` epochs of the larger domain, at most `max_steps`."""
         if self.images:
             return math.ceil(self.images / self.batch)
         return max(1, min(math.ceil(self.epochs * max(x, y) / self.batch), self.max_steps))
 
 
 def half_of(size: int) -> int:
-    """The pixels of a side that are left of so many at the next discriminator's scale."""
+    """The side in pixels at the next discriminator's scale, from `size` at this one."""
     return (size - 1) // 2 + 1

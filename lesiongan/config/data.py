@@ -22,12 +22,12 @@ class DataConfig:
     exact_resize: bool = (
         True  # from the fully decoded image; False lets the JPEG decoder scale first (DCT), much faster
     )
-    max_unusable: float = 0.01  # share of the files there that may be unusable before the run fails
+    max_unusable: float = 0.01  # share of the files that may be unusable before the run fails
     allow_missing: bool = False  # allow more than half of the rows to have no image
     diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table; for sources with diagnoses in words
     further_tests: tuple[str, ...] = ()  # more test sets: sources of their own, each a split of its own
-    by_source: tuple[str, ...] = ()  # beginnings of lesion ids (HAM,BCN): split the first, test on each other one too
-    source_minimum: int = 30  # images of a class that each part of `by_source` must have; other classes are left out
+    by_source: tuple[str, ...] = ()  # prefixes of lesion ids (HAM,BCN): split the first, test on each other one too
+    source_minimum: int = 30  # images per class that each part of `by_source` must have; other classes are left out
     phantoms: int = 1600  # how many phantoms to draw, where the source is `phantoms`
     phantom_size: int = 96  # pixels of a drawn phantom
 

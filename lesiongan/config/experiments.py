@@ -1,4 +1,4 @@
-"""The two experiments: what is made, and how much of it."""
+"""The two experiments: which images are generated, and how many are added."""
 
 from __future__ import annotations
 

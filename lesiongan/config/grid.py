@@ -12,7 +12,7 @@ from lesiongan.config.checks import all_differ, at_least, known_choices, require
 
 @dataclasses.dataclass(frozen=True)
 class GridConfig:
-    """The classifiers of an experiment's table: one a cell and seed."""
+    """The classifiers of an experiment's table: one per cell and seed."""
 
     seeds: int = 1
     budget: Literal["equal_epochs", "equal_steps"] = "equal_steps"

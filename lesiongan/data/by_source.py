@@ -1,6 +1,6 @@
-"""A collection of several clinics' images taken apart by clinic: train on one, test on another.
+"""A collection of several clinics' images divided by clinic: train on one, test on another.
 
-In ISIC 2019 the beginning of a lesion id says where the image is from: HAM10000, BCN_20000 or MSK (three classes only).
+In ISIC 2019 the prefix of a lesion id says where the image is from: HAM10000, BCN_20000 or MSK (three classes only).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
 
     Args:
         source: one whose rows have lesion ids.
-        prefixes: beginnings of lesion ids, two or more: of the first part's, then of each test set's.
-        minimum: images, there or not, of a class that each part must have; other classes are left out of all.
+        prefixes: of lesion ids, two or more: the first part's, then each test set's.
+        minimum: images per class, present or not, that each part must have; other classes are left out of all parts.
 
     Returns:
         The first part, with every row that is in no part among its anomalies, and the other parts by the name of their
         split, `<prefix>_test`.
 
     Raises:
-        UsageError: a prefix that no or another's lesion begins with, or fewer than two classes that
-            all parts have enough of.
+        UsageError: a prefix that no lesion id has or that overlaps another one, or fewer than two classes of which all
+            parts have enough images.
     """
     names = ", ".join(prefixes)
     lesions = source.rows["lesion_id"].to_numpy(str)
@@ -42,8 +42,8 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
     for prefix, rows in zip(prefixes, member, strict=True):
         if not rows.any():
             known = sorted({re.split(r"[_\W]", lesion)[0] for lesion in lesions if lesion})
-            there = f"lesion ids begin with {', '.join(known[:8])}" if known else "it has no lesion ids"
-            raise UsageError(f"option 'data.by_source': no lesion id begins with {prefix!r}; {there}")
+            hint = f"lesion ids begin with {', '.join(known[:8])}" if known else "it has no lesion ids"
+            raise UsageError(f"option 'data.by_source': no lesion id begins with {prefix!r}; {hint}")
     if (member.sum(axis=0) > 1).any():
         raise UsageError(f"option 'data.by_source': {names} overlap, a lesion id begins with two of them")
     part_of = np.where(member.any(axis=0), member.argmax(axis=0), -1)
@@ -58,7 +58,7 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
             f"option 'data.by_source': {names} have {int(enough.sum())} classes in common with at least {minimum} "
             f"images in each (fewest in a part: {best}); lower it with --set data.source_minimum=NUMBER"
         )
-    taxonomy = _kept(source.taxonomy, enough)
+    taxonomy = _subset(source.taxonomy, enough)
     used = (part_of >= 0) & enough[labels]
     rows = source.rows.assign(label=(np.cumsum(enough) - 1)[labels])
     left = zip(source.rows["image_id"][~used], part_of[~used], labels[~used], strict=True)
@@ -76,11 +76,11 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
     return first, dict(zip(map(_split_name, prefixes[1:]), parts[1:], strict=True))
 
 
-def _kept(taxonomy: Taxonomy, kept: np.ndarray) -> Taxonomy:
+def _subset(taxonomy: Taxonomy, mask: np.ndarray) -> Taxonomy:
     """A taxonomy of the marked classes, in the same order, with their names and colours."""
 
     def chosen(values: Sequence) -> tuple:
-        return tuple(value for value, taken in zip(values, kept, strict=True) if taken)
+        return tuple(value for value, taken in zip(values, mask, strict=True) if taken)
 
     return dataclasses.replace(
         taxonomy, **{field.name: chosen(getattr(taxonomy, field.name)) for field in dataclasses.fields(taxonomy)}

@@ -1,4 +1,4 @@
-"""CSV files read defensively, whatever a spreadsheet or a download did to them; and what of a row is not used."""
+"""CSV files read defensively, whatever a spreadsheet or a download did to them, and the rows that are not used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def is_text(name: str) -> bool:
 def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> pd.DataFrame:
     """A CSV as text, stripped, with a column `line` (its line in the file); of a limited number of rows if asked for.
 
-    A byte-order mark, any line ends, semicolons and tabs are understood; a line of another width is an anomaly.
+    A byte-order mark, any line ends, semicolons and tabs are understood; a line with more or fewer fields than the
+    header is an anomaly.
     """
     raw = path.read_bytes()
     try:

@@ -35,7 +35,7 @@ from lesiongan.data.readers import Reader
 _FORMAT = 1
 _PLAN = "plan.json"
 _CHUNK = 32  # pictures
-_AHEAD = 3  # chunks a worker that may wait or be done
+_AHEAD = 3  # chunks per worker that may be waiting or done
 #: A chunk's file, the reader of its pictures, their locations, and the position of the first.
 _Job = tuple[Path, Reader, Sequence[str], int]
 
@@ -56,7 +56,7 @@ class DecodingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """What a pass found, one entry a picture in the order of the locations.
+    """What a pass found, one entry per picture, in the order of the locations.
 
     Attributes:
         faults: why a picture cannot be used; "" where it can.
@@ -88,7 +88,7 @@ class Decoded:
 
 def decode_all(
     parts: Sequence[tuple[Reader, Sequence[str]]],
-    plan: DecodingOptions,
+    options: DecodingOptions,
     folder: Path,
     key: str,
     *,
@@ -96,21 +96,22 @@ def decode_all(
     log: Callable[[str], None] = progress.say,
     workers: int = 0,
 ) -> Decoded:
-    """Decodes the pictures at the locations of each reader, or what is left of them to do.
+    """Decodes the pictures at the locations of each reader, or those that are left to do.
 
     Args:
         parts: readers, each with the locations that it reads.
+        options: what is made of each picture.
         folder: holds the chunks; what an interrupted pass with the same key left there is used.
         key: changes with the pictures (a digest of the sources).
         log: takes lines of information.
         check: is told (position, why) of all unusable pictures so far, again and again; may raise to stop.
-        workers: processes; 0 takes one a core.
+        workers: processes; 0 takes one per core.
 
     Raises:
         MachineError: the disk is full, or a worker was killed. What was done stays.
     """
-    locations = [location for _, part in parts for location in part]
-    wanted = files.digest_text(str(_FORMAT), key, repr(plan), *locations)
+    locations = [location for _, own_locations in parts for location in own_locations]
+    wanted = files.digest_text(str(_FORMAT), key, repr(options), *locations)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _PLAN).exists() or files.read_json(folder / _PLAN) != {"key": wanted}:
         shutil.rmtree(folder)
@@ -118,9 +119,9 @@ def decode_all(
         files.write_json(folder / _PLAN, {"key": wanted})
     jobs: list[_Job] = []
     position = 0
-    for reader, part in parts:
-        for begin in range(0, len(part), _CHUNK):
-            jobs.append((folder / f"chunk-{position:09d}.npz", reader, part[begin : begin + _CHUNK], position))
+    for reader, own_locations in parts:
+        for begin in range(0, len(own_locations), _CHUNK):
+            jobs.append((folder / f"chunk-{position:09d}.npz", reader, own_locations[begin : begin + _CHUNK], position))
             position += len(jobs[-1][2])
     todo = [job for job in jobs if not job[0].exists()]
     done = len(locations) - sum(len(job[2]) for job in todo)
@@ -129,14 +130,14 @@ def decode_all(
     faults: list[tuple[int, str]] = []
     if todo:
         bar = progress.Progress("pictures", len(locations), "images", start=done)
-        with _results(todo, plan, workers) as results:
-            for count, found in results:
+        with _results(todo, options, workers) as results:
+            for count, new_faults in results:
                 done += count
-                faults += found
+                faults += new_faults
                 check(faults)
                 bar.update(done)
         bar.close()
-    return _collect(folder, len(locations), plan.sizes)
+    return _collect(folder, len(locations), options.sizes)
 
 
 def _collect(folder: Path, n: int, sizes: tuple[int, ...]) -> Decoded:
@@ -156,16 +157,16 @@ def _chunks(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _results(
-    jobs: list[_Job], plan: DecodingOptions, workers: int
+    jobs: list[_Job], options: DecodingOptions, workers: int
 ) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
-    """Worker processes at work; for each chunk that is done its number of pictures and (position, why) of the bad."""
+    """Runs jobs in worker processes; per finished chunk, its number of pictures and (position, why) of the unusable."""
     workers = min(workers or _cores(), len(jobs))
     pool = concurrent.futures.ProcessPoolExecutor(
         workers,
         mp_context=_BareContext(),
         initializer=_start_worker,
     )
-    futures = (pool.submit(_decode_chunk, *job, plan) for job in jobs)
+    futures = (pool.submit(_decode_chunk, *job, options) for job in jobs)
     waiting = collections.deque(itertools.islice(futures, workers * _AHEAD))
 
     def results():
@@ -190,23 +191,23 @@ def _results(
 
 
 def _decode_chunk(
-    path: Path, reader: Reader, locations: Sequence[str], position: int, plan: DecodingOptions
+    path: Path, reader: Reader, locations: Sequence[str], position: int, options: DecodingOptions
 ) -> tuple[int, list[tuple[int, str]]]:
     n = len(locations)
     faults, encoded = [""] * n, []
-    lengths, shapes = np.zeros((n, len(plan.sizes)), np.int64), np.zeros((n, 2), np.int32)
+    lengths, shapes = np.zeros((n, len(options.sizes)), np.int64), np.zeros((n, 2), np.int32)
     thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
     for i, location in enumerate(locations):
         try:
-            found = reader.read(location)
-            if isinstance(found, bytes):
-                picture = pictures.decode(found, plan.sizes, plan.resize, plan.exact)
+            content = reader.read(location)
+            if isinstance(content, bytes):
+                picture = pictures.decode(content, options.sizes, options.resize, options.exact)
             else:
-                picture = pictures.from_array(found, plan.sizes, plan.resize)
+                picture = pictures.from_array(content, options.sizes, options.resize)
         except pictures.Unusable as unusable:
             faults[i] = str(unusable)
             continue
-        pngs = [pictures.encode_png(picture.squares[size]) for size in plan.sizes]
+        pngs = [pictures.encode_png(picture.squares[size]) for size in options.sizes]
         encoded += pngs
         lengths[i], shapes[i] = [len(png) for png in pngs], (picture.width, picture.height)
         thumbnails[i] = picture.thumbnail
@@ -216,8 +217,8 @@ def _decode_chunk(
 
 
 class _BareProcess(multiprocessing.context.SpawnProcess):
-    """A worker that does not import the program's main module again, which may import TensorFlow: 0.5 GB and 5 s a
-    worker. Not forked, since TensorFlow's threads do not survive that."""
+    """A worker that does not import the program's main module again, which may import TensorFlow: 0.5 GB and 5 s
+    per worker. Not forked, since TensorFlow's threads do not survive that."""
 
     @staticmethod
     def _Popen(process_obj):
@@ -241,7 +242,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker of a killed parent would wait for ever."""
+    """Ends the worker when its parent was killed; it would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,8 +1,8 @@
 """Tables with a diagnosis in words: HAM10000's own CSV, the ISIC Archive's metadata.csv, a plain (image, label) list.
 
-Words become classes by a small table, `diagnoses.csv` (diagnosis, class), which a user can replace. Of the Archive's
-levels `diagnosis_1` (Malignant) to `diagnosis_5` the most specific one that the table knows counts. Where the table
-knows none of a file's diagnoses, they are the classes themselves.
+Diagnoses become classes by a mapping, `diagnoses.csv` (diagnosis, class), which a user can replace. Of the Archive's
+levels `diagnosis_1` (Malignant) to `diagnosis_5` the most specific one in the mapping counts. Where none of a file's
+diagnoses is in the package's mapping, they are the classes themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lesiongan.data import csv_files, label_tables
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.taxonomy import Taxonomy
 
-#: The table that comes with the package.
+#: The mapping that comes with the package.
 TABLE = Path(__file__).with_name("diagnoses.csv")
 #: Columns that may hold a diagnosis, the one that counts first.
 _COLUMNS = (*(f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)), "diagnosis", "dx", "label", "class")
@@ -31,43 +31,43 @@ def find(path: Path) -> Path | None:
         UsageError: several look like one.
     """
     if path.is_file():
-        return path if path.suffix.lower() in csv_files.TABLE_SUFFIXES and _columns(path) else None
-    found = [table for table in csv_files.tables_in(path) if _columns(table)]
-    if len(found) > 1:
-        names = ", ".join(table.name for table in found)
+        return path if path.suffix.lower() in csv_files.TABLE_SUFFIXES and _has_diagnosis(path) else None
+    tables = [table for table in csv_files.tables_in(path) if _has_diagnosis(table)]
+    if len(tables) > 1:
+        names = ", ".join(table.name for table in tables)
         raise UsageError(f"{path}: several files look like tables of diagnoses ({names}); give one of them as the data")
-    return found[0] if found else None
+    return tables[0] if tables else None
 
 
-def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
-    """Reads a table of diagnoses; what it returns is that of `label_tables.read_ground_truth`.
+def read(path: Path, mapping: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+    """Reads a table with a diagnosis per row; returns what `label_tables.read_ground_truth` does.
 
     Args:
         path: the CSV: an image column, and one or more of `diagnosis_1` to `diagnosis_5`, `diagnosis`, `dx`, `label`,
             `class`.
-        table: the CSV (diagnosis, class) that says which class a diagnosis is; "" takes the package's.
+        mapping: the CSV (diagnosis, class) that gives the class of each diagnosis; "" takes the package's.
 
     Raises:
         UsageError: no image column, no usable row, or fewer than two classes.
     """
-    known = read_table(Path(table) if table else TABLE)
+    known = read_table(Path(mapping) if mapping else TABLE)
     frame = csv_files.read_csv(path, anomalies)
     rows = label_tables.labelled_rows(path, frame)
     by_name = {name.lower(): name for name in frame.columns}
     words = [frame[by_name[name]].str.lower().str.split().str.join(" ") for name in _COLUMNS if name in by_name]
-    found = np.full(len(frame), "", object)
+    class_names = np.full(len(frame), "", object)
     for column in words:
-        found = np.where(found == "", column.map(known).fillna(""), found)
-    if (found == "").all() and not table:
+        class_names = np.where(class_names == "", column.map(known).fillna(""), class_names)
+    if (class_names == "").all() and not mapping:
         shown = [frame[by_name[name]] for name in _COLUMNS if name in by_name]
-        found = shown[0].to_numpy()
+        class_names = shown[0].to_numpy()
     specific = [_most_specific(values) for values in zip(*words, strict=True)]
     rows["why"] = [
         rows_why or ("" if name else f"diagnosis {word!r} is not in the table of diagnoses" if word else "no diagnosis")
-        for rows_why, name, word in zip(rows["why"], found, specific, strict=True)
+        for rows_why, name, word in zip(rows["why"], class_names, specific, strict=True)
     ]
-    classes = list(label_tables.taxonomy_of(sorted(set(found) - {""})).classes)
-    rows["label"] = [classes.index(name) if name else -1 for name in found]
+    classes = list(label_tables.taxonomy_of(sorted(set(class_names) - {""})).classes)
+    rows["label"] = [classes.index(name) if name else -1 for name in class_names]
     taxonomy, rows = label_tables.used_rows(path, rows, classes, anomalies)
     if len(taxonomy) < 2:
         counts = collections.Counter(specific).most_common(5)
@@ -80,7 +80,7 @@ def read(path: Path, table: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """A table of diagnoses (lower case) -> classes.
+    """A CSV of diagnosis, class as a dict: diagnosis (lower case) -> class.
 
     Raises:
         UsageError: the file cannot be read, or has no columns diagnosis and class.
@@ -98,7 +98,7 @@ def _most_specific(values: tuple[str, ...]) -> str:
     return next((value for value in values if value), "")
 
 
-def _columns(path: Path) -> bool:
+def _has_diagnosis(path: Path) -> bool:
     """Whether a CSV has an image column and a diagnosis."""
     frame = csv_files.read_csv(path, [], limit=1)
     return csv_files.image_column(frame) is not None and any(name.lower() in _COLUMNS for name in frame.columns)

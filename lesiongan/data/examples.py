@@ -1,6 +1,6 @@
 """The Examples artifact: pictures already resized, with their split and where they come from, on disk as TFDS.
 
-A directory with `examples.json` (what it is), `examples.csv` (one row an image), `anomalies.csv` (every file and row
+A directory with `examples.json` (what it is), `examples.csv` (one row per image), `anomalies.csv` (every file and row
 that was not used), `leaks.csv` (pairs of nearly the same picture) and for each size in pixels a TFDS data set that
 `tfds.builder_from_directory` reads without this package: features image (PNG), label, image_id, lesion_id, origin;
 splits train, validation, test and further test sets, those that have images. The images of a split stand in the order
@@ -137,8 +137,8 @@ def _check_request(
             raise UsageError(f"{directory}: no split {split!r}; there are {', '.join(known)}")
     for name in classes or ():
         if name not in info["taxonomy"]["classes"]:
-            there = ", ".join(info["taxonomy"]["classes"])
-            raise UsageError(f"{directory}: no class {name!r}; there are {there}")
+            available = ", ".join(info["taxonomy"]["classes"])
+            raise UsageError(f"{directory}: no class {name!r}; there are {available}")
 
 
 def _batches(directory: Path, split: str, labels: Sequence[int] | None) -> Iterator[dict[str, np.ndarray]]:

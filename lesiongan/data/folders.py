@@ -28,8 +28,8 @@ _NAMED = 20  # unusable pictures that are named one by one
 def read_folder(
     folder: str | Path, size: int, config: DataConfig | None = None, *, label: int = 0, scratch: Path | None = None
 ) -> ImageSet:
-    """The pictures in a folder and in the folders below it, as squares; those that cannot be used are named in a line
-    each and left out.
+    """The pictures in a folder and in the folders below it, as squares; those that cannot be used are left out, and
+    one line names each.
 
     Args:
         folder: with pictures of any size and of the formats of `pictures.decode`.
@@ -50,10 +50,10 @@ def read_folder(
     if not names:
         raise UsageError(f"{folder}: no pictures there; give a folder with JPEG or PNG files")
     config = config or DataConfig()
-    plan = DecodingOptions((size,), config.resize, config.exact_resize)
+    options = DecodingOptions((size,), config.resize, config.exact_resize)
     with tempfile.TemporaryDirectory(prefix="lesiongan-") as temporary:
         place = Path(scratch or temporary) / "decoding"
-        decoded = decode_all([(FileReader(str(root)), names)], plan, place, fingerprint(folder))
+        decoded = decode_all([(FileReader(str(root)), names)], options, place, fingerprint(folder))
         images = [np.asarray(Image.open(io.BytesIO(squares[size]))) for squares in decoded.squares() if squares]
     unusable = [(a.what, a.why) for a in anomalies]
     unusable += [(name, fault) for name, fault in zip(names, decoded.faults, strict=True) if fault]
@@ -71,7 +71,7 @@ def read_folder(
 
 
 def held_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training images and a share of the images, drawn at random, that takes no part in a training."""
+    """Training images, and a random share of the images that is held out of the training."""
     order = np.random.default_rng([seed, 0x5E]).permutation(len(images))
     count = round(share * len(images))
     return images.take(np.sort(order[count:])), images.take(np.sort(order[:count]))
@@ -91,16 +91,16 @@ def check_apart(folders: dict[str, str | Path]) -> None:
     another."""
     places = [(name, folder, Path(folder).resolve()) for name, folder in folders.items()]
     for index, (name, folder, place) in enumerate(places):
-        for other, _, second in places[:index]:
-            if place == second:
-                raise UsageError(f"{folder}: {name} is the same folder as {other}; give two")
-            if place in second.parents or second in place.parents:
-                raise UsageError(f"{folder}: {name} and {other} lie one within the other; give folders apart")
+        for earlier, _, earlier_place in places[:index]:
+            if place == earlier_place:
+                raise UsageError(f"{folder}: {name} is the same folder as {earlier}; give two")
+            if place in earlier_place.parents or earlier_place in place.parents:
+                raise UsageError(f"{folder}: {name} and {earlier} lie one within the other; give folders apart")
 
 
 def _checked(folder: str | Path) -> Path:
     path = Path(folder)
     if not path.is_dir():
-        what = "that is a file" if path.exists() else "there is no such folder"
-        raise UsageError(f"{folder}: {what}; give a folder of pictures")
+        problem = "that is a file" if path.exists() else "there is no such folder"
+        raise UsageError(f"{folder}: {problem}; give a folder of pictures")
     return path

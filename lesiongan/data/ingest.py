@@ -44,8 +44,8 @@ class Surveyed:
     Attributes:
         rows: the images that can be used, of all sources: the columns of `Source.rows`, and split, origin, width and
             height in pixels, position (of the picture in `decoded`).
-        table1: int `[classes, 3]`, rows of the ground truth on each side, images there or not.
-        decoded: what the pass over the pictures made.
+        table1: int `[classes, 3]`, rows of the ground truth on each side, whether their image is present or not.
+        decoded: what the pass over the pictures gave.
         anomalies: every row and file that is not used.
         unusable: how many files cannot be used.
         leaks: numbers of the leak audit by name.
@@ -74,8 +74,8 @@ def ingest(
 ) -> dict:
     """Reads a source, splits it, resizes its pictures and writes them as Examples.
 
-    The split is made over all rows of the ground truth, whether their image is there or not, so that the side of an
-    image depends on which others were downloaded only where `by_lesion` joins near-duplicate pictures.
+    The split is made over all rows of the ground truth, whether their image is present or not, so that the side of
+    an image depends on which others were downloaded only where `by_lesion` joins near-duplicate pictures.
 
     Args:
         data: a folder, a table of labels, or `phantoms`.
@@ -85,11 +85,11 @@ def ingest(
         log: takes lines of information.
         scratch: where the pass over the pictures keeps what is done, so that it goes on after an interruption; a hidden
             folder beside `output` by default. Removed at the end.
-        workers: processes; 0 takes one a core.
+        workers: processes; 0 takes one per core.
 
     Returns:
         The content of examples.json: format, sizes, taxonomy, source, kind, phantom, counts (split -> class -> images
-        written), table1 (class -> [train, validation, test] rows, images there or not), rows, images, missing,
+        written), table1 (class -> [train, validation, test] rows, images present or not), rows, images, missing,
         unusable, anomalies (why -> how many), split (how, shares, seed), further_tests (splits beside the three) and
         leak_audit.
 
@@ -104,16 +104,16 @@ def ingest(
     examples_writer.check_output(output)
     collection = open_collection(data, config, seed)
     scratch = Path(scratch) if scratch else output.with_name(f".{output.name}.decoding")
-    plan = DecodingOptions(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
+    options = DecodingOptions(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
     try:
-        surveyed = survey(data, collection, config, seed, plan, scratch, log=log, workers=workers)
+        surveyed = survey(data, collection, config, seed, options, scratch, log=log, workers=workers)
     except UsageError:
         shutil.rmtree(scratch, ignore_errors=True)  # other data or other options are needed
         raise
     source, rows = collection.source, surveyed.rows
     extra = ["width", "height", *(["patient_id"] if (rows["patient_id"] != "").any() else [])]
     with examples_writer.writing(
-        output, plan.sizes, source.taxonomy, extra, splits=(*splits.SPLITS, *collection.further)
+        output, options.sizes, source.taxonomy, extra, splits=(*splits.SPLITS, *collection.further)
     ) as writer:
         bar = progress.Progress("examples", len(rows), "images")
         records = iter(rows.to_dict("records"))
@@ -176,7 +176,7 @@ def survey(
     collection: Collection,
     config: DataConfig,
     seed: int,
-    plan: DecodingOptions,
+    options: DecodingOptions,
     scratch: Path,
     *,
     log: Callable[[str], None] = progress.say,
@@ -184,25 +184,25 @@ def survey(
 ) -> Surveyed:
     """Opens all pictures, splits the rows and audits the split. Args and errors as for `ingest`."""
     source = collection.source
-    parts = {"": source, **collection.further}
-    there = {name: part.rows[part.rows["location"] != ""] for name, part in parts.items()}
-    missing = sum(len(part.rows) - len(there[name]) for name, part in parts.items())
+    sources = {"": source, **collection.further}
+    present = {name: each.rows[each.rows["location"] != ""] for name, each in sources.items()}
+    missing = sum(len(each.rows) - len(present[name]) for name, each in sources.items())
     log(
-        f"{source.kind}: {len(source.rows):,} rows, {len(there['']):,} images, "
+        f"{source.kind}: {len(source.rows):,} rows, {len(present['']):,} images, "
         f"{len(source.taxonomy)} classes: {_shares(source)}"
     )
     for name in collection.further:
-        log(f"{name}: {len(parts[name].rows):,} rows, {len(there[name]):,} images, a test set of its own")
+        log(f"{name}: {len(sources[name].rows):,} rows, {len(present[name]):,} images, a test set of its own")
     if missing:
         log(f"{missing:,} rows have no image; {examples.ANOMALIES} names them")
     anomalies = list(collection.anomalies)
     # The rule and the given split are checked before hours of decoding; near-duplicates are not known yet.
     split_rows(source, config, seed, anomalies=anomalies)
 
-    locations = [location for rows in there.values() for location in rows["location"]]
+    locations = [location for rows in present.values() for location in rows["location"]]
     decoded = decode_all(
-        [(part.reader, there[name]["location"].tolist()) for name, part in parts.items()],
-        plan,
+        [(each.reader, present[name]["location"].tolist()) for name, each in sources.items()],
+        options,
         scratch,
         source_fingerprint(data, config, seed),
         check=lambda faults: _check_unusable(data, faults, locations, config),
@@ -218,16 +218,16 @@ def survey(
 
     pairs = near_duplicates(decoded.thumbnails[usable])
     positions = np.flatnonzero(usable)
-    own = len(there[""])
+    own = len(present[""])
     joined = [
-        (there[""].index[positions[first]], there[""].index[positions[second]])
+        (present[""].index[positions[first]], present[""].index[positions[second]])
         for first, second, _ in pairs
         if positions[second] < own
     ]
     sides = split_rows(source, config, seed, pairs=joined if config.join_near_duplicates else ())
     frames = [
-        rows.assign(split=name if name else sides[rows.index], origin=parts[name].origin)
-        for name, rows in there.items()
+        rows.assign(split=name if name else sides[rows.index], origin=sources[name].origin)
+        for name, rows in present.items()
     ]
     rows = pd.concat(frames, ignore_index=True)
     rows = rows.assign(position=np.arange(len(rows)), width=decoded.widths, height=decoded.heights)[usable]
@@ -256,7 +256,7 @@ def split_rows(
 
     Args:
         pairs: positions of rows that `by_lesion` keeps on one side.
-        anomalies: takes what a given split does not name, and what it names that is not there.
+        anomalies: takes the images that a given split does not name, and the names in it that are not in the data.
     """
     labels, classes = source.rows["label"].to_numpy(), source.taxonomy.classes
     if config.split == "by_image":
@@ -264,12 +264,12 @@ def split_rows(
     if config.split == "by_lesion":
         groups = splits.join_groups(source.rows["lesion_id"], source.rows["patient_id"], extra_pairs=pairs)
         return splits.by_lesion(labels, groups, config.validation, config.test, seed, classes=classes)
-    path, found = Path(config.split), [] if anomalies is None else anomalies
+    path, collected = Path(config.split), [] if anomalies is None else anomalies
     ids = source.rows["image_id"].tolist()
-    assignment = label_tables.read_split(path, found)
+    assignment = label_tables.read_split(path, collected)
     sides = splits.given(labels, ids, assignment, classes=classes)
-    found += [Anomaly(ids[i], path.name, "the given split does not name it") for i in np.flatnonzero(sides == "")]
-    found += [Anomaly(name, path.name, "no image of the data has this id") for name in assignment.keys() - set(ids)]
+    collected += [Anomaly(ids[i], path.name, "the given split does not name it") for i in np.flatnonzero(sides == "")]
+    collected += [Anomaly(name, path.name, "no image of the data has this id") for name in assignment.keys() - set(ids)]
     return sides
 
 
@@ -281,8 +281,8 @@ def table_1(source: Source, counts: np.ndarray) -> dict[str, list[int]]:
 def _audit(rows: pd.DataFrame, classes: Sequence[str], pairs: Sequence[Pair]) -> tuple[dict[str, int], pd.DataFrame]:
     used = (rows["split"] != "").to_numpy()
     place = np.cumsum(used) - 1
-    kept = [Pair(int(place[a]), int(place[b]), c) for a, b, c in pairs if used[a] and used[b]]
-    return leaks.audit(rows[used], classes, kept)
+    used_pairs = [Pair(int(place[a]), int(place[b]), c) for a, b, c in pairs if used[a] and used[b]]
+    return leaks.audit(rows[used], classes, used_pairs)
 
 
 def _shares(source: Source) -> str:

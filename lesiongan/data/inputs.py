@@ -3,7 +3,7 @@
 Every training example has a number, its position in the endless stream of examples: step * batch + its place in the
 batch. Which image it is and how it is augmented follows from the seed and that number alone, through a counter-based
 generator (no state), so that a training resumed at step k sees what an uninterrupted one would have seen, and an image
-is augmented afresh in every epoch. Images stay in memory as uint8; whole batches are gathered and augmented at once.
+is augmented anew in every epoch. Images stay in memory as uint8; whole batches are gathered and augmented at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tensorflow as tf
 from lesiongan.base.errors import UsageError
 from lesiongan.data.image_set import ImageSet
 
-# Streams of random numbers: one an independent use, part of each draw's key.
+# Streams of random numbers: one per independent use, part of each draw's key.
 _ORDER, _DRAW, _PARTNER, _FLIP_X, _FLIP_Y, _TURN, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(11)
 _ANGLE, _ZOOM, _ACROSS, _DOWN = range(11, 15)
 
@@ -40,13 +40,13 @@ def classifier_batches(
 
     Args:
         data: the training images.
-        batch: images a batch; batches run across the borders of epochs, so that all have this size.
+        batch: images per batch; batches run across the borders of epochs, so that all have this size.
         start, steps: the first step and the step to stop before.
         seed: decides order and augmentation.
         flips: mirror at random along both axes.
         rotations: rotate by a random number of quarter turns.
-        angle: rotate by up to as many degrees, what comes in from outside being mirrored; 0 for none.
-        zoom: enlarge by up to this share, about a place drawn so that nothing from outside comes in; 0 for none.
+        angle: rotate by up to as many degrees, the corners filled by reflection; 0 for none.
+        zoom: enlarge by up to this share, about a random point, without showing what is outside the image; 0 for none.
         colour: strength in [0, 1] of random brightness, contrast and saturation; 0 for none.
         balanced: draw every class with the same probability (with replacement); otherwise each epoch is a permutation
             of the images.
@@ -111,8 +111,8 @@ def unpaired_batches(
 
     Args:
         x, y: the domains; images of another size than asked for are resized (bicubic, antialiased).
-        size: pixels of the images given out.
-        batch: images of each domain a batch.
+        size: pixels of the images in the batches.
+        batch: images of each domain per batch.
         start, steps: the first step and the step to stop before.
         seed: decides order and augmentation.
         flip: mirror left-right at random.
@@ -180,7 +180,7 @@ def _examples(step: tf.Tensor, batch: int) -> tf.Tensor:
 
 
 # Random numbers: splitmix64 (Steele, Lea, Flood 2014) as a hash of (seed, stream, example). TensorFlow's stateless
-# generators take one seed a call, which would mean a call an image.
+# generators take one seed per call, which would mean one call per image.
 
 
 def _mix(z: tf.Tensor) -> tf.Tensor:
@@ -245,11 +245,11 @@ class _Pixels:
         self.pixels = tf.reshape(tf.constant(images), [-1, images.shape[-1]])
         places = np.arange(self.size**2).reshape(self.size, self.size)
         symmetries = [np.rot90(m, turns).ravel() for m in (places, places[:, ::-1]) for turns in range(4)]
-        self.sources = tf.constant(np.stack(symmetries), tf.int64)  # [symmetry, place] -> where its pixel comes from
+        self.taken_from = tf.constant(np.stack(symmetries), tf.int64)  # [symmetry, place] -> where its pixel comes from
 
     def take(self, index: tf.Tensor, symmetry: tf.Tensor) -> tf.Tensor:
         """The images at `index`, each under its symmetry; float32 `[batch, size, size, 3]` in [-1, 1]."""
-        places = index[:, None] * self.size**2 + tf.gather(self.sources, symmetry)
+        places = index[:, None] * self.size**2 + tf.gather(self.taken_from, symmetry)
         images = tf.gather(self.pixels, places)
         return _to_unit(tf.reshape(images, [index.shape[0], self.size, self.size, images.shape[-1]]))
 
@@ -271,13 +271,13 @@ def _affine(images, examples, seed: int, angle: float, zoom: float) -> tf.Tensor
         return tf.reshape(_range(seed, stream, examples, low, high), [-1])
 
     turn = draw(_ANGLE, -angle, angle) * (np.pi / 180.0)
-    scale = 1.0 / draw(_ZOOM, 1.0, 1.0 + zoom)  # pixels of the source a pixel of the result
+    scale = 1.0 / draw(_ZOOM, 1.0, 1.0 + zoom)  # input pixels per output pixel
     middle = (images.shape[1] - 1) / 2
     room = middle * (1.0 - scale)
     x, y = middle + room * draw(_ACROSS, -1.0, 1.0), middle + room * draw(_DOWN, -1.0, 1.0)
     along, across = scale * tf.cos(turn), scale * tf.sin(turn)
     zero = tf.zeros_like(turn)
-    # the result's pixel (u, v) is the source's (x, y) + rotation (u - middle, v - middle)
+    # the output's pixel (u, v) is the input's (x, y) + rotation (u - middle, v - middle)
     rows = [along, -across, x - middle * (along - across), across, along, y - middle * (across + along), zero, zero]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,

@@ -23,11 +23,11 @@ from lesiongan.data.csv_files import (
 from lesiongan.data.splits import NAMES, RULES, SPLITS
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 
-#: What `Source.rows` knows of an image beside its class.
+#: The metadata columns of `Source.rows`.
 METADATA = ("lesion_id", "patient_id", "age_approx", "sex", "anatom_site_general")
 UNKNOWN = "UNK"
 
-#: HAM10000's names of the same.
+#: HAM10000's names of some of them.
 _METADATA_ALIASES = {"age": "age_approx", "localization": "anatom_site_general"}
 #: Columns of ISIC's tables that are neither classes nor used.
 _OTHER_COLUMNS = frozenset(
@@ -57,7 +57,7 @@ def taxonomy_of(classes: list[str]) -> Taxonomy:
 def find_ground_truth(path: Path) -> Path | None:
     """The one-hot CSV that `path` is, or that is in the folder `path`; None where no CSV looks like one.
 
-    A folder's own folder of the name ...GroundTruth is looked into as well, as ISIC's zip files unpack.
+    A subfolder named ...GroundTruth is searched too: ISIC's zip files unpack to one.
 
     Raises:
         UsageError: several look like one.
@@ -66,20 +66,20 @@ def find_ground_truth(path: Path) -> Path | None:
         if path.suffix.lower() not in TABLE_SUFFIXES:
             raise UsageError(f"{path}: give the folder of the data, or its ground-truth CSV")
         return path
-    found = _named(path, "groundtruth")
-    if not found:
+    tables = _named(path, "groundtruth")
+    if not tables:
         inner = [
             folder for folder in path.iterdir() if folder.is_dir() and _simple(folder.name).endswith("groundtruth")
         ]
-        found = [table for folder in sorted(inner) for table in _named(folder, "groundtruth")]
-    if len(found) > 1:
-        found = [table for table in found if "train" in table.name.lower()] or found
-    if not found:
-        found = [table for table in tables_in(path) if looks_one_hot(table)]
-    if len(found) > 1:
-        names = ", ".join(table.name for table in found)
+        tables = [table for folder in sorted(inner) for table in _named(folder, "groundtruth")]
+    if len(tables) > 1:
+        tables = [table for table in tables if "train" in table.name.lower()] or tables
+    if not tables:
+        tables = [table for table in tables_in(path) if looks_one_hot(table)]
+    if len(tables) > 1:
+        names = ", ".join(table.name for table in tables)
         raise UsageError(f"{path}: several files look like the ground truth ({names}); give one of them as the data")
-    return found[0] if found else None
+    return tables[0] if tables else None
 
 
 def find_metadata(table: Path, root: Path) -> Path | None:
@@ -87,10 +87,10 @@ def find_metadata(table: Path, root: Path) -> Path | None:
     name begins the same."""
     folders = dict.fromkeys((table.parent, root))
     words = ("metadata", "lesiongroupings")
-    found = [other for folder in folders for word in words for other in _named(folder, word) if other != table]
+    candidates = [path for folder in folders for word in words for path in _named(folder, word) if path != table]
     begin = re.split("ground", table.name, flags=re.IGNORECASE)[0]
-    found = [other for other in found if other.name.startswith(begin)] or found
-    return found[0] if len(found) == 1 else None
+    candidates = [path for path in candidates if path.name.startswith(begin)] or candidates
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
@@ -131,8 +131,8 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
     rows["label"] = ones.argmax(axis=1)
     rows["why"] = [why or fault for why, fault in zip(rows["why"], _row_faults(ones, unknown is not None), strict=True)]
     taxonomy, rows = used_rows(path, rows, list(columns), anomalies)
-    there = set(taxonomy.classes)
-    anomalies += [Anomaly(name, path.name, "the class has no rows") for name in columns if name not in there]
+    used_classes = set(taxonomy.classes)
+    anomalies += [Anomaly(name, path.name, "the class has no rows") for name in columns if name not in used_classes]
     return taxonomy, rows
 
 
@@ -194,8 +194,8 @@ def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]
         Anomaly(what, f"{path.name} line {line}", "metadata for the same image again")
         for what, line in zip(ids[again], frame["line"][again], strict=True)
     ]
-    kept = {column: name for column, name in _metadata_columns(frame).items() if column not in rows}
-    table = frame[list(kept.values())].set_axis(list(kept), axis=1).assign(image_id=ids)[~again]
+    new_columns = {column: name for column, name in _metadata_columns(frame).items() if column not in rows}
+    table = frame[list(new_columns.values())].set_axis(list(new_columns), axis=1).assign(image_id=ids)[~again]
     return rows.merge(table, on="image_id", how="left", validate="one_to_one")
 
 
@@ -273,8 +273,8 @@ def looks_one_hot(path: Path) -> bool:
 def _metadata_columns(frame: pd.DataFrame) -> dict[str, str]:
     """Column of `METADATA` -> the name that it has in a table."""
     names = {name.lower(): name for name in reversed(frame.columns)}
-    found = {alias: names[name] for name, alias in _METADATA_ALIASES.items() if name in names}
-    return found | {column: names[column] for column in METADATA if column in names}
+    columns = {alias: names[name] for name, alias in _METADATA_ALIASES.items() if name in names}
+    return columns | {column: names[column] for column in METADATA if column in names}
 
 
 def _named(folder: Path, word: str) -> list[Path]:

@@ -47,11 +47,11 @@ def labelled(
             raise UsageError(f"{data}: --split {split} needs an Examples artifact; of other data all images are used")
         source = open_source(data, config, seed)
         known, rows = source.taxonomy, source.rows[source.rows["location"] != ""].reset_index(drop=True)
-        plan = DecodingOptions((size,), config.resize, config.exact_resize)
+        options = DecodingOptions((size,), config.resize, config.exact_resize)
         with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
             key = source_fingerprint(data, config, seed)
             parts = [(source.reader, rows["location"].tolist())]
-            decoded = decode_all(parts, plan, Path(scratch) / "decoding", key)
+            decoded = decode_all(parts, options, Path(scratch) / "decoding", key)
             usable = np.array([not fault for fault in decoded.faults], bool)
             pixels = [_pixels(squares[size]) for squares in decoded.squares() if squares]
         rows = rows[usable]
@@ -63,9 +63,9 @@ def labelled(
         )
         lesions = rows["lesion_id"].tolist()
         left_out = {"unusable files": int((~usable).sum()), "anomalies": len(source.anomalies)}
-    there = np.array([name in taxonomy.classes for name in known.classes])[images.labels]
-    left_out["images of classes that the model does not know"] = int((~there).sum())
-    images, lesions = images.take(there), [lesion for lesion, kept in zip(lesions, there, strict=True) if kept]
+    is_known = np.array([name in taxonomy.classes for name in known.classes])[images.labels]
+    left_out["images of classes that the model does not know"] = int((~is_known).sum())
+    images, lesions = images.take(is_known), [lesion for lesion, used in zip(lesions, is_known, strict=True) if used]
     if not len(images):
         raise UsageError(f"{data}: no usable image of the model's classes {', '.join(taxonomy.classes)} there")
     labels = np.array([taxonomy.index(known.classes[label]) for label in images.labels], np.int32)

@@ -1,7 +1,7 @@
-"""The leak audit: what the training side of a split knows of the others.
+"""The leak audit: lesions, patients and photographs that the training side of a split shares with the others.
 
 A test set is honest only if no lesion, patient or photograph in it was trained on. The paper's split by images does not
-see to that.
+ensure that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 
 from lesiongan.data.near_duplicates import Pair
 
-#: The columns of leaks.csv: one row a pair of nearly the same picture.
+#: The columns of leaks.csv: one row per pair of near-duplicates.
 COLUMNS = ("image", "split", "label", "duplicate", "duplicate_split", "duplicate_label", "same_lesion", "correlation")
 
 
@@ -21,7 +21,7 @@ def audit(rows: pd.DataFrame, classes: Sequence[str], pairs: Sequence[Pair]) -> 
     """Counts lesions, patients and near-duplicate pictures on several sides of a split.
 
     Args:
-        rows: the images that are there, with image_id, label (int), lesion_id, patient_id, split.
+        rows: the images that are present, with image_id, label (int), lesion_id, patient_id, split.
         classes: the classes' names.
         pairs: near-duplicates, by position in `rows`.
 

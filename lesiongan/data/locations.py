@@ -1,4 +1,4 @@
-"""The pictures that are there, in folders and in zip files, and their bytes.
+"""Where the pictures of a source are, in folders and in zip files.
 
 A location is a relative POSIX path, or `archive.zip::entry`. Nothing is unpacked, links out of the data are not
 followed, and no path is ever built from an id: ids are looked up among the files that are there.
@@ -23,7 +23,7 @@ def match(ids: Sequence[str], locations: Sequence[str]) -> tuple[list[str], list
 
     Args:
         ids: relative paths without suffix, with or without folders and with or without ISIC's `_downsampled`.
-        locations: the pictures that are there.
+        locations: the pictures of the source.
 
     Returns:
         The location of each id ("" where there is none; none is given twice), and (location, why) of each picture that
@@ -34,23 +34,23 @@ def match(ids: Sequence[str], locations: Sequence[str]) -> tuple[list[str], list
     for location in locations:
         by_path.setdefault(_without_suffix(location.rpartition(INSIDE)[2]), location)
         by_stem.setdefault(stem(location), location)
-    found = [""] * len(ids)
+    matched = [""] * len(ids)
     used: dict[str, str] = {}
     # The exact path of every id goes before a name that only resembles one.
     for table, key_of in ((by_path, str), (by_stem, _last), (by_stem, _other_form)):
         for position, path in enumerate(ids):
             location = table.get(key_of(path), "")
-            if not found[position] and location and location not in used:
-                found[position] = location
+            if not matched[position] and location and location not in used:
+                matched[position] = location
                 used[location] = stem(location)
     owner = {name: location for location, name in used.items()}
     unused = []
     for location in locations:
         if location not in used:
-            other = owner.get(stem(location))
-            why = f"a file of the same name is used: {other}" if other else "the image has no row"
+            used_location = owner.get(stem(location))
+            why = f"a file of the same name is used: {used_location}" if used_location else "the image has no row"
             unused.append((location, why))
-    return found, unused
+    return matched, unused
 
 
 def _last(path: str) -> str:
@@ -70,7 +70,7 @@ def files_in(root: Path, suffix: str) -> list[Path]:
 def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
     """The pictures below a folder as sorted relative POSIX paths; links to folders and out of the data are refused."""
     real_root = os.path.realpath(root)
-    found, folders = [], [below]
+    paths, folders = [], [below]
     while folders:
         folder = folders.pop()
         try:
@@ -93,13 +93,13 @@ def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
             if entry.is_dir():
                 folders.append(name)
             elif _is_picture(name) and entry.is_file():
-                found.append(name)
-    return sorted(found)
+                paths.append(name)
+    return sorted(paths)
 
 
 def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) -> list[str]:
     """The pictures in zip files of a folder; entries whose path leads out are refused."""
-    found = []
+    locations = []
     for archive in archives:
         with open_zip(archive) as opened:
             for name in opened.namelist():
@@ -109,8 +109,8 @@ def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) 
                 if ".." in parts or name.startswith("/") or "\\" in name or INSIDE in name:
                     anomalies.append(Anomaly(name, archive.name, "the entry's path leads out of the archive"))
                     continue
-                found.append(f"{archive.relative_to(root).as_posix()}{INSIDE}{name}")
-    return found
+                locations.append(f"{archive.relative_to(root).as_posix()}{INSIDE}{name}")
+    return locations
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

@@ -67,7 +67,7 @@ def near_duplicates(thumbnails: np.ndarray, across: int | None = None) -> list[P
     """
     if len(thumbnails) < 2:
         return []
-    found: dict[tuple[int, int], float] = {}
+    best: dict[tuple[int, int], float] = {}
     details, lit = _details(thumbnails)
     hashes = perceptual_hashes(thumbnails)
     for symmetry in range(8):
@@ -78,23 +78,23 @@ def near_duplicates(thumbnails: np.ndarray, across: int | None = None) -> list[P
             correlation = (x * y).sum((1, 2)) / np.maximum(norms, 1e-6)
             for i in np.flatnonzero(correlation >= _MIN_CORRELATION):
                 key = int(first[i]), int(second[i])
-                found[key] = max(found.get(key, 0.0), min(1.0, float(correlation[i])))
+                best[key] = max(best.get(key, 0.0), min(1.0, float(correlation[i])))
     # A picture without any structure (one colour) has nothing that a correlation could find.
-    found |= dict.fromkeys(_identical(thumbnails, across), 1.0)
-    return [Pair(*pair, correlation) for pair, correlation in sorted(found.items())]
+    best |= dict.fromkeys(_identical(thumbnails, across), 1.0)
+    return [Pair(*pair, correlation) for pair, correlation in sorted(best.items())]
 
 
 def _details(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each picture less its own blur, float32 `[n, s, s]`, and where it is lit, bool `[n, s, s]`."""
     details, lit = np.empty(thumbnails.shape, np.float32), np.empty(thumbnails.shape, bool)
     for begin in range(0, len(thumbnails), _BLOCK):
-        part = slice(begin, begin + _BLOCK)
-        grey = thumbnails[part].astype(np.float32)
+        block = slice(begin, begin + _BLOCK)
+        grey = thumbnails[block].astype(np.float32)
         field = grey > _LIT
         weight = gaussian_filter(field.astype(np.float32), (0, _SLOW, _SLOW))
         blur = gaussian_filter(grey * field, (0, _SLOW, _SLOW)) / np.maximum(weight, 1e-3)
-        details[part] = grey - blur
-        lit[part] = binary_erosion(field, _CROSS, iterations=_MARGIN, border_value=1)
+        details[block] = grey - blur
+        lit[block] = binary_erosion(field, _CROSS, iterations=_MARGIN, border_value=1)
     return details, lit
 
 

@@ -28,7 +28,7 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
 
     Returns:
         source, kind, phantom, classes, names, rows, images, missing, unusable, lesions (class -> known lesions), split,
-        table1 (class -> [train, validation, test] rows of the ground truth, images there or not), counts (split ->
+        table1 (class -> [train, validation, test] rows of the ground truth, images present or not), counts (split ->
         class -> usable images), further_tests, shapes ("WIDTHxHEIGHT" -> images, or None), leak_audit, duplicates
         (pairs of nearly the same picture), and anomalies (what, where, why).
 
@@ -38,15 +38,22 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
     collection = open_collection(data, config, seed)
     source = collection.source
     if quick:
-        found = _without_pictures(collection, config, seed)
+        facts = _without_pictures(collection, config, seed)
     else:
-        plan = DecodingOptions((), config.resize, exact=False)
+        options = DecodingOptions((), config.resize, exact=False)
         with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
             surveyed = survey(
-                data, collection, config, seed, plan, Path(scratch) / "decoding", log=lambda line: None, workers=workers
+                data,
+                collection,
+                config,
+                seed,
+                options,
+                Path(scratch) / "decoding",
+                log=lambda line: None,
+                workers=workers,
             )
         shapes = collections.Counter(zip(surveyed.rows["width"], surveyed.rows["height"], strict=True))
-        found = {
+        facts = {
             "rows_used": surveyed.rows,
             "table1": table_1(source, surveyed.table1),
             "unusable": surveyed.unusable,
@@ -55,19 +62,19 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
             "duplicates": surveyed.duplicates.to_dict("records"),
             "anomalies": surveyed.anomalies,
         }
-    used = found.pop("rows_used")
+    used = facts.pop("rows_used")
     classes = source.taxonomy.classes
     known = source.rows[source.rows["lesion_id"] != ""]
-    parts = (source, *collection.further.values())
+    sources = (source, *collection.further.values())
     return {
         "source": source_name(data, source),
         "kind": source.kind,
         "phantom": source.origin == "phantom",
         "classes": list(classes),
         "names": list(source.taxonomy.names),
-        "rows": sum(len(part.rows) for part in parts),
+        "rows": sum(len(each.rows) for each in sources),
         "images": len(used),
-        "missing": sum(int((part.rows["location"] == "").sum()) for part in parts),
+        "missing": sum(int((each.rows["location"] == "").sum()) for each in sources),
         "lesions": {name: int(known.loc[known["label"] == i, "lesion_id"].nunique()) for i, name in enumerate(classes)},
         "split": {"by": config.split, "validation": config.validation, "test": config.test, "seed": seed},
         "counts": {
@@ -77,15 +84,15 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
             for split in (*splits.SPLITS, *collection.further)
         },
         "further_tests": list(collection.further),
-        **found,
-        "anomalies": [anomaly._asdict() for anomaly in found["anomalies"]],
+        **facts,
+        "anomalies": [anomaly._asdict() for anomaly in facts["anomalies"]],
     }
 
 
 def _without_pictures(collection: Collection, config: DataConfig, seed: int) -> dict[str, Any]:
     source, anomalies = collection.source, list(collection.anomalies)
     sides = split_rows(source, config, seed, anomalies=anomalies)
-    frames = [source.rows.assign(split=sides), *(part.rows.assign(split=n) for n, part in collection.further.items())]
+    frames = [source.rows.assign(split=sides), *(test.rows.assign(split=n) for n, test in collection.further.items())]
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[(rows["location"] != "") & (rows["split"] != "")]
     numbers, _ = leaks.audit(rows, source.taxonomy.classes, [])
@@ -100,28 +107,28 @@ def _without_pictures(collection: Collection, config: DataConfig, seed: int) -> 
     }
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(facts: dict[str, Any]) -> list[str]:
     """An `overview` as a person reads it."""
-    further = found["further_tests"]
-    split, shapes = found["split"], found["shapes"]
+    further = facts["further_tests"]
+    split, shapes = facts["split"], facts["shapes"]
     rule = split["by"]
     if rule in splits.RULES:
         rule += f", {split['validation']:.0%} validation, {split['test']:.0%} test, seed {split['seed']}"
     text = [
-        f"{found['source']}: {found['kind']}, {found['rows']:,} rows, {found['images']:,} usable images, "
-        f"{len(found['classes'])} classes",
+        f"{facts['source']}: {facts['kind']}, {facts['rows']:,} rows, {facts['images']:,} usable images, "
+        f"{len(facts['classes'])} classes",
         f"split: {rule}; rows of the ground truth, images there or not",
         "",
     ]
     head = ["class", "rows", "images", "lesions", *splits.SPLITS, *further, ""]
     table = [head]
-    for name, spelled in zip(found["classes"], found["names"], strict=True):
-        sides = found["table1"][name]
-        images = sum(found["counts"][side][name] for side in found["counts"])
-        more = [found["counts"][test][name] for test in further]
-        table.append([name, sum(sides), images, found["lesions"][name] or "?", *sides, *more, spelled])
+    for name, spelled in zip(facts["classes"], facts["names"], strict=True):
+        sides = facts["table1"][name]
+        images = sum(facts["counts"][side][name] for side in facts["counts"])
+        more = [facts["counts"][test][name] for test in further]
+        table.append([name, sum(sides), images, facts["lesions"][name] or "?", *sides, *more, spelled])
     numbers = np.array([row[1:3] + row[4:-1] for row in table[1:]], dtype=int).sum(axis=0).tolist()
-    table.append(["all", *numbers[:2], sum(found["lesions"].values()) or "?", *numbers[2:], ""])
+    table.append(["all", *numbers[:2], sum(facts["lesions"].values()) or "?", *numbers[2:], ""])
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in table]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
@@ -136,13 +143,13 @@ def lines(found: dict[str, Any]) -> list[str]:
         if len(shown) > _SHAPES:
             text.append(f"  {len(shown) - _SHAPES} other sizes: {sum(count for _, count in shown[_SHAPES:]):,}")
     text += ["", "leaks between the sides of the split"]
-    for name, value in found["leak_audit"].items():
+    for name, value in facts["leak_audit"].items():
         text.append(f"  {name.replace('_', ' ')}: {'not looked for' if value is None else f'{value:,}'}")
     text += ["", "not used"]
     by_why: dict[str, list[str]] = collections.defaultdict(list)
-    for anomaly in found["anomalies"]:
+    for anomaly in facts["anomalies"]:
         by_why[anomaly["why"]].append(anomaly["what"] or "(empty)")
-    for why, what in sorted(by_why.items(), key=lambda item: -len(item[1])):
-        some = ", ".join(what[:_SHOWN]) + (", ..." if len(what) > _SHOWN else "")
-        text.append(f"  {len(what):,} x {why}: {some}")
+    for why, names in sorted(by_why.items(), key=lambda item: -len(item[1])):
+        some = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        text.append(f"  {len(names):,} x {why}: {some}")
     return text if by_why else [*text, "  nothing"]

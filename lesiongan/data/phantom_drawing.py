@@ -1,6 +1,6 @@
 """Brushes for phantoms: noise, cells, outlines and ink, each the same picture at any size.
 
-Positions are in units where the image spans [-1, 1] both ways. Whatever is random is drawn before, and apart from, the
+Positions are in units where the image spans [-1, 1] both ways. Random numbers are drawn independently of the
 number of pixels. Arithmetic is float64, so that the rounding to uint8 at the end hides differences between machines.
 """
 
@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-_INK_SIZE = 512  # the canvas of `Ink` before it is averaged down; 8 subpixels a pixel at 64
+_INK_SIZE = 512  # the canvas of `Ink` before it is averaged down; 8 subpixels per pixel at 64
 _CELL_TABLE = 32  # random cells repeat after so many periods, wider than any image
 
 
@@ -19,7 +19,7 @@ class Plane:
     """The lesion's own coordinates at every pixel: the camera turns, moves and magnifies the lesion.
 
     Attributes:
-        size: pixels a side.
+        size: pixels per side.
         x, y: `[size, size]`, each pixel centre's place in lesion units.
         pixel: the width of a pixel in lesion units.
     """

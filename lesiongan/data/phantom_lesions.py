@@ -323,7 +323,7 @@ def squamous_cell_carcinoma(rng, plane: Plane, tissue: Tissue) -> None:
         tissue.cover(0.85 * _dots(rng, plane, places, (0.015, 0.05), 0.02, stretch=1.8), (0.33, 0.06, 0.07))
 
 
-#: The recipe, and how weathered by the sun the skin around is (0 to 1), of each class.
+#: Per class: the recipe, and how sun-damaged the skin around is (0 to 1).
 RECIPES = {
     "MEL": (melanoma, 0.5),
     "NV": (nevus, 0.2),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lesiongan.data.phantom_drawing import Ink, Plane, bumps, curve, fractal, ramp, step
 
-# Optical densities a unit of pigment, red, green and blue: melanin takes blue most, haemoglobin green.
+# Optical densities per unit of pigment, red, green and blue: melanin takes blue most, haemoglobin green.
 _MELANIN = np.array([0.66, 1.0, 1.34])
 _BLOOD = np.array([0.16, 1.0, 0.74])
 _BLOODLESS = np.array([0.97, 0.86, 0.80])  # the reflectance of skin without either
@@ -44,7 +44,7 @@ class Tissue:
 
 
 def healthy(rng, plane: Plane, sun: float) -> Tissue:
-    """Skin of a random tone with mottling, furrows and freckles; `sun` (0 to 1) is how weathered it is."""
+    """Skin of a random tone with mottling, furrows and freckles; `sun` (0 to 1) is how sun-damaged it is."""
     tone = 0.04 + 0.2 * rng.random() if rng.random() < 0.78 else rng.uniform(0.25, 0.75)
     flush = rng.choice([rng.uniform(0.08, 0.2), rng.uniform(0.2, 0.4)], p=[0.65, 0.35])
     clouds = fractal(rng, plane, 1.3)

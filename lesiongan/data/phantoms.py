@@ -1,4 +1,4 @@
-"""Phantoms: drawn, dermoscopy-like pictures of the eight ISIC 2019 classes, the data that the project carries with it.
+"""Phantoms: drawn, dermoscopy-like pictures of the eight ISIC 2019 classes, the data set that comes with the project.
 
 They let everything run without a download and are as imbalanced as ISIC 2019. No phantom shows a patient, and none is
 medical evidence: ids begin with `PHANTOM_`, and every copy of them names `phantom` as its origin.
@@ -14,7 +14,7 @@ from lesiongan.data.phantom_drawing import Plane
 from lesiongan.data.phantom_lesions import RECIPES
 from lesiongan.data.phantom_skin import healthy, photograph
 
-#: Images a class in the ISIC 2019 training set.
+#: Images per class in the ISIC 2019 training set.
 ISIC_2019_COUNTS = {
     "MEL": 4522,
     "NV": 12875,
@@ -26,7 +26,7 @@ ISIC_2019_COUNTS = {
     "SCC": 628,
 }
 
-_MIN_LESIONS = 10  # a class, from 200 images on
+_MIN_LESIONS = 10  # per class, from 200 images on
 _IMAGES_PER_LESION = 1.26  # with a fifth of the lesions photographed two or three times
 
 _SITES = (
@@ -67,7 +67,7 @@ def render(abbreviation: str, seed: int, size: int, view_seed: int = 0) -> np.nd
     Args:
         abbreviation: one of the eight classes, for example `MEL`.
         seed: which lesion of that class, on which skin; 0 or more.
-        size: pixels a side; made for 32 to 256.
+        size: pixels per side; meant for 32 to 256.
         view_seed: which photograph of that lesion: how it lies, light, hairs and the like; 0 or more.
 
     Returns:
@@ -128,7 +128,7 @@ def _images_of_lesions(rng: np.random.Generator, images: int) -> np.ndarray:
 
 
 def table(count: int, seed: int) -> pd.DataFrame:
-    """A made-up collection of phantoms: one row an image, shuffled.
+    """A made-up collection of phantoms: one row per image, shuffled.
 
     Args:
         count: images, at least 1.

@@ -20,7 +20,7 @@ from lesiongan.base.errors import LesionganError
 
 Resize = Literal["squash", "crop", "pad"]
 
-#: Side in pixels of what near-duplicates are found by.
+#: Side in pixels of the thumbnails that near-duplicates are found by.
 THUMBNAIL = 32
 #: Pictures smaller than this (pixels, either side) show nothing.
 MIN_SIDE = 8
@@ -124,12 +124,12 @@ def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
 
 
 def thumbnail(image: Image.Image) -> np.ndarray:
-    """What is compared of a picture: uint8 `[32, 32]`, grey, whatever its shape was."""
+    """What near-duplicates are found by: uint8 `[32, 32]`, grey, whatever the picture's shape."""
     return np.asarray(image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """uint8 `[h, w, 3]` as PNG. In filtered photographs there is little to find but runs: faster, and smaller."""
+    """uint8 `[h, w, 3]` as PNG. Run-length coding alone is faster on filtered photographs, and smaller."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return buffer.getvalue()

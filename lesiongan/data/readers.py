@@ -1,4 +1,4 @@
-"""What reads one picture of a source. Readers go to worker processes: they are small, and import little."""
+"""Readers of one picture of a source. They go to worker processes, so they are small and import little."""
 
 from __future__ import annotations
 

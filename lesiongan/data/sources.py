@@ -38,10 +38,10 @@ class Source:
     Attributes:
         kind: the name of the layout it was read from.
         taxonomy: its classes.
-        origin: whether the pictures are photographs or drawn.
-        rows: one row a labelled image, in the table's order: image_id, label (int), lesion_id, patient_id, age_approx
+        origin: `real` for photographs, `phantom` for drawn pictures.
+        rows: one row per labelled image, in the table's order: image_id, label (int), lesion_id, patient_id, age_approx
             (float), sex, anatom_site_general ("" or NaN where unknown) and location (for `read`; "" where the image is
-            not there).
+            missing).
         anomalies: every row and file that is not used, and why.
         reader: reads the pictures.
     """
@@ -93,7 +93,7 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
     """Test sets beside the usual one: the name of the split -> the path of the source.
 
     They are those of `config.further_tests`, and the official test set beside an official training set of the ISIC
-    challenges, where its ground truth and its pictures are there.
+    challenges, where its ground truth and its pictures are present.
 
     Raises:
         UsageError: two of them would have one name.
@@ -104,17 +104,17 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
         official = table and table.with_name(table.name.replace("_Training_", "_Test_"))
         if official and official != table and official.is_file() and ISICChallenge.input_of(official, Path(data)):
             paths.append(str(official))
-    found: dict[str, str] = {}
+    tests: dict[str, str] = {}
     for path in paths:
         _check_exists(path)
         stem = Path(path).resolve().stem.removesuffix("_GroundTruth")
         name = re.sub(r"\W+", "_", stem).strip("_").lower() or "further"
         name = name if "test" in name else f"{name}_test"
         name = f"further_{name}" if name in splits.SPLITS else name
-        if name in found:
+        if name in tests:
             raise UsageError(f"{path}: another test set is called {name!r} too; rename one of the folders")
-        found[name] = path
-    return found
+        tests[name] = path
+    return tests
 
 
 def source_name(data: str, source: Source) -> str:
@@ -268,13 +268,13 @@ class ISICChallenge(OneHotTable):
         folder = self.input_of(table, root)
         assert folder is not None  # `find` gives no table without one
         below = folder.relative_to(root).as_posix()
-        found = locations.walk(root, anomalies, below=below) if folder.is_dir() else []
+        paths = locations.walk(root, anomalies, below=below) if folder.is_dir() else []
         archive = folder.with_suffix(".zip")
         if archive.is_file():
-            unpacked = {locations.stem(name) for name in found}
+            unpacked = {locations.stem(name) for name in paths}
             entries = locations.in_archives(root, [archive], anomalies)
-            found += [name for name in entries if locations.stem(name) not in unpacked]
-        return found
+            paths += [name for name in entries if locations.stem(name) not in unpacked]
+        return paths
 
 
 class ClassFolders:

@@ -15,7 +15,7 @@ from lesiongan.base.errors import UsageError
 SPLITS = ("train", "validation", "test")
 #: The rules by which a split can be made.
 RULES = ("by_image", "by_lesion")
-#: What people call the three.
+#: Usual names of the three.
 NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
@@ -174,9 +174,9 @@ def join_groups(
         values = pd.Series(np.asarray(key, dtype=object))
         values = values.where(values.astype(str).str.strip() != "")
         codes, unique = pd.factorize(values)  # -1: empty
-        there = np.flatnonzero(codes >= 0)
-        images.append(there)
-        joints.append(codes[there] + width)
+        present = np.flatnonzero(codes >= 0)
+        images.append(present)
+        joints.append(codes[present] + width)
         width += len(unique)
     pairs = np.array(list(extra_pairs), dtype=np.int64).reshape(-1, 2)
     images.append(pairs[:, 0])

@@ -1,7 +1,7 @@
 """Images made elsewhere (by a diffusion model, by a colleague) as a source of a grid's cells.
 
-A folder of pictures with a ground-truth CSV, or one folder a class; of the classes of the real data, all of them for
-training.
+A folder of pictures with a ground-truth CSV, or one folder per class. Only the classes of the real data count, and all
+pictures are for training.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def open_synthetic(path: str, config: DataConfig, taxonomy: Taxonomy, needed: Ma
 
     Args:
         path: the folder, or its CSV.
-        config: what is said of diagnoses and of missing images holds here too.
+        config: its options for diagnoses and for missing images hold here too.
         taxonomy: the classes of the real data.
         needed: class -> images that the largest cell takes; others are not used.
 
     Returns:
-        The source with the rows of the classes needed whose picture is there; labels are those of `taxonomy`.
+        The source with the rows of the needed classes whose picture is present; labels are those of `taxonomy`.
 
     Raises:
         UsageError: it is no source, or has too few images of a class.
@@ -51,12 +51,12 @@ def open_synthetic(path: str, config: DataConfig, taxonomy: Taxonomy, needed: Ma
     return dataclasses.replace(source, taxonomy=taxonomy, rows=rows)
 
 
-def check_enough(path: str, found: Mapping[str, int], needed: Mapping[str, int]) -> None:
+def check_enough(path: str, counts: Mapping[str, int], needed: Mapping[str, int]) -> None:
     """Raises `UsageError` where a class has fewer images than the largest cell takes."""
     for name, number in needed.items():
-        if found[name] < number:
+        if counts[name] < number:
             raise UsageError(
-                f"{path}: {found[name]:,} usable images of {name}, but the largest cell takes {number:,}; "
+                f"{path}: {counts[name]:,} usable images of {name}, but the largest cell takes {number:,}; "
                 f"add images or lower the experiment's amounts"
             )
 
@@ -66,7 +66,7 @@ def held_out_thumbnails(directory: Path) -> tuple[np.ndarray, list[str], int]:
 
     Returns:
         Thumbnails uint8 `[n, 32, 32]`, what each is called (`validation image ISIC_...`), and the size in pixels of the
-        squares that they were made from, which others must be made from too.
+        squares that they were made from; thumbnails to compare with them must be made from that size too.
     """
     info = examples.read_info(directory)
     size = min((s for s in info["sizes"] if s >= THUMBNAIL), default=max(info["sizes"]))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 
-# A qualitative palette that stays apart for colour-blind readers (Okabe and Ito 2008), one colour a class in every
-# plot.
+# A qualitative palette that stays apart for colour-blind readers (Okabe and Ito 2008), one colour per class in
+# every plot.
 _PALETTE = ("#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#B22222", "#8C6BB1")
 
 
@@ -19,7 +19,7 @@ class Taxonomy:
     Attributes:
         classes: abbreviations, in label order (label = position).
         names: the names spelled out, same order.
-        colours: a hex colour a class for plots, same order.
+        colours: one hex colour per class for plots, same order.
     """
 
     classes: tuple[str, ...]

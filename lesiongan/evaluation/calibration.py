@@ -1,5 +1,5 @@
-"""Whether probabilities mean what they say: the reliability curve and its error; and what the validation set is for, a
-temperature that puts them right and the threshold for a wanted specificity."""
+"""Calibration: the reliability curve and its error; and, from validation images, the temperature that corrects
+probabilities and the threshold for a wanted specificity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BINS = 15
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> dict[str, np.ndarray]:
-    """The reliability curve: images by the probability of the class that is said, in equal bins.
+    """The reliability curve: images by the probability of the predicted class, in bins of equal width.
 
     Bins are open below and closed above (Guo et al. 2017, arXiv 1706.04599, section 2).
 
@@ -22,8 +22,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
         bins: how many.
 
     Returns:
-        `images` (how many fall into each bin), `confidence` (their mean probability) and `accuracy` (the share of them
-        that is right), each `[bins]`; the means are nan in an empty bin.
+        `images` (how many fall into each bin), `confidence` (their mean probability) and `accuracy` (their share of
+        correct predictions), each `[bins]`; the means are nan in an empty bin.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -42,17 +42,17 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature T that makes softmax(log p / T) likeliest (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+    """The temperature T at which softmax(log p / T) is likeliest (Guo et al. 2017, arXiv 1706.04599, section 4.2).
 
-    Above 1 the classifier was too sure of itself. The logits are not needed: softmax forgets the constant that
-    tells log p from them.
+    Above 1 the classifier was overconfident. The logits are not needed: they differ from log p by a constant, which
+    softmax cancels.
 
     Args:
         labels: int `[n]`, of validation images.
         probabilities: float `[n, k]`.
 
     Raises:
-        ValueError: no images, or numbers that are no probabilities.
+        ValueError: no images, or numbers that are not probabilities.
     """
     logs = _logs(probabilities)
     labels = np.asarray(labels)
@@ -67,13 +67,13 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities `[n, k]` at another temperature; the class that is said stays the same."""
+    """Probabilities `[n, k]` at another temperature; the predicted class stays the same."""
     scaled = _logs(probabilities) / temperature
     return np.exp(scaled - logsumexp(scaled, axis=1, keepdims=True))
 
 
 def threshold_for_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
-    """The lowest threshold t such that calling `score >= t` positive leaves at least this share of negatives alone.
+    """The lowest threshold t at which calling `score >= t` positive has at least this specificity.
 
     Args:
         positive: bool `[n]`, of validation images.
@@ -81,7 +81,7 @@ def threshold_for_specificity(positive: np.ndarray, scores: np.ndarray, specific
         specificity: in [0, 1].
 
     Returns:
-        A score, or infinity where only calling nothing positive will do.
+        A score, or infinity where only calling nothing positive reaches the specificity.
 
     Raises:
         ValueError: there is no negative image, or the specificity is out of range.

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from lesiongan.evaluation.calibration import expected_calibration_error
 
-#: What there is of each class.
+#: The metrics per class.
 PER_CLASS = ("precision", "recall", "specificity", "f1", "auc", "sensitivity_at_half", "specificity_at_half")
 
 
@@ -33,19 +33,19 @@ def rates(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """
     confusion = np.asarray(confusion, dtype=np.float64)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    true, said = confusion.sum(-1), confusion.sum(-2)
+    true, predicted = confusion.sum(-1), confusion.sum(-2)
     total = true.sum(-1)
     present = true > 0
     recall = _ratio(hits, true, np.nan)
-    f1 = np.where(present, _ratio(2 * hits, true + said, 0.0), np.nan)
+    f1 = np.where(present, _ratio(2 * hits, true + predicted, 0.0), np.nan)
     others = total[..., None] - true
     return {
         "accuracy": _ratio(hits.sum(-1), total, np.nan),
         "balanced_accuracy": _mean_of(recall, present),
         "macro_f1": _mean_of(f1, present),
-        "precision": _ratio(hits, said, 0.0),
+        "precision": _ratio(hits, predicted, 0.0),
         "recall": recall,
-        "specificity": _ratio(others - (said - hits), others, np.nan),
+        "specificity": _ratio(others - (predicted - hits), others, np.nan),
         "f1": f1,
     }
 
@@ -63,7 +63,7 @@ def auc(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:
-    """All metrics of one classifier, ready for JSON (numbers that do not exist are None).
+    """All metrics of one classifier, ready for JSON (undefined numbers are None).
 
     Args:
         labels: int `[n]`.
@@ -76,14 +76,14 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, .
         class if its probability is above 0.5, as ISIC's scorer does) and `confusion` (rows are true classes).
     """
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
-    found = rates(confusion)
-    found |= {"auc": auc(labels, probabilities), **_at_half(labels, probabilities)}
+    values = rates(confusion)
+    values |= {"auc": auc(labels, probabilities), **_at_half(labels, probabilities)}
     per_class = {
-        name: {key: number(found[key][k]) for key in PER_CLASS} | {"support": int(confusion[k].sum())}
+        name: {key: number(values[key][k]) for key in PER_CLASS} | {"support": int(confusion[k].sum())}
         for k, name in enumerate(classes)
     }
     return {
-        **{key: number(found[key]) for key in ("accuracy", "balanced_accuracy", "macro_f1")},
+        **{key: number(values[key]) for key in ("accuracy", "balanced_accuracy", "macro_f1")},
         "ece": expected_calibration_error(labels, probabilities),
         "classes": per_class,
         "confusion": confusion.tolist(),

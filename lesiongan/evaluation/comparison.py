@@ -12,7 +12,7 @@ from lesiongan.evaluation.classification import number
 from lesiongan.evaluation.predictions import BASELINE, CONTROL
 from lesiongan.evaluation.scores import Key, Scores
 
-#: What a number of a row consists of; all but the first three are about the paired difference to the baseline.
+#: The fields of a score in a row; all but the first three are about the paired difference to the baseline.
 FIELDS = ("value", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm")
 
 
@@ -28,11 +28,11 @@ def compare(
         confidence: of the intervals.
 
     Returns:
-        cell -> key -> `FIELDS` (None is what does not exist). `p_holm` is corrected for the cells of the family, key by
+        cell -> key -> `FIELDS` (None where undefined). `p_holm` is corrected for the cells of the family, key by
         key.
     """
-    other = None if baseline is None else scored.get(baseline)
-    rows = {cell: _entries(by_seed, other, cell == baseline, confidence) for cell, by_seed in scored.items()}
+    baseline_scores = None if baseline is None else scored.get(baseline)
+    rows = {cell: _entries(by_seed, baseline_scores, cell == baseline, confidence) for cell, by_seed in scored.items()}
     for is_control in (False, True):
         family = [rows[cell] for cell in rows if (kinds[cell] in (BASELINE, CONTROL)) == is_control]
         for key in dict.fromkeys(key for row in family for key in row):
@@ -57,25 +57,25 @@ def nested(entries: Mapping[Key, dict]) -> dict:
     tree: dict = {}
     for key, entry in entries.items():
         place = tree
-        for part in key[:-1]:
-            place = place.setdefault(part, {})
+        for name in key[:-1]:
+            place = place.setdefault(name, {})
         place[key[-1]] = entry
     return tree
 
 
 def _entries(
-    by_seed: Mapping[int, Scores], other: Mapping[int, Scores] | None, is_baseline: bool, confidence: float
+    by_seed: Mapping[int, Scores], baseline_scores: Mapping[int, Scores] | None, is_baseline: bool, confidence: float
 ) -> dict[Key, dict]:
     seeds = sorted(by_seed)
-    other = {} if other is None or is_baseline else other
-    common = [s for s in seeds if s in other]
+    baseline_scores = {} if baseline_scores is None or is_baseline else baseline_scores
+    common = [s for s in seeds if s in baseline_scores]
     entries = {}
     for key in by_seed[seeds[0]]:
         own = _estimate([by_seed[s][key] for s in seeds], confidence)
         entry = dict.fromkeys(FIELDS)
         entry |= {"value": number(own.value), "low": _clip(own.low, 0), "high": _clip(own.high, 0)}
         if common:
-            change = _estimate([by_seed[s][key] - other[s][key] for s in common], confidence)
+            change = _estimate([by_seed[s][key] - baseline_scores[s][key] for s in common], confidence)
             entry |= {"difference": number(change.value), "p": number(change.p)}
             entry |= {"difference_low": _clip(change.low, -1), "difference_high": _clip(change.high, -1)}
         entries[key] = entry
@@ -83,7 +83,7 @@ def _entries(
 
 
 def _estimate(values: Sequence[np.ndarray], confidence: float) -> statistics.Estimate:
-    """Of `[1 + resamples]` a seed, the test set itself first."""
+    """From `[1 + resamples]` values per seed, the test set itself first."""
     together = np.stack(values, axis=1)
     return statistics.estimate(together[0], together[1:], confidence)
 

@@ -1,4 +1,4 @@
-"""The Evaluator's numbers: from predictions on disk to metrics, intervals, tests and a sentence on whether it helps."""
+"""The Evaluator's numbers: from predictions on disk to metrics, intervals, tests and a verdict on the added images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def evaluate(
         What `metrics.json` holds of the usual test set: `format`, `set` (its name, "" for the usual one), `further`
         (names of the others), `classes`, `target`, `against`, `baseline`, `primary`, `confidence`, `resamples`,
         `images`, `lesions`, `support`, `digest` (of the images and their labels), `validated` (whether there were
-        validation images), `classifiers` (one a cell and seed), `cells` (over seeds, with intervals), `groups`,
+        validation images), `classifiers` (one per cell and seed), `cells` (over seeds, with intervals), `groups`,
         `excluded` (trainings that diverged), `verdict`.
 
     Raises:
@@ -70,11 +70,11 @@ def evaluate(
     asked = {"target": target, "against": against, "primary": primary, "baseline": baseline}
     result: dict = {}
     for name in ("", *further):
-        truth, found = predictions.read(predictions_dir, name) if name else read
+        truth, classifiers = predictions.read(predictions_dir, name) if name else read
         place = Path(output_dir) / SETS / name if name else Path(output_dir)
-        set_result = _Set(truth, found, f"{predictions_dir} {name}".strip(), asked, thresholds, config, seed).result(
-            table
-        )
+        set_result = _Set(
+            truth, classifiers, f"{predictions_dir} {name}".strip(), asked, thresholds, config, seed
+        ).result(table)
         set_result |= {"set": name, "further": [] if name else further}
         write_json(place / RESULT, set_result)
         result = result or set_result
@@ -82,42 +82,42 @@ def evaluate(
 
 
 class _Validation:
-    """What a classifier's validation predictions are for; nothing where the artifact has none."""
+    """Thresholds and temperatures from the validation predictions; none where the artifact has no such predictions."""
 
     def __init__(self, directory: Path | str, target: str, against: str | None):
-        self.there = predictions.has_validation(directory)
-        self._said: dict[tuple[str, int], np.ndarray] = {}
-        if not self.there:
+        self.exists = predictions.has_validation(directory)
+        self._probabilities: dict[tuple[str, int], np.ndarray] = {}
+        if not self.exists:
             return
         self.truth, members = predictions.read(directory, VALIDATION)
-        self._said = {(m.cell, m.seed): m.probabilities for m in members if m.is_finite}
+        self._probabilities = {(m.cell, m.seed): m.probabilities for m in members if m.is_finite}
         classes = self.truth.classes
         self.pair = None if against is None else (classes.index(target), classes.index(against))
 
     def thresholds(self, member: Classifier) -> dict[float, float]:
         """Specificity -> threshold of the target's score against the other class."""
-        said = self._said.get((member.cell, member.seed))
-        if said is None or self.pair is None:
+        probabilities = self._probabilities.get((member.cell, member.seed))
+        if probabilities is None or self.pair is None:
             return {}
         labels, (target, against) = self.truth.labels, self.pair
         both = (labels == target) | (labels == against)
         if not (labels == against).any():
             return {}
-        positive, values = labels[both] == target, scores.pair_scores(said[both], target, against)
+        positive, values = labels[both] == target, scores.pair_scores(probabilities[both], target, against)
         return {s: calibration.threshold_for_specificity(positive, values, s) for s in SPECIFICITIES}
 
     def temperature(self, member: Classifier) -> float | None:
-        said = self._said.get((member.cell, member.seed))
-        return None if said is None else calibration.fit_temperature(self.truth.labels, said)
+        probabilities = self._probabilities.get((member.cell, member.seed))
+        return None if probabilities is None else calibration.fit_temperature(self.truth.labels, probabilities)
 
 
 class _Set:
-    """One test set, and what all classifiers said of it."""
+    """One test set, and all classifiers' predictions for it."""
 
     def __init__(
         self,
         truth: Truth,
-        found: Sequence[Classifier],
+        classifiers: Sequence[Classifier],
         where: str,
         asked: Mapping[str, str | None],
         validation: _Validation,
@@ -126,10 +126,12 @@ class _Set:
     ):
         self.truth, self.asked, self.validation, self.config, self.seed = truth, asked, validation, config, seed
         self.excluded = [
-            {"cell": c.cell, "seed": c.seed, "why": "predictions are not finite"} for c in found if not c.is_finite
+            {"cell": c.cell, "seed": c.seed, "why": "predictions are not finite"}
+            for c in classifiers
+            if not c.is_finite
         ]
         self.members: dict[str, list[Classifier]] = {}
-        for classifier in found:
+        for classifier in classifiers:
             if classifier.is_finite:
                 self.members.setdefault(classifier.cell, []).append(classifier)
         if not self.members:
@@ -153,7 +155,7 @@ class _Set:
             "lesions": int(truth.lesions.max()) + 1,
             "support": dict(zip(truth.classes, truth.support.tolist(), strict=True)),
             "digest": digest_text(*truth.images, *(truth.classes[label] for label in truth.labels)),
-            "validated": self.validation.there,
+            "validated": self.validation.exists,
             "classifiers": classifiers,
             "cells": self._rows(classifiers),
             "groups": [],
@@ -222,8 +224,8 @@ class _Set:
         temperature = self.validation.temperature(member)
         row |= {"temperature": temperature, "ece_calibrated": None, "mcnemar": self._mcnemar(member)}
         if temperature is not None:
-            put_right = calibration.with_temperature(member.probabilities, temperature)
-            row["ece_calibrated"] = number(calibration.expected_calibration_error(truth.labels, put_right))
+            calibrated = calibration.with_temperature(member.probabilities, temperature)
+            row["ece_calibrated"] = number(calibration.expected_calibration_error(truth.labels, calibrated))
         thresholds = self.validation.thresholds(member)
         row["thresholds"] = {f"{wanted:g}": number(value) for wanted, value in thresholds.items()}
         return row
@@ -254,8 +256,8 @@ def _chosen(truth: Truth, name: str | None, usual: str, *, rarest: bool = False,
         if name not in truth.classes:
             raise UsageError(f"unknown class {name!r}; the predictions have {', '.join(truth.classes)}")
         return name
-    there = [c for c, n in zip(truth.classes, truth.support, strict=True) if n and c != other_than]
+    candidates = [c for c, n in zip(truth.classes, truth.support, strict=True) if n and c != other_than]
     if usual in truth.classes and usual != other_than:
         return usual
     support = dict(zip(truth.classes, truth.support.tolist(), strict=True))
-    return (min if rarest else max)(there, key=support.__getitem__) if there else None
+    return (min if rarest else max)(candidates, key=support.__getitem__) if candidates else None

@@ -25,14 +25,14 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return frechet_with_error(*checked(x, y, 2))[0]
 
 
-def precision_recall(real: np.ndarray, made: np.ndarray, k: int = 5) -> dict[str, float]:
+def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 5) -> dict[str, float]:
     """`precision`, `recall`, `density` and `coverage` of `[n, d]` and `[m, d]`, with balls to the k-th neighbour.
 
     Raises:
         ValueError: k or fewer rows in a set, and as KID.
     """
-    real, made = checked(real, made, k + 1)
-    values = neighbourhoods(real, made, *halves_kept(len(real), len(made), 0, 0), k)
+    real, generated = checked(real, generated, k + 1)
+    values = neighbourhoods(real, generated, *halves_kept(len(real), len(generated), 0, 0), k)
     return {name: float(v[0]) for name, v in values.items()}
 
 
@@ -50,10 +50,10 @@ def halves_kept(n: int, m: int, resamples: int, seed: int) -> tuple[np.ndarray, 
 def kid_with_error(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> tuple[float, float]:
     """KID and its standard error, from halves (all rows but the first of `keep`) and their complements.
 
-    A half's deviation from the whole is the sum of a part linear in the images and one of pairs of images. Where the
-    half is left for its complement the first changes sign and the second stays, so that both are seen apart. The linear
-    part's variance holds that of the pairs twice over, by estimation from the same images (Hoeffding's decomposition;
-    Efron and Stein 1981, "The jackknife estimate of variance"): once more than the sum of both should have.
+    A half's deviation from the whole is the sum of a part linear in the images and one of pairs of images. For the
+    complement of a half the first changes sign and the second stays, which separates the two. Estimated from the same
+    images, the linear part's variance contains that of the pairs twice (Hoeffding's decomposition; Efron and Stein
+    1981, "The jackknife estimate of variance"): once more than the sum of both should.
     """
     halves = len(keep_x) - 1
     keep_x, keep_y = (np.concatenate([keep, ~keep[1:]]) for keep in (keep_x, keep_y))
@@ -74,7 +74,7 @@ def _kid(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -
 def _kernel_sums(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> np.ndarray:
     """The kernel's sum over the kept pairs, `[r]`; without the diagonal where `x is y`."""
     total = np.zeros(len(keep_x))
-    kept = keep_y.T.astype(np.float64)
+    kept_y = keep_y.T.astype(np.float64)
     for start in range(0, len(x), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
         kernel = x[rows] @ y.T
@@ -83,7 +83,7 @@ def _kernel_sums(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.nd
         kernel *= kernel * kernel
         if x is y:
             kernel[np.arange(len(kernel)), start + np.arange(len(kernel))] = 0.0
-        total += np.einsum("ri,ir->r", keep_x[:, rows].astype(np.float64), kernel @ kept)
+        total += np.einsum("ri,ir->r", keep_x[:, rows].astype(np.float64), kernel @ kept_y)
     return total
 
 
@@ -115,26 +115,29 @@ def _factor(rows: np.ndarray) -> np.ndarray:
 
 
 def neighbourhoods(
-    real: np.ndarray, made: np.ndarray, keep_real: np.ndarray, keep_made: np.ndarray, k: int
+    real: np.ndarray, generated: np.ndarray, keep_real: np.ndarray, keep_generated: np.ndarray, k: int
 ) -> dict[str, np.ndarray]:
     """Precision, recall, density and coverage, each `[r]`, of the kept rows (`[r, n]`, `[r, m]`)."""
-    nearest_real, nearest_made = _nearest(real, k), _nearest(made, k)
-    across = np.empty((len(real), len(made)), dtype=np.float32)
+    nearest_real, nearest_generated = _nearest(real, k), _nearest(generated, k)
+    across = np.empty((len(real), len(generated)), dtype=np.float32)
     for start in range(0, len(real), _ROWS_AT_A_TIME):
-        across[start : start + _ROWS_AT_A_TIME] = _squared_distances(real[start : start + _ROWS_AT_A_TIME], made)
+        across[start : start + _ROWS_AT_A_TIME] = _squared_distances(real[start : start + _ROWS_AT_A_TIME], generated)
     rows = []
-    for kept_real, kept_made in zip(keep_real, keep_made, strict=True):
-        i, j = np.flatnonzero(kept_real), np.flatnonzero(kept_made)
-        radius_real, radius_made = _radii(nearest_real, kept_real, k)[i], _radii(nearest_made, kept_made, k)[j]
+    for mask_real, mask_generated in zip(keep_real, keep_generated, strict=True):
+        i, j = np.flatnonzero(mask_real), np.flatnonzero(mask_generated)
+        radius_real, radius_generated = (
+            _radii(nearest_real, mask_real, k)[i],
+            _radii(nearest_generated, mask_generated, k)[j],
+        )
         inside, recalled, covered, pairs = np.zeros(len(j), dtype=bool), 0, 0, 0
         for start in range(0, len(i), _ROWS_AT_A_TIME):
-            part = slice(start, start + _ROWS_AT_A_TIME)
-            distance = across[i[part]].take(j, axis=1)
-            in_real = distance <= radius_real[part, None]
+            block = slice(start, start + _ROWS_AT_A_TIME)
+            distance = across[i[block]].take(j, axis=1)
+            in_real = distance <= radius_real[block, None]
             inside |= in_real.any(0)
             covered += int(np.count_nonzero(in_real.any(1)))
             pairs += int(np.count_nonzero(in_real))
-            recalled += int(np.count_nonzero((distance <= radius_made).any(1)))
+            recalled += int(np.count_nonzero((distance <= radius_generated).any(1)))
         rows.append((inside.mean(), recalled / len(i), pairs / (k * len(j)), covered / len(i)))
     return dict(zip(("precision", "recall", "density", "coverage"), np.array(rows).T, strict=True))
 
@@ -142,7 +145,7 @@ def neighbourhoods(
 def _nearest(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Each row's nearest other rows, nearest first: indices `[n, l]` and squared distances `[n, l]`.
 
-    l = 4 k + 44: that fewer than k of them stay in a random half has a chance below 1e-13.
+    l = 4 k + 44: the chance that fewer than k of them stay in a random half is below 1e-13.
     """
     length = min(len(x) - 1, 4 * k + 44)
     index = np.empty((len(x), length), dtype=np.int64)
@@ -151,10 +154,10 @@ def _nearest(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         block = _squared_distances(x[start : start + _ROWS_AT_A_TIME], x)
         rows = np.arange(len(block))
         block[rows, start + rows] = np.inf  # an image is not its own neighbour, a copy of it is
-        found = np.argpartition(block, length - 1, axis=1)[:, :length]
-        near = np.take_along_axis(block, found, axis=1)
+        candidates = np.argpartition(block, length - 1, axis=1)[:, :length]
+        near = np.take_along_axis(block, candidates, axis=1)
         order = np.argsort(near, axis=1)
-        index[start : start + _ROWS_AT_A_TIME] = np.take_along_axis(found, order, axis=1)
+        index[start : start + _ROWS_AT_A_TIME] = np.take_along_axis(candidates, order, axis=1)
         distance[start : start + _ROWS_AT_A_TIME] = np.take_along_axis(near, order, axis=1)
     return index, distance
 

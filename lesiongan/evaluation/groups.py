@@ -12,8 +12,8 @@ from lesiongan.evaluation import comparison, statistics
 from lesiongan.evaluation.predictions import Classifier, Truth
 from lesiongan.evaluation.scores import of_pair, over_classes
 
-#: Lesions that a group needs, and lesions of the target class (of the class that it is told from) that its recall
-#: (its AUC) needs.
+#: Lesions that a group needs, and lesions of the target class that its recall needs; the AUC needs as many of the class
+#: that the target is told from.
 LEAST_LESIONS, LEAST_OF_CLASS = 50, 20
 #: Years; a group ends before the next one begins. ISIC's ages are rounded to 5 years.
 AGES = (0, 30, 45, 60, 75)
@@ -28,18 +28,18 @@ def groups(table: pd.DataFrame, images: Sequence[str]) -> dict[str, dict[str, np
         images: n ids.
 
     Returns:
-        by (`age`, `sex`, `site`, `source`) -> group -> bool `[n]`. An image of which a thing is not known is in no
-        group of that kind. The source is what stands before the first `_` of ISIC 2019's lesion ids (HAM, BCN, MSK4).
+        by (`age`, `sex`, `site`, `source`) -> group -> bool `[n]`. An image without the metadata is in no group of
+        that kind. The source is what stands before the first `_` of ISIC 2019's lesion ids (HAM, BCN, MSK4).
     """
     known = table.drop_duplicates("image_id").set_index("image_id").reindex(list(images))
     text = known.reindex(columns=["sex", "anatom_site_general", "lesion_id"], fill_value="").fillna("")
     ages = known["age_approx"].to_numpy(float) if "age_approx" in known else np.full(len(known), np.nan)
-    found = {"age": {}, "sex": _by(text["sex"]), "site": _by(text["anatom_site_general"])}
+    masks = {"age": {}, "sex": _by(text["sex"]), "site": _by(text["anatom_site_general"])}
     for low, high in zip(AGES, (*AGES[1:], np.inf), strict=True):
         name = f"{low} and above" if np.isinf(high) else f"{low} to {high - 1}"
-        found["age"][name] = (ages >= low) & (ages < high)
-    found["source"] = _by(text["lesion_id"].str.extract(r"^([A-Z]+\d?)_", expand=False).fillna(""))
-    return found
+        masks["age"][name] = (ages >= low) & (ages < high)
+    masks["source"] = _by(text["lesion_id"].str.extract(r"^([A-Z]+\d?)_", expand=False).fillna(""))
+    return masks
 
 
 def by_group(
@@ -62,29 +62,29 @@ def by_group(
         resamples, confidence, seed: of the bootstrap, which draws each group's own lesions, stratified by class.
 
     Returns:
-        A row a group: `by`, `group`, `images`, `lesions`, `target_lesions` and `cells`, cell -> metric of `METRICS` ->
-        [value, low, high], None where the group has too few lesions of a class.
+        One row per group: `by`, `group`, `images`, `lesions`, `target_lesions` and `cells`, cell -> metric of `METRICS`
+        -> [value, low, high], None where the group has too few lesions of a class.
     """
     rows = []
     for by, named in groups(table, truth.images).items():
         for name, chosen in named.items():
-            part = truth.only(chosen)
-            lesions = _lesions(part)
+            subset = truth.only(chosen)
+            lesions = _lesions(subset)
             if lesions < LEAST_LESIONS:
                 continue
-            weights = statistics.lesion_weights(part.labels, part.lesions, resamples, seed)
-            has_target = _lesions(part, target) >= LEAST_OF_CLASS
-            has_pair = has_target and against is not None and _lesions(part, against) >= LEAST_OF_CLASS
+            weights = statistics.lesion_weights(subset.labels, subset.lesions, resamples, seed)
+            has_target = _lesions(subset, target) >= LEAST_OF_CLASS
+            has_pair = has_target and against is not None and _lesions(subset, against) >= LEAST_OF_CLASS
             scored = {
                 cell: {
-                    m.seed: _scores(part, m.probabilities[chosen], weights, target, against if has_pair else None)
+                    m.seed: _scores(subset, m.probabilities[chosen], weights, target, against if has_pair else None)
                     for m in own
                 }
                 for cell, own in members.items()
             }
             compared = comparison.compare(scored, dict.fromkeys(scored, ""), None, confidence)
-            row: dict[str, Any] = {"by": by, "group": name, "images": len(part.images), "lesions": lesions}
-            row |= {"target_lesions": _lesions(part, target), "cells": {}}
+            row: dict[str, Any] = {"by": by, "group": name, "images": len(subset.images), "lesions": lesions}
+            row |= {"target_lesions": _lesions(subset, target), "cells": {}}
             for cell, entries in compared.items():
                 row["cells"][cell] = {
                     key: _interval(entries.get(("metrics", key)) if has_target or key == "accuracy" else None)
@@ -94,12 +94,12 @@ def by_group(
     return rows
 
 
-def _scores(part: Truth, probabilities: np.ndarray, weights: np.ndarray, target: int, against: int | None):
+def _scores(subset: Truth, probabilities: np.ndarray, weights: np.ndarray, target: int, against: int | None):
     confusions = statistics.resampled_confusions(
-        part.labels, probabilities.argmax(1), part.lesions, len(part.classes), weights
+        subset.labels, probabilities.argmax(1), subset.lesions, len(subset.classes), weights
     )
-    found = over_classes(confusions, target)
-    return found if against is None else found | of_pair(part, probabilities, weights, target, against)
+    values = over_classes(confusions, target)
+    return values if against is None else values | of_pair(subset, probabilities, weights, target, against)
 
 
 def _interval(entry: Mapping | None) -> list[float] | None:

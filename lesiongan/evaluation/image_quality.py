@@ -1,22 +1,22 @@
 """How near generated images are to real ones, in the feature space of a network.
 
-Every metric compares two sets of feature vectors, `real [n, d]` and `made [m, d]`:
+Every metric compares two sets of feature vectors, `real [n, d]` and `generated [m, d]`:
 
 - KID (Binkowski et al. 2018, "Demystifying MMD GANs", section 4): the squared maximum mean discrepancy with the kernel
   k(x, y) = (x . y / d + 1)^3, without bias: 0 on average for two samples of one distribution, and so now and then
   below 0.
 - FID (Heusel et al. 2017, "GANs trained by a two time-scale update rule", section 3): the Frechet distance of the
   Gaussians with the sets' means and covariances; 0 and up.
-- Precision and recall (Kynkaanniemi et al. 2019, "Improved precision and recall metric", section 2): the share of made
-  images within a real image's ball, and of real images within a made image's ball; a ball reaches to the k-th nearest
-  other image of its own set; 0 to 1.
+- Precision and recall (Kynkaanniemi et al. 2019, "Improved precision and recall metric", section 2): the share of
+  generated images within a real image's ball, and of real images within a generated image's ball; a ball reaches to the
+  k-th nearest other image of its own set; 0 to 1.
 - Density and coverage (Naeem et al. 2020, "Reliable fidelity and diversity metrics", section 3): in how many real balls
-  a made image lies, over k (0 and up, 1 on average for one distribution), and the share of real balls that hold a made
-  image (0 to 1).
+  a generated image lies, over k (0 and up, 1 on average for one distribution), and the share of real balls that hold a
+  generated image (0 to 1).
 
 **What depends on the number of images.** All but KID do. FID above all: it is biased upwards, at d near n by more than
 most generators differ (Binkowski et al. 2018, section 3.2). Numbers therefore stand beside a floor, real images against
-other real images, and beside the metric recomputed with as many images as the floor has; only those two compare.
+other real images, and beside the metric recomputed with as many images as the floor has; only those two are comparable.
 
 **Intervals** are about the metric's mean over draws of both sets at these numbers of images. Drawing with replacement,
 the plain bootstrap, is wrong here: a copy is its own nearest neighbour, shrinks the balls, makes precision and recall
@@ -29,7 +29,7 @@ for. The interval is value -+ z standard errors, for shares Wilson's with the ef
 has this standard error, which also gives a width to shares of 0 and 1. For FID, where a half has another bias and 200
 decompositions would take minutes, the standard error is that of the distance's linear part (the infinitesimal
 jackknife; central limit theorem and derivative: Rippl, Munk and Sturm 2016, "Limit laws of the empirical Wasserstein
-distance: Gaussian distributions"). Images of one lesion count as independent: with several a lesion, keep one.
+distance: Gaussian distributions"). Images of one lesion count as independent: with several per lesion, keep one.
 
 In simulations of 200 repetitions 95 % intervals cover between 90 and 99 %, save density's in many dimensions, where a
 few balls hold most images: 91 % at width 64 and 500 images, 86 % at 100. FID's are too wide, by up to 1.4, when n is
@@ -57,7 +57,7 @@ METRICS = ("kid", "fid", "precision", "recall", "density", "coverage")
 
 def image_quality(
     real: np.ndarray,
-    made: np.ndarray,
+    generated: np.ndarray,
     *,
     floor: np.ndarray | None = None,
     seed: int = 0,
@@ -70,21 +70,21 @@ def image_quality(
 
     Args:
         real: features `[n, d]` of real images, the reference.
-        made: features `[m, d]` of generated images.
+        generated: features `[m, d]` of generated images.
         floor: features `[f, d]` of other real images, for the floor; without them `real` is split into random halves.
         seed: of the halves, for floor and intervals.
         resamples: how many halves the standard errors are taken from, at least 20.
         confidence: of the intervals, between 0 and 1.
         k: the neighbour that a ball reaches to.
-        normalise: divide by the root mean square of all features of `real` first: a network's scale means nothing, and
-            the cubic kernel tells large features from small ones. One scale for all, so that a feature which real
-            images hardly wake does not outweigh the others. The numbers are then not the papers', and compare only for
-            one network and one reference set.
+        normalise: divide by the root mean square of all features of `real` first: a network's scale is arbitrary, and
+            the cubic kernel depends on it. One scale for all, so that a feature which real images hardly activate does
+            not outweigh the others. The numbers are then not those of the publications, and comparable only for one
+            network and one reference set.
 
     Returns:
         A group `{"value", "low", "high"}` for each of `METRICS`; `floor`, the same groups for real against real images,
         with their numbers in `images` and where they came from in `source`; `matched`, the same groups for real
-        against made images in the numbers of the floor, with the very real images of its reference side; and `images`
+        against generated images in the floor's numbers, with the same real images as its reference side; and `images`
         ({"real", "made"}), `features` (d), `k`, `normalised`, `resamples`, `confidence`.
 
     Raises:
@@ -95,32 +95,36 @@ def image_quality(
         got = f"k={k}, resamples={resamples}, confidence={confidence}"
         raise ValueError(f"k must be 1 or more, resamples 20 or more, confidence between 0 and 1; got {got}")
     least = 2 * (k + 1)
-    real, made = checked(real, made, least)
-    other = None if floor is None else checked(real, floor, least, ("real", "floor"))[1]
-    if other is None and len(real) < 2 * least:
+    real, generated = checked(real, generated, least)
+    others = None if floor is None else checked(real, floor, least, ("real", "floor"))[1]
+    if others is None and len(real) < 2 * least:
         raise ValueError(f"real: {len(real)} images, but a floor from its halves needs {2 * least}; give `floor`")
     if normalise:
         scale = feature_scale(real)
-        real, made, other = real / scale, made / scale, None if other is None else other / scale
+        real, generated, others = real / scale, generated / scale, None if others is None else others / scale
 
-    def judged(x: np.ndarray, y: np.ndarray) -> dict:
-        return _judged(x, y, seed, resamples, _quantile(confidence), k)
+    def compared(x: np.ndarray, y: np.ndarray) -> dict:
+        return _compared(x, y, seed, resamples, _quantile(confidence), k)
 
     rng = np.random.default_rng([seed, 1])
-    reference, source = real, "another real set"
-    if other is None:
-        order, source = rng.permutation(len(real)), "halves of the real set"
-        reference, other = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
-    size = min(len(other), len(made))
-    other = other[rng.permutation(len(other))[:size]]
-    matched = quality = judged(real, made)
-    if (len(reference), size) != (len(real), len(made)):
-        matched = judged(reference, made[rng.permutation(len(made))[:size]])
+    reference, floor_source = real, "another real set"
+    if others is None:
+        order, floor_source = rng.permutation(len(real)), "halves of the real set"
+        reference, others = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    size = min(len(others), len(generated))
+    others = others[rng.permutation(len(others))[:size]]
+    matched = quality = compared(real, generated)
+    if (len(reference), size) != (len(real), len(generated)):
+        matched = compared(reference, generated[rng.permutation(len(generated))[:size]])
     return {
-        "images": {"real": len(real), "made": len(made)},
+        "images": {"real": len(real), "made": len(generated)},
         "features": real.shape[1],
         **quality,
-        "floor": {"images": {"real": len(reference), "other": size}, "source": source, **judged(reference, other)},
+        "floor": {
+            "images": {"real": len(reference), "other": size},
+            "source": floor_source,
+            **compared(reference, others),
+        },
         "matched": {"images": {"real": len(reference), "made": size}, **matched},
         "k": k,
         "normalised": normalise,
@@ -129,8 +133,8 @@ def image_quality(
     }
 
 
-def _judged(x: np.ndarray, y: np.ndarray, seed: int, resamples: int, z: float, k: int) -> dict[str, dict]:
-    """Real `[n, d]` against made `[m, d]`: metric -> value, low, high."""
+def _compared(x: np.ndarray, y: np.ndarray, seed: int, resamples: int, z: float, k: int) -> dict[str, dict]:
+    """Real `[n, d]` against generated `[m, d]`: metric -> value, low, high."""
     keep = halves_kept(len(x), len(y), resamples, seed)
     estimates = {"kid": kid_with_error(x, y, *keep), "fid": frechet_with_error(x, y)}
     estimates |= {name: (float(v[0]), float(v[1:].std())) for name, v in neighbourhoods(x, y, *keep, k).items()}

@@ -18,13 +18,13 @@ _SIZE = 128  # pixels; a quarter of the cost at 224, and small images gain nothi
 _BATCH = 32
 
 
-def judge_of(what: str | Path) -> Judge:
+def judge_of(name_or_folder: str | Path) -> Judge:
     """The judge that a user names: the word `imagenet`, or the folder of an exported classifier.
 
     Raises:
         UsageError: the weights are not installed (the extra `imagenet`), or no classifier there.
     """
-    return imagenet() if str(what) == IMAGENET else Judge.of_classifier(Path(what))
+    return imagenet() if str(name_or_folder) == IMAGENET else Judge.of_classifier(Path(name_or_folder))
 
 
 def imagenet() -> Judge:

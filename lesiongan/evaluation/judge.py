@@ -1,4 +1,4 @@
-"""The eyes by which images are judged while a GAN trains: the feature space of a trained network, and KID in it."""
+"""Judges of generated images while a GAN trains: KID in the feature space of a trained network."""
 
 from __future__ import annotations
 
@@ -72,12 +72,13 @@ class Judge:
 class Reference:
     """Real images as a judge sees them.
 
-    Features are divided by the root mean square of all of them, since a network's scale means nothing; the numbers
-    compare for one judge and one scale. It is one scale: a classifier has features that no melanoma wakes and a nevus
-    drives to their limit; with a scale for each, taken over melanomas, the cubic kernel of a single nevus is millions.
+    Features are divided by the root mean square of all of them, since a network's scale is arbitrary; the numbers are
+    comparable for one judge and one scale. There is one scale for all features: some of a classifier's stay silent on
+    melanomas and saturate on a nevus; scaled one by one over melanomas, they give a single nevus a cubic kernel of
+    millions.
 
     Args:
-        judge: whose eyes.
+        judge: whose features are compared.
         images: uint8 `[n, s, s, 3]`, n >= 2.
         among: the images whose features give the scale, uint8 `[m, s, s, 3]`; by default the reference itself.
     """
@@ -90,10 +91,10 @@ class Reference:
     def kid(self, images: np.ndarray) -> float:
         """Kernel inception distance of generated images, uint8 `[n, s, s, 3]`, n >= 2: 0 on average for real ones, and
         NaN where a feature is not finite."""
-        made = self.judge.features(images) / self._scale
-        if not np.isfinite(made).all():
+        generated = self.judge.features(images) / self._scale
+        if not np.isfinite(generated).all():
             return float("nan")
-        return kernel_inception_distance(self._real, made)
+        return kernel_inception_distance(self._real, generated)
 
 
 def load_classifier(directory: Path) -> saved_models.Served:

@@ -1,6 +1,6 @@
-"""The predictions artifact: what each classifier of a grid said of each test image, in ISIC's submission form.
+"""The predictions artifact: each classifier's probabilities for each test image, in ISIC's submission form.
 
-cells.csv                    a row a classifier: cell, kind, alpha, amount, seed, steps, train_images, file, share
+cells.csv                    one row per classifier: cell, kind, alpha, amount, seed, steps, train_images, file, share
 truth.csv                    the test images: image, label, lesion_id
 predictions/<name>.csv       the `file` of a row: image, and the probability of each class
 sets/<set>/truth.csv         the same of a further set of images; `validation` is the one that thresholds and
@@ -56,7 +56,7 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """One trained classifier: its cell of the grid, its seed, and what it said.
+    """One trained classifier: its cell of the grid, its seed, and its predictions.
 
     Attributes:
         cell: the cell's name, the same for every seed.
@@ -89,12 +89,12 @@ class Classifier:
 
 def further_sets(directory: Path | str) -> list[str]:
     """The test sets beside the usual one, by name."""
-    found = sorted(path.parent.name for path in (Path(directory) / SETS).glob("*/truth.csv"))
-    return [name for name in found if name != VALIDATION]
+    names = sorted(path.parent.name for path in (Path(directory) / SETS).glob("*/truth.csv"))
+    return [name for name in names if name != VALIDATION]
 
 
 def has_validation(directory: Path | str) -> bool:
-    """Whether the artifact holds what the classifiers said of the validation images."""
+    """Whether the artifact holds predictions for the validation images."""
     return (Path(directory) / SETS / VALIDATION / "truth.csv").is_file()
 
 
@@ -138,7 +138,7 @@ def read(directory: Path | str, name: str = "") -> tuple[Truth, list[Classifier]
 def lesion_numbers(lesion_ids: Sequence[str], images: Sequence[str]) -> np.ndarray:
     """Lesions counted from 0, int64 `[n]`: the same number for the same id; an image without one ("") is a lesion of
     its own."""
-    # The tuple keeps the two kinds of id from meeting.
+    # The tuple keeps lesion ids and image ids apart.
     keys = [
         ("lesion", lesion) if lesion else ("image", image) for lesion, image in zip(lesion_ids, images, strict=True)
     ]
@@ -147,7 +147,7 @@ def lesion_numbers(lesion_ids: Sequence[str], images: Sequence[str]) -> np.ndarr
 
 
 def submission(ids: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> str:
-    """Probabilities `[n, k]` as a CSV in the form of ISIC's submissions: the image, then one column a class."""
+    """Probabilities `[n, k]` as a CSV in the form of ISIC's submissions: the image, then one column per class."""
     table = pd.DataFrame(probabilities, columns=list(classes))
     table.insert(0, "image", list(ids))
     return table.to_csv(index=False, float_format="%.7g")
@@ -176,7 +176,7 @@ def _aligned(table: pd.DataFrame, images, classes, path: Path) -> np.ndarray:
         raise UsageError(
             f"{path}: no prediction for {len(lost)} of {len(images)} test images, {min(lost)!r} among them"
         )
-    # An empty field is a number that is not there: not finite, as a diverged training's `nan` is.
+    # An empty field is a missing number: not finite, like the `nan` of a diverged training.
     values = table.loc[list(images), list(classes)].replace("", "nan")
     try:
         return values.to_numpy(dtype=np.float64)

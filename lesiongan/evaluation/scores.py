@@ -1,6 +1,6 @@
-"""Every number that the tables give of a classifier, on the test set and on each resample of its lesions.
+"""Every score of a classifier that the tables show, on the test set and on each resample of its lesions.
 
-A key says where the number stands in `metrics.json`: `("metrics", "accuracy")`, `("classes", "MEL", "recall")`,
+A key says where the score stands in `metrics.json`: `("metrics", "accuracy")`, `("classes", "MEL", "recall")`,
 `("pair", "0.9", "sensitivity")`. The values of a key are float64 `[1 + resamples]`, the test set itself first.
 """
 
@@ -51,14 +51,14 @@ def of_classifier(
     """
     k = len(truth.classes)
     confusions = resampled_confusions(truth.labels, probabilities.argmax(1), truth.lesions, k, weights)
-    found = over_classes(confusions, target)
+    values = over_classes(confusions, target)
     rates = classification.rates(confusions)
     for label, name in enumerate(truth.classes):
-        found |= {("classes", name, key): rates[key][:, label] for key in _OF_CLASS}
-        found["classes", name, "auc"] = resampled_auc(
+        values |= {("classes", name, key): rates[key][:, label] for key in _OF_CLASS}
+        values["classes", name, "auc"] = resampled_auc(
             truth.labels == label, probabilities[:, label], truth.lesions, weights
         )
-    return found if against is None else found | of_pair(truth, probabilities, weights, target, against, thresholds)
+    return values if against is None else values | of_pair(truth, probabilities, weights, target, against, thresholds)
 
 
 def over_classes(confusions: np.ndarray, target: int) -> Scores:
@@ -88,15 +88,15 @@ def of_pair(
     scores = pair_scores(probabilities, target, against)
     both = (truth.labels == target) | (truth.labels == against)
     positive = truth.labels == target
-    found: Scores = {
+    values: Scores = {
         ("metrics", "target_auc"): resampled_auc(positive[both], scores[both], truth.lesions[both], weights)
     }
     for wanted, threshold in (thresholds or {}).items():
         called = scores >= threshold
         negative = both & ~positive
-        found["pair", f"{wanted:g}", "sensitivity"] = _share(called, positive, truth.lesions, weights)
-        found["pair", f"{wanted:g}", "specificity"] = _share(~called, negative, truth.lesions, weights)
-    return found
+        values["pair", f"{wanted:g}", "sensitivity"] = _share(called, positive, truth.lesions, weights)
+        values["pair", f"{wanted:g}", "specificity"] = _share(~called, negative, truth.lesions, weights)
+    return values
 
 
 def pair_scores(probabilities: np.ndarray, target: int, against: int) -> np.ndarray:

@@ -48,15 +48,15 @@ def assess(
     def interval(*key: str) -> list[float | None]:
         return [entries[key]["low"], entries[key]["high"]]
 
-    found = classification.metrics(labels, probabilities, truth.classes)
-    found |= {"images": len(labels), "lesions": int(truth.lesions.max()) + 1, "confidence": confidence}
-    found["intervals"] = {name: interval("metrics", name) for name in _METRICS} | {
+    assessment = classification.metrics(labels, probabilities, truth.classes)
+    assessment |= {"images": len(labels), "lesions": int(truth.lesions.max()) + 1, "confidence": confidence}
+    assessment["intervals"] = {name: interval("metrics", name) for name in _METRICS} | {
         "classes": {c: {name: interval("classes", c, name) for name in _OF_CLASS} for c in classes}
     }
-    return found
+    return assessment
 
 
-def lines(found: dict) -> list[str]:
+def lines(result: dict) -> list[str]:
     """The result as a person reads it."""
 
     def number(value, bounds) -> str:
@@ -64,13 +64,13 @@ def lines(found: dict) -> list[str]:
             return "-"
         return f"{value:.3f} ({bounds[0]:.3f} to {bounds[1]:.3f})"
 
-    text = [f"{found['images']:,} images of {found['lesions']:,} lesions, {found['confidence']:.0%} intervals"]
+    text = [f"{result['images']:,} images of {result['lesions']:,} lesions, {result['confidence']:.0%} intervals"]
     for name in _METRICS:
-        text.append(f"{name.replace('_', ' '):18s}{number(found[name], found['intervals'][name])}")
-    text.append(f"{'calibration error':18s}{found['ece']:.3f}")
+        text.append(f"{name.replace('_', ' '):18s}{number(result[name], result['intervals'][name])}")
+    text.append(f"{'calibration error':18s}{result['ece']:.3f}")
     text.append(f"{'class':8s}{'images':>7s}  {'recall':24s}{'precision':24s}AUC")
-    for name, values in found["classes"].items():
-        bounds = found["intervals"]["classes"][name]
+    for name, values in result["classes"].items():
+        bounds = result["intervals"]["classes"][name]
         recall, precision, area = (number(values[key], bounds[key]) for key in _OF_CLASS)
         text.append(f"{name:8s}{values['support']:>7,}  {recall:24s}{precision:24s}{area}")
     return text

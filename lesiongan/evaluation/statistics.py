@@ -1,4 +1,4 @@
-"""How sure: intervals and paired tests over test lesions and training seeds.
+"""Intervals and paired tests over test lesions and training seeds.
 
 Two things vary from one run of an experiment to the next: which lesions happen to be in the test set, and the seed of
 the training. Both enter every interval, crossed: each resample of lesions is taken for all cells and seeds at once.

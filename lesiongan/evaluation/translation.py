@@ -20,7 +20,7 @@ def distances(
     """How far each image was moved.
 
     Args:
-        before, after: uint8 `[n, h, w, 3]`, row by row the image and what was made of it.
+        before, after: uint8 `[n, h, w, 3]`, row by row the image and its translation.
         before_features, after_features: float `[n, d]`.
         scale: `[d]`, the features' standard deviations over real images; a feature that is constant there is left out.
 
@@ -28,17 +28,17 @@ def distances(
         `pixels`: the root of the mean squared difference, in shares of the whole range (0 to 1); `features`: the same
         of the standardised features (two unrelated real images are about sqrt(2) apart). `[n]` each.
     """
-    pixels, kept = pixel_distances(before, after), scale > 0
-    moved = (np.asarray(after_features, np.float64) - before_features)[:, kept] / scale[kept]
-    return {"pixels": pixels, "features": np.sqrt((moved**2).mean(1)) if kept.any() else np.full(len(moved), np.nan)}
+    pixels, varies = pixel_distances(before, after), scale > 0
+    moved = (np.asarray(after_features, np.float64) - before_features)[:, varies] / scale[varies]
+    return {"pixels": pixels, "features": np.sqrt((moved**2).mean(1)) if varies.any() else np.full(len(moved), np.nan)}
 
 
 def pixel_distances(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """`pixels` of `distances`: `[n]` of two uint8 `[n, h, w, 3]`."""
-    found = np.empty(len(before))
+    values = np.empty(len(before))
     for i, (x, y) in enumerate(zip(before, after, strict=True)):
-        found[i] = np.sqrt(np.mean((x.astype(np.float32) / 255 - y.astype(np.float32) / 255) ** 2))
-    return found
+        values[i] = np.sqrt(np.mean((x.astype(np.float32) / 255 - y.astype(np.float32) / 255) ** 2))
+    return values
 
 
 def by_alpha(
@@ -74,16 +74,16 @@ def by_alpha(
     return {"images": len(images), "rows": rows, "change": change, "confidence": confidence}
 
 
-def sentence(found: Mapping, distance: str = "features") -> str:
+def sentence(summary: Mapping, distance: str = "features") -> str:
     """Whether the distance shrinks as alpha grows, in words."""
-    if not found["change"] or found["change"][distance]["value"] is None:
+    if not summary["change"] or summary["change"][distance]["value"] is None:
         return "Whether the distance changes with alpha cannot be said: there is one alpha, or too few images."
-    c = found["change"][distance]
+    c = summary["change"][distance]
     words = "shrinks" if c["high"] < 0 else "grows" if c["low"] > 0 else "does not change beyond chance"
     return (
-        f"From alpha {found['change']['from']:g} to {found['change']['to']:g} the distance {words}: "
-        f"{c['value']:+.3f} ({100 * found['confidence']:g} % interval {c['low']:+.3f} to {c['high']:+.3f}, "
-        f"{found['images']:,} images, paired). The paper says that it shrinks as alpha grows."
+        f"From alpha {summary['change']['from']:g} to {summary['change']['to']:g} the distance {words}: "
+        f"{c['value']:+.3f} ({100 * summary['confidence']:g} % interval {c['low']:+.3f} to {c['high']:+.3f}, "
+        f"{summary['images']:,} images, paired). The paper says that it shrinks as alpha grows."
     )
 
 

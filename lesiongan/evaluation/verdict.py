@@ -1,4 +1,4 @@
-"""One plain sentence an experiment: does it help, by how much, how sure."""
+"""One plain sentence per experiment: does it help, by how much, how sure."""
 
 from __future__ import annotations
 

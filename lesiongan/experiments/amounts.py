@@ -28,10 +28,10 @@ def spread(amount: int, counts: Sequence[int] | np.ndarray, distribution: str = 
     """
     if distribution == "equal":
         return [amount // len(counts) + (i < amount % len(counts)) for i in range(len(counts))]
-    given, real = np.zeros(len(counts), np.int64), np.maximum(np.asarray(counts, np.int64), 1)
+    allotted, real = np.zeros(len(counts), np.int64), np.maximum(np.asarray(counts, np.int64), 1)
     for _ in range(amount):
-        given[np.argmin(real + given if distribution == "levelling" else (given + 0.5) / real)] += 1
-    return given.tolist()
+        allotted[np.argmin(real + allotted if distribution == "levelling" else (allotted + 0.5) / real)] += 1
+    return allotted.tolist()
 
 
 def nested_order(count: int, seed: int) -> np.ndarray:

@@ -55,7 +55,7 @@ class CellImages:
         return (downsampled_and_restored(images, cell.resolution) if cell.resolution else images), len(real)
 
     def added(self, cell: Cell) -> list[ImageSet]:
-        """The images that are added to the real ones, a set a class."""
+        """The images that are added to the real ones, one set per class."""
         labels = [self.taxonomy.index(c) for c in cell.classes]
         counts = np.bincount(self.real.labels, minlength=len(self.taxonomy))[labels]
         numbers = spread(cell.amount, counts, self.distribution) if cell.amount else []
@@ -63,15 +63,15 @@ class CellImages:
         return [take(cell, label, number) for label, number in zip(labels, numbers, strict=False) if number]
 
     def _generated(self, cell: Cell, label: int, number: int) -> ImageSet:
-        found = 0
+        most = 0
         for name in cell.generators:
             images = self._set(name)
             here = np.flatnonzero(images.labels == label)
             if len(here) >= number:
                 return images.take(here[:number])
-            found = max(found, len(here))
+            most = max(most, len(here))
         raise LesionganError(
-            f"{cell.name}: {number:,} images of {self.taxonomy.classes[label]} asked for, {found:,} generated"
+            f"{cell.name}: {number:,} images of {self.taxonomy.classes[label]} asked for, {most:,} generated"
         )
 
     def _copies(self, cell: Cell, label: int, number: int) -> ImageSet:
@@ -93,14 +93,14 @@ class CellImages:
 
 def digest(images: ImageSet) -> str:
     """A hex digest of a set's images, labels and ids."""
-    found = hashlib.sha256(repr((images.images.shape, images.ids)).encode())
+    hasher = hashlib.sha256(repr((images.images.shape, images.ids)).encode())
     for array in (images.labels, images.images):
-        found.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
-    return found.hexdigest()
+        hasher.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return hasher.hexdigest()
 
 
 def downsampled_and_restored(images: ImageSet, resolution: int) -> ImageSet:
-    """Every image made smaller to `resolution` pixels and as large as before, by antialiased bicubic interpolation."""
+    """Every image downsampled to `resolution` pixels and enlarged again, by antialiased bicubic interpolation."""
     result = np.empty_like(images.images)
     for i, array in enumerate(images.images):
         small = pictures.square(Image.fromarray(array), resolution, "squash")
@@ -109,7 +109,7 @@ def downsampled_and_restored(images: ImageSet, resolution: int) -> ImageSet:
 
 
 def evaluation_sets(directory: Path, size: int) -> Mapping[str, ImageSet]:
-    """What cells are judged on: "" (the usual test set), `validation`, and every further test set that has images."""
+    """What cells are evaluated on: "" (the usual test set), `validation`, and each further test set that has images."""
     names = {"": "test", "validation": "validation"} | {
         name: name for name in examples.read_info(directory).get("further_tests", ())
     }

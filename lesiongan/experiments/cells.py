@@ -73,14 +73,14 @@ class Series:
     alpha: float = 0.0
 
 
-#: The control `augmentation`: what is turned up to so much, on top of flips and quarter turns (`ClassifierConfig`).
+#: What the control `augmentation` adds to flips and quarter turns (`ClassifierConfig`).
 STRONGER = {"angle": 45.0, "zoom": 0.3, "colour": 0.2}
 
 BASELINE = Cell("real only", "baseline")
 
 
 def synthetic_generator(path: str) -> str:
-    """The name of its set of images."""
+    """The name of the set of images from a folder of images made elsewhere."""
     return f"{SYNTHETIC}-{synthetic_name(path)}"
 
 
@@ -136,7 +136,7 @@ def share(cell: Cell, experiment: ExperimentConfig, counts: Mapping[str, int]) -
 
 
 def parts(cells: Sequence[Cell], grid: GridConfig) -> list[tuple[int, tuple[str, ...]]]:
-    """A grid in parts that machines can work at side by side: (seed, names of cells) each.
+    """A grid in parts that machines can train in parallel: (seed, names of cells) each.
 
     Where cells of a seed go on from one training on real images (`warm_start`), they stay together.
     """
@@ -176,27 +176,27 @@ def _controls(
     acgan_resolution: real images only, and every cell of the ACGAN, where every image, those of validation and test
         too, passes through the ACGAN's resolution; none where that is not below the classifier's.
     """
-    largest, found = max(amounts), []
+    largest, controls = max(amounts), []
     asked = set(grid.controls)
     if "equal_steps" in asked and grid.budget == "equal_epochs":
-        found.append(Cell("real only, equal steps", CONTROL, control="equal_steps", steps_as=largest))
+        controls.append(Cell("real only, equal steps", CONTROL, control="equal_steps", steps_as=largest))
     if "oversampling" in asked:
-        found += [
+        controls += [
             Cell(f"oversampling + {amount}", CONTROL, amount=amount, classes=classes, control="oversampling")
             for amount in amounts
         ]
     for control, name in (("class_weights", "class weights"), ("augmentation", "augmentation")):
         if control in asked:
-            found.append(Cell(name, CONTROL, control=control, steps_as=largest))
+            controls.append(Cell(name, CONTROL, control=control, steps_as=largest))
     if "synthetic_only" in asked:
-        found += [
+        controls += [
             dataclasses.replace(cell, name=f"synthetic only: {cell.name}", kind=CONTROL, control="synthetic_only")
             for cell in _cells(series, [largest], classes)
         ]
     if "acgan_resolution" in asked and resolution:
         acgan = [each for each in series if each.kind == "acgan"]
         cells = [BASELINE, *_cells(acgan, amounts, classes)] if acgan else []
-        found += [
+        controls += [
             dataclasses.replace(
                 cell,
                 name=f"{cell.name} at {resolution} px",
@@ -206,11 +206,11 @@ def _controls(
             )
             for cell in cells
         ]
-    return found
+    return controls
 
 
 def cell_steps(config: ClassifierConfig, grid: GridConfig, cell: Cell, real: int) -> int:
-    """The length of a cell's training. Equal epochs: more images are more steps, as in the paper; equal steps: only the
+    """Steps of a cell's training. Equal epochs: more images are more steps, as in the paper; equal steps: only the
     images differ.
 
     Args:

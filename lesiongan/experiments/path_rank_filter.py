@@ -1,6 +1,5 @@
-"""Path-Rank-Filter (Wei et al. 2019, "Generative Image Translation for Data Augmentation in Colorectal
-Histopathology Images";
-the paper, Fig. 6): train the CycleGAN on the images of the target class that the classifier is surest of.
+"""Path-Rank-Filter (Wei et al. 2019, "Generative Image Translation for Data Augmentation in Colorectal Histopathology
+Images"; the paper, Fig. 6): train the CycleGAN on the images of the target class that the classifier is surest of.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ def path_rank_filter(
         splits: image id -> its side; ids of another side than `train` are refused.
 
     Returns:
-        A row an image, best first: `image_id`, `score`, `rank` (from 1), and for each alpha a boolean column
-            `kept_<alpha>`. Ties are broken by image id, so that the ranking does not depend on the order of the input.
+        One row per image, best first: `image_id`, `score`, `rank` (from 1), and for each alpha a boolean column
+        `kept_<alpha>`. Ties are broken by image id, so that the ranking does not depend on the order of the input.
 
     Raises:
         ValueError: ids and scores differ in number, an id comes twice, a score is not finite, or an alpha is out of

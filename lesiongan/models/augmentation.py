@@ -9,8 +9,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-_TRANSLATION = 1 / 8  # of the image's side, to either side (the paper's ratio)
-_CUTOUT = 1 / 2  # side of the square cut out, as a share of the image's side (the paper's ratio)
+_TRANSLATION = 1 / 8  # of the image's side, to either side (Zhao et al.)
+_CUTOUT = 1 / 2  # side of the square cut out, as a share of the image's side (Zhao et al.)
 _ADJUSTED_EVERY = 4  # steps (Karras et al. 2020)
 
 
@@ -25,7 +25,7 @@ def augment(images, seed, probability=None):
             cutout) for each image; None: all happen to all.
 
     Returns:
-        Images of the same shape; brightness may take values out of [-1, 1], as in the paper's code. What is moved in
+        Images of the same shape; brightness may take values out of [-1, 1], as in Zhao et al.'s code. What is moved in
         or cut out is 0 (grey). The gradient with respect to `images` is exact.
     """
     seeds = tf.unstack(tf.random.split(seed, 4, alg="philox"))
@@ -71,7 +71,7 @@ def cutout(images, seed, happens=None):
     `[batch]`)."""
     size = images.shape[1]
     side = round(size * _CUTOUT)
-    # The paper's code draws the centre in [0, size + 1 - side % 2), and the square begins side // 2 before it.
+    # Zhao et al.'s code draws the centre in [0, size + 1 - side % 2), and the square begins side // 2 before it.
     last = size + (1 - side % 2)
     centres = tf.random.stateless_uniform([2, _count(images)], seed, 0, last, tf.int32, alg="philox")
     distance = tf.range(size) - (centres[..., None] - side // 2)
@@ -95,8 +95,8 @@ class AdaptiveProbability:
         seen: tf.Variable float32 `[2]`, sum and number of the signs since p last moved.
 
     Args:
-        target: of r_t; the paper's is 0.6.
-        images: real images that the discriminator sees while p goes from 0 to 1; the paper's are 500,000.
+        target: of r_t; 0.6 in Karras et al.
+        images: real images that the discriminator sees while p goes from 0 to 1; 500,000 in Karras et al.
     """
 
     def __init__(self, target: float, images: int):

@@ -15,7 +15,7 @@ class BatchNorms(keras.layers.Layer):
 
     A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
     so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
-    again. It is there for the sake of ImageNet's weights.
+    again. It exists only so that ImageNet's weights can be loaded.
 
     Args:
         widths: name -> channels of each norm, in order.
@@ -69,7 +69,7 @@ class BatchNorms(keras.layers.Layer):
         return NormPass(self, training, one_hot, update)
 
     def reset(self) -> None:
-        """All as new."""
+        """Re-initialises all variables."""
         self.scale.assign(self._first_scales(self.scale.shape))
         self.moving_variance.assign(tf.ones(self.moving_variance.shape))
         for variable in (self.offset, self.bias, self.moving_mean):

@@ -1,9 +1,9 @@
 """Reads PyTorch's state dicts (.pth, .pt) without PyTorch, and without running what their pickles say.
 
 A .pth file is a pickle, which may name any function and have it called. Here a pickle reaches a handful of names, all
-of them functions of this file that only note down what a tensor is; arrays are made after it has been read. Formats:
-torch/serialization.py: a zip file with `data.pkl` and a file a storage (torch >= 1.6), and before it ("legacy") five
-pickles in a row, then the storages.
+of them functions of this file that only note down what a tensor is; arrays are made after it has been read. The
+formats, of torch/serialization.py: a zip file with `data.pkl` and one file per storage (torch >= 1.6), and before it
+("legacy") five pickles in a row, then the storages.
 """
 
 from __future__ import annotations

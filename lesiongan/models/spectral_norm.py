@@ -10,8 +10,8 @@ _EPSILON = 1e-12  # keeps a kernel of zeros from giving NaN
 def normalised(kernel: tf.Tensor, u: tf.Variable, *, update: bool) -> tf.Tensor:
     """A kernel over an estimate of its largest singular value, by one power iteration from `u`.
 
-    With W the kernel as a matrix `[-1, filters]`: v = W u / |W u|, u' = W^T v / |W^T v|, sigma = v^T W u'. As in the
-    paper, u and v are constants to the gradient, sigma is not. Computed in float32 whatever the kernel's type.
+    With W the kernel as a matrix `[-1, filters]`: v = W u / |W u|, u' = W^T v / |W^T v|, sigma = v^T W u'. As in
+    Miyato et al., u and v are constants to the gradient, sigma is not. Computed in float32 whatever the kernel's type.
 
     Args:
         kernel: float `[..., filters]`.

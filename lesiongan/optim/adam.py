@@ -53,7 +53,7 @@ class Adam(keras.optimizers.Optimizer):
         groups: groups of variables with rates of their own; not part of the optimizer's configuration.
     """
 
-    _now: list[types.SimpleNamespace] | None  # this step's numbers, a group each, while `apply` is at work
+    _now: list[types.SimpleNamespace] | None  # this step's numbers, one entry per group, while `apply` runs
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Adam(keras.optimizers.Optimizer):
         name: str = "adam",
         **kwargs,
     ):
-        # Keras's own decay would reach every variable, so it is told of none.
+        # Keras's own decay would reach every variable, so it is switched off.
         kwargs.pop("weight_decay", None)
         super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
         self.schedule = learning_rate if callable(learning_rate) else None
@@ -94,7 +94,7 @@ class Adam(keras.optimizers.Optimizer):
         return tf.convert_to_tensor(beta_1, tf.float32)
 
     def apply(self, grads, trainable_variables=None):
-        # What is the same for all variables is computed once: a schedule a variable would be most of the step's graph.
+        # What is the same for all variables is computed once: a schedule per variable would be most of the graph.
         step = tf.cast(self.iterations, tf.float32) + 1.0
         rate, beta_1 = tf.cast(self.learning_rate, tf.float32), self.momentum_now()
         if self.groups is None:

@@ -2,7 +2,7 @@
 to the last.
 
 Source: fastai, callback/schedule.py (`fine_tune`, `fit_one_cycle`), learner.py (`freeze_to`), optimizer.py
-(`set_hyper`); discriminative rates are of Howard and Ruder 2018 (ULMFiT, arXiv 1801.06146), section 3.2.
+(`set_hyper`); discriminative rates are from Howard and Ruder 2018 (ULMFiT, arXiv 1801.06146), section 3.2.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     is `1 - max(0, e + 1 - 100) / 101`. After the last step the rate stays at its last value, 1/101.
 
     Args:
-        learning_rate: of the first half, 2e-4 in the paper.
+        learning_rate: of the first half, 2e-4 in Zhu et al.
         steps: of the whole training.
     """
 

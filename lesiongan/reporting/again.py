@@ -1,4 +1,4 @@
-"""A run's report made again from its artifacts alone, wherever they stand now."""
+"""A run's report made again from its artifacts alone, wherever they are now."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_reports(directory: Path | str) -> list[dict]:
 
     Returns:
         For each experiment the record of its report, with `folders`: input -> folder, or a list of them. An input of
-        which no artifact is left is not there.
+        which no artifact is left is missing there.
 
     Raises:
         UsageError: no such folder, or no finished run in it.
@@ -68,7 +68,7 @@ def remake(directory: Path | str, output: Path | str | None = None) -> list[Path
     if (directory / RESULT).is_file():
         return [write_report(output / "report.html", pipeline="", title="Results", data={"evaluation": directory})]
     commands = _commands(directory)
-    made = []
+    reports = []
     for record in find_reports(directory):
         experiment = record["options"]["experiment"]
         name = experiment.replace("_", "-")
@@ -83,10 +83,10 @@ def remake(directory: Path | str, output: Path | str | None = None) -> list[Path
             "seed": record["seed"],
             "notes": [*data["notes"], note],
         }
-        made.append(
+        reports.append(
             write_report(output / f"report-{name}.html", pipeline=experiment, title=TITLES[experiment], data=data)
         )
-    return made
+    return reports
 
 
 def _records(directory: Path) -> Iterator[tuple[Path, dict]]:
@@ -100,13 +100,13 @@ def _records(directory: Path) -> Iterator[tuple[Path, dict]]:
 
 
 def _located(inputs: Mapping[str, str | list[str]], folders: Mapping[str, Path]) -> dict[str, Path | list[Path]]:
-    found: dict[str, Path | list[Path]] = {}
+    located: dict[str, Path | list[Path]] = {}
     for name, digests in inputs.items():
         if isinstance(digests, list):
-            found[name] = [folders[d] for d in digests if d in folders]
+            located[name] = [folders[d] for d in digests if d in folders]
         elif digests in folders:
-            found[name] = folders[digests]
-    return found
+            located[name] = folders[digests]
+    return located
 
 
 def _commands(directory: Path) -> dict[str, str]:

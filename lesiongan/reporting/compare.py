@@ -31,11 +31,13 @@ def compare(runs: Sequence[Path | str], output_html: Path | str) -> Path:
     """
     if len(runs) < 2:
         raise UsageError(f"a comparison needs at least two runs, got {len(runs)}")
-    found: dict[str, list[dict]] = {}
+    experiments: dict[str, list[dict]] = {}
     for name, run in zip(_names(runs), runs, strict=True):
-        for experiment, one in _of_run(Path(run)).items():
-            found.setdefault(experiment, []).append({"name": name, **one})
-    sections = [_section(number, experiment, own) for number, (experiment, own) in enumerate(found.items())]
+        for experiment, entry in _of_run(Path(run)).items():
+            experiments.setdefault(experiment, []).append({"name": name, **entry})
+    sections = [
+        _section(number, experiment, entries) for number, (experiment, entries) in enumerate(experiments.items())
+    ]
     write_text(output_html, report_page.render("compare.html.j2", title="Runs side by side", sections=sections))
     return Path(output_html)
 
@@ -54,14 +56,14 @@ def _of_run(run: Path) -> dict[str, dict]:
     """experiment -> its `metrics.json` and configuration."""
     if (run / RESULT).is_file():
         return {"": {"result": _read(run), "config": {}, "seed": None}}
-    found = {}
+    experiments = {}
     for record in find_reports(run):
         folder = record["folders"].get("evaluation")
         if folder is None:
             raise UsageError(f"{run}: the evaluation of {record['options']['experiment']} is gone; run it again")
-        one = {"result": _read(folder), "config": record["options"]["config"], "seed": record["seed"]}
-        found[record["options"]["experiment"]] = one
-    return found
+        entry = {"result": _read(folder), "config": record["options"]["config"], "seed": record["seed"]}
+        experiments[record["options"]["experiment"]] = entry
+    return experiments
 
 
 def _read(folder: Path) -> dict:
@@ -72,7 +74,7 @@ def _read(folder: Path) -> dict:
 
 
 def _section(number: int, experiment: str, runs: Sequence[Mapping]) -> dict:
-    """One experiment: a table a metric with a row a cell and a column a run, and the curves of all runs."""
+    """One experiment: a table for each metric with one row per cell and one column per run, and all runs' curves."""
     cells = list(dict.fromkeys(c["cell"] for run in runs for c in run["result"]["cells"]))
     first = runs[0]["result"]
     keys = [k for k in METRICS if all(k in c["metrics"] for run in runs for c in run["result"]["cells"])]

@@ -14,7 +14,7 @@ from lesiongan.reporting import drawing
 
 
 def class_distribution(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str], name: str) -> str:
-    """The paper's Figure 5: images of each class, a bar a class, its splits in shades.
+    """The paper's Figure 5: images of each class, one bar per class, its splits in shades.
 
     Args:
         counts: split -> class -> images.

@@ -17,10 +17,10 @@ Artifacts = Mapping[str, Path | Sequence[Path]]
 _RUNS = ("runs", "classifier_run", "acgan_run", "gan_runs", "grid_run")
 _GENERATED = ("sampled", "generated")
 
-#: Pictures that the Evaluator laid out, in place of those of each generator where they are there.
+#: Pictures that the Evaluator laid out, in place of those of each generator where they exist.
 _FIGURES = {
-    "figure7.png": "Real images, images from noise, and the same after the class's CycleGAN; a column per class.",
-    "figure8.png": "Each row a training image and what the CycleGAN of each alpha makes of it.",
+    "figure7.png": "Real images, images from noise, and the same after the class's CycleGAN; one column per class.",
+    "figure8.png": "Each row: a training image and what the CycleGAN of each alpha makes of it.",
 }
 _SHEETS = {
     "nevus_to_melanoma": "Nevi, the melanomas that each CycleGAN makes of them, and real melanomas.",
@@ -59,11 +59,14 @@ def _grids(experiment: str, inputs: Artifacts) -> list[CaptionedImage]:
     pictures = []
     examples, evaluation = _one(inputs, "examples"), _one(inputs, "evaluation")
     if examples:
-        pictures.append(CaptionedImage(str(examples / "preview.png"), "Images of the training set, a row per class."))
+        pictures.append(CaptionedImage(str(examples / "preview.png"), "Images of the training set, one row per class."))
     laid_out = [evaluation / name for name in _FIGURES] if evaluation else []
     figures = [CaptionedImage(str(path), _FIGURES[path.name]) for path in laid_out if path.exists()]
     if not figures:
-        sheets = {"acgan.png": "Images from noise by the ACGAN, a row a class.", "cyclegan.png": _SHEETS[experiment]}
+        sheets = {
+            "acgan.png": "Images from noise by the ACGAN, one row per class.",
+            "cyclegan.png": _SHEETS[experiment],
+        }
         figures = [
             CaptionedImage(str(folder / name), caption)
             for folder in _all(inputs, _GENERATED)
@@ -119,7 +122,7 @@ def _software(inputs: Artifacts) -> list[dict[str, str]]:
     rows: dict[tuple[str, str, str], list[str]] = {}
     for record in _records(inputs):
         versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
-        accepted = f"{record['accepted_code']}, gone on with by {record['code']}" if "accepted_code" in record else ""
+        accepted = f"{record['accepted_code']}, continued by {record['code']}" if "accepted_code" in record else ""
         key = (versions, record.get("machine", {}).get("device", ""), accepted)
         rows.setdefault(key, []).append(record["step"].replace("_", " "))
     return [
@@ -141,14 +144,14 @@ def _records(inputs: Artifacts) -> list[dict[str, Any]]:
 
 
 def _one(inputs: Artifacts, name: str) -> Path | None:
-    found = inputs.get(name)
-    return found if isinstance(found, Path) else None
+    folder = inputs.get(name)
+    return folder if isinstance(folder, Path) else None
 
 
 def _all(inputs: Artifacts, names: Iterable[str]) -> list[Path]:
     """The folders of these inputs, single ones and lists, in this order."""
-    given = [inputs[name] for name in names if name in inputs]
-    return [path for value in given for path in ([value] if isinstance(value, Path) else value)]
+    values = [inputs[name] for name in names if name in inputs]
+    return [path for value in values for path in ([value] if isinstance(value, Path) else value)]
 
 
 def _notes(blessing: Path | None) -> list[str]:

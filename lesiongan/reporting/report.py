@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file without network or script, small enough for a mail."""
+"""The report of a run: one HTML file without network or script, small enough to send by e-mail."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReportInputs:
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
         notes: further lines for the provenance section.
-        software: rows of `steps`, `versions`, `device`, `accepted` (code that was gone on with after a change).
+        software: rows of `steps`, `versions`, `device`, `accepted` (earlier code whose results were accepted).
     """
 
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)

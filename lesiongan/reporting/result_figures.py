@@ -41,14 +41,16 @@ def differences(rows: Sequence[Mapping], name: str, metric: str) -> str:
         axes.grid(axis="x")
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
-        found = sum(r["sure"] for r in rows)
+        significant = sum(r["sure"] for r in rows)
         return drawing.svg(
-            figure, name, f"Change in {metric} to the baseline for {len(rows)} cells; {found} differ significantly"
+            figure,
+            name,
+            f"Change in {metric} to the baseline for {len(rows)} cells; {significant} differ significantly",
         )
 
 
 def learning_curves(series: Mapping[str, Sequence[tuple]], name: str, metric: str) -> str:
-    """A metric against the number of added images, a line a kind of image, with intervals.
+    """A metric against the number of added images, one line per kind of image, with intervals.
 
     Args:
         series: label -> (amount, value, low, high) of each cell.
@@ -120,7 +122,7 @@ def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> str:
             )
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.02)
-        axes.set_xlabel("probability of the class that is said")
+        axes.set_xlabel("probability of the predicted class")
         axes.set_title("share of images that are right")
         axes.grid()
         axes.tick_params(length=2)
@@ -128,11 +130,11 @@ def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> str:
         return drawing.svg(figure, name, f"Reliability curve of {', '.join(curves)}")
 
 
-def distances(found: Mapping, name: str) -> str:
+def distances(by_alpha: Mapping, name: str) -> str:
     """The distance from source image to its translation at each alpha, with intervals.
 
     Args:
-        found: what `lesiongan.evaluation.translation.by_alpha` returns.
+        by_alpha: what `lesiongan.evaluation.translation.by_alpha` returns.
         name: unique among the figures of a page.
     """
     titles = {"features": "in features of the classifier", "pixels": "in pixels, range 0 to 1"}  # room is short
@@ -140,7 +142,7 @@ def distances(found: Mapping, name: str) -> str:
         figure = Figure(figsize=(drawing.WIDTH, 2.1), layout="constrained")
         for number, (key, title) in enumerate(titles.items()):
             axes = figure.add_subplot(1, 2, number + 1)
-            rows = [r for r in found["rows"] if r[key]["value"] is not None]
+            rows = [r for r in by_alpha["rows"] if r[key]["value"] is not None]
             values = [r[key]["value"] for r in rows]
             if rows and rows[0][key]["low"] is not None:
                 errors = [r[key]["high"] - r[key]["value"] for r in rows]
@@ -164,7 +166,7 @@ def distances(found: Mapping, name: str) -> str:
             axes.tick_params(length=2)
         said = ", ".join(
             f"alpha {r['alpha']:g}: {r['features']['value']:.3f}"
-            for r in found["rows"]
+            for r in by_alpha["rows"]
             if r["features"]["value"] is not None
         )
         return drawing.svg(figure, name, f"Distance from the source image to its translation; {said}")

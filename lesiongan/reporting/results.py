@@ -101,7 +101,7 @@ def best_cell(result: Mapping) -> dict | None:
 
 
 def _shown(result: Mapping) -> list[str]:
-    """The baseline and the best cell, which stand for all where a page has no room for more."""
+    """The baseline and the best cell, for where a page has no space for more."""
     return [c["cell"] for c in (_baseline(result), best_cell(result)) if c] or [result["cells"][0]["cell"]]
 
 
@@ -143,7 +143,9 @@ def learning_series(result: Mapping, key: str) -> dict[str, list[tuple]]:
     base = _baseline(result)
     for cell in result["cells"]:
         if is_tested(cell) and cell["metrics"][key]["value"] is not None:
-            source = cell["cell"].rpartition(" + ")[0]  # `grid.Cell.name`: two folders made elsewhere are two lines
+            source = cell["cell"].rpartition(" + ")[
+                0
+            ]  # see `cells.Cell.name`: two folders of images made elsewhere are two lines
             label = source if cell["alpha"] is None else f"alpha {_fraction(cell['alpha'])}"
             series.setdefault(label, [_point(base, key)] if base else []).append(_point(cell, key))
     return series
@@ -161,7 +163,7 @@ def _fraction(alpha: float) -> str:
 
 
 def _confusions(result: Mapping) -> list[dict]:
-    """One matrix a cell, the mean over its seeds: the baseline's and the best cell's first."""
+    """One matrix per cell, the mean over its seeds: the baseline's and the best cell's first."""
     primary = result["primary"]
 
     def rank(cell):
@@ -181,7 +183,7 @@ def _confusions(result: Mapping) -> list[dict]:
 
 
 def _pair(result: Mapping) -> dict | None:
-    """The target against the class that it is told from: both counts of confused images, and sensitivities at fixed
+    """The target against the class to tell it from: both counts of confused images, and sensitivities at fixed
     specificities."""
     if result["against"] is None:
         return None

@@ -80,7 +80,7 @@ def training(path: str | Path, number: int, name: str) -> dict:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not lines:
         return {"missing": f"{path} is empty: the training took no step."}
-    # Losses may stand in a group of their own.
+    # Losses may be in a group of their own.
     lines = [
         {**{k: v for k, v in line.items() if not isinstance(v, Mapping)}, **line.get("losses", {})} for line in lines
     ]
@@ -101,12 +101,12 @@ def _finder(path: Path, number: int) -> str | None:
     """The learning-rate finder's curve, where it ran."""
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return figures.finder_curve(found["rates"], found["losses"], found["suggestions"], found["used"], f"finder{number}")
+    curve = json.loads(path.read_text(encoding="utf-8"))
+    return figures.finder_curve(curve["rates"], curve["losses"], curve["suggestions"], curve["used"], f"finder{number}")
 
 
 def _warnings(path: Path) -> dict:
-    """What the training's watch noted, where it did."""
+    """What `failure_watch` noted in the training, where it did."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines if line.strip()]
     return {"rows": rows[:_SHOWN_WARNINGS], "count": len(rows)}
@@ -114,12 +114,12 @@ def _warnings(path: Path) -> dict:
 
 def distances(path: str | Path) -> dict:
     """How far each alpha's CycleGAN moves an image (`distances.json`)."""
-    found = json.loads(Path(path).read_text(encoding="utf-8"))
-    return {"figure": result_figures.distances(found, "distances"), "sentence": translation.sentence(found)}
+    by_alpha = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {"figure": result_figures.distances(by_alpha, "distances"), "sentence": translation.sentence(by_alpha)}
 
 
 def trainings(runs: Mapping[str, str | Path]) -> dict:
-    """The curves of every training; of the last ones of very many only the number is said."""
+    """The curves of the first trainings, and how many more there are."""
     drawn = list(runs.items())[:_DRAWN_TRAININGS]
     return {
         "runs": [

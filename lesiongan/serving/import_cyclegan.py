@@ -23,14 +23,14 @@ def export_generator(path: Path, directory: Path, *, size: int, source: str, tar
         The content of `model.json`.
 
     Raises:
-        UsageError: as `import_generator`; or there is something in the folder; or the classes are one.
+        UsageError: as `import_generator`; or the folder is not empty; or the classes are the same.
     """
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise UsageError(f"{directory}: there is something already; give a new folder")
     if not source or not target or source == target:
         raise UsageError(f"source {source!r} and target {target!r} must be two classes")
     generator, facts = import_generator(path, size)
-    # after the file has been found good, so that a wrong one is refused at once
+    # after the file has passed the checks, so that a wrong one is refused at once
     from lesiongan.models.cyclegan.served_generator import ServedGenerator
     from lesiongan.serving import saved_models
 

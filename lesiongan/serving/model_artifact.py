@@ -1,6 +1,6 @@
 """A Model artifact: a folder of named models, each with `saved_model/` and a `model.json` that says what it is.
 
-Reading it needs no TensorFlow; `serving` loads and writes the models themselves.
+Reading it needs no TensorFlow; `saved_models` loads and writes the models themselves.
 """
 
 from __future__ import annotations

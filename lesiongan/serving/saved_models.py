@@ -1,7 +1,7 @@
-"""Models as SavedModels that need TensorFlow alone (see `model_artifact` for the folder that they stand in).
+"""Models as SavedModels that need TensorFlow alone (see `model_artifact` for their folder).
 
-Two verbs are all that the rest knows
-of a generator: `sample(labels, seeds)` and `translate(images, seeds)`; one of a classifier: `predict(images)`.
+A generator is used by two verbs only, `sample(labels, seeds)` and `translate(images, seeds)`, a classifier by one,
+`predict(images)`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Served:
         return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray, batch: int = 64) -> np.ndarray:
-        """An image for each (label, seed); the same pair gives the same image, whatever stands beside it."""
+        """An image for each (label, seed); the same pair gives the same image, whatever else is sampled."""
 
         def one(part, seed):
             return to_uint8(self.module.sample(part.astype(np.int32), seed.astype(np.int64)).numpy())

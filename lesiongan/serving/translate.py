@@ -31,8 +31,8 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     Args:
         model: the folder of an exported CycleGAN.
         paths: files, and folders of pictures; the folders below them count.
-        output: gets a PNG of the model's size a picture, `translated.csv` (from which picture and model each came) and
-            `translated.png` (some of them, before and after).
+        output: gets one PNG of the model's size per picture, `translated.csv` (from which picture and model each came)
+            and `translated.png` (some of them, before and after).
 
     Returns:
         How many pictures were translated, and a line for each that cannot be used.
@@ -43,9 +43,9 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     kind = describe(model)["kind"]
     if kind != "cyclegan":
         raise UsageError(f"{model}: a model of kind {kind}; give a CycleGAN's folder")
-    for given in paths:
-        if Path(given).is_dir():
-            check_apart({"the pictures": given, "the output": output})
+    for entry in paths:
+        if Path(entry).is_dir():
+            check_apart({"the pictures": entry, "the output": output})
     served, files = saved_models.load(model), listed(paths)
     config = DataConfig(resize=served.record.get("resize", "squash"))
     rows, faults = [], []
@@ -57,8 +57,8 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
         images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, config)
         faults += unusable
         if chunk:
-            made = served.translate(images)
-            for path, before, after in zip(chunk, images, made, strict=True):
+            translated = served.translate(images)
+            for path, before, after in zip(chunk, images, translated, strict=True):
                 name = f"{_free(path.stem, taken)}.png"
                 Image.fromarray(after).save(output / name)
                 rows.append({"image": name, "source": str(path)})
@@ -69,19 +69,19 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     progress.close()
     if not rows:
         raise UsageError(f"no picture to translate{f': {faults[0]}' if faults else '; give files or folders of them'}")
-    made_by = {
+    provenance = {
         "generator": served.record["name"],
         "generator_digest": served.record["digest"],
         "digital_source_type": DIGITAL_SOURCE_TYPE,
     }
-    write_text(output / TABLE, pd.DataFrame(rows).assign(**made_by).to_csv(index=False))
+    write_text(output / TABLE, pd.DataFrame(rows).assign(**provenance).to_csv(index=False))
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
     return len(rows), faults
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; it is taken then."""
+    """The name, with a number where it is taken; adds it to `taken`."""
     number, free = 1, name
     while free in taken:
         number += 1

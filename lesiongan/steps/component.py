@@ -33,11 +33,11 @@ def run_component(
 ) -> dict[str, float]:
     """Runs a step on a component's arguments, and returns its metrics.
 
-    A component's body is this call with its own `locals()`. Artifacts are told by their `path`: those that the step
-    names in `OUTPUTS` are written, all others are inputs, lists of them too; an artifact that was not given is left
-    out. Plain values are the step's parameters.
+    A component's body is this call with its own `locals()`. What has a `path` is an artifact: those that the
+    step names in `OUTPUTS` are written, all others are inputs, lists of them too; an artifact that was not given is
+    left out. Plain values are the step's parameters.
 
-    The metrics stand as JSON at `metrics.path` too: kfp's local engine never caches a step whose metrics have no file.
+    The metrics go to `metrics.path` too, as JSON: kfp's local engine never caches a step whose metrics have no file.
 
     A `LesionganError` ends the process with its exit code and one line; anything else with a traceback and exit code 1.
 
@@ -110,7 +110,7 @@ def follow_launcher() -> None:
     except OSError:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch() -> None:
+    def wait_for_launcher() -> None:
         if handle is not None:
             poll = select.poll()
             poll.register(handle, select.POLLIN)
@@ -124,7 +124,7 @@ def follow_launcher() -> None:
                     break
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait_for_launcher, daemon=True).start()
 
 
 def _fail(name: str, error: BaseException, code: int) -> NoReturn:

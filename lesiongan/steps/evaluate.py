@@ -22,7 +22,7 @@ from lesiongan.steps.step import Task
 from lesiongan.tables import formats, layout
 
 _LEAST = 24  # images of each set below which nothing is measured
-_JUDGED = 500  # generated images of a class that are judged; more would not narrow the interval that the real ones set
+_JUDGED = 500  # generated images per class that are judged; with more, the real ones would still set the interval
 
 
 OUTPUTS = ("evaluation", "blessing")
@@ -31,8 +31,8 @@ OUTPUTS = ("evaluation", "blessing")
 @dataclasses.dataclass(frozen=True)
 class Options:
     evaluation: EvaluationConfig = EvaluationConfig()
-    target: str = ""  # the class whose precision and recall stand in the table
-    against: str = ""  # the class that it is told from; of experiment 2 the source
+    target: str = ""  # the class whose precision and recall are in the table
+    against: str = ""  # the class to tell it from; in experiment 2 the source
 
 
 def run(task: Task[Options]) -> dict:
@@ -78,14 +78,14 @@ def _tables(task: Task[Options], summary: dict) -> None:
 
 
 def _sets(task: Task[Options]) -> list[Path]:
-    """The generated images, a folder of Examples each."""
+    """The generated images, one folder of Examples per generator."""
     return sorted(
         p.parent for a in task.artifacts("generated", "sampled", "imported") for p in Path(a).glob("*/examples.json")
     )
 
 
 def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
-    """A row for each generated set and class: agreement, and `image_quality` against the real test images of the class,
+    """One row per generated set and class: agreement, and `image_quality` against the real test images of the class,
     with real validation images as the floor: the judge has learned its training images, which lie apart from all others
     in its features. All features have one scale, since that of a classifier of our own means nothing."""
     classes, rows, scale = classifier.taxonomy.classes, [], feature_scale(features)
@@ -95,7 +95,7 @@ def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSe
         for label in np.unique(images.labels):
             part = images.of_class(label)
             part = part.take(np.arange(min(_JUDGED, len(part))))
-            probabilities, made = classifier.predict(part.images)
+            probabilities, generated = classifier.predict(part.images)
             real = features[test.labels == label]
             row = {"generator": path.name, "class": classes[label], "images": len(part)}
             row |= {
@@ -106,11 +106,11 @@ def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSe
                 held = examples.load(task.artifact("examples"), classifier.size, "validation", classes=[classes[label]])
                 held = held.take(np.random.default_rng(task.seed).permutation(len(held))[:_JUDGED])
                 floors[label] = classifier.predict(held.images)[1]
-            sets = (real, made, floors[label])
+            sets = (real, generated, floors[label])
             row["quality"] = None
             if min(map(len, sets)) >= _LEAST and all(np.isfinite(features).all() for features in sets):
-                found = image_quality(real / scale, made / scale, floor=floors[label] / scale, seed=task.seed)
-                row["quality"] = found | {"normalised": True}
+                quality = image_quality(real / scale, generated / scale, floor=floors[label] / scale, seed=task.seed)
+                row["quality"] = quality | {"normalised": True}
             rows.append(row)
     return rows
 

@@ -15,7 +15,7 @@ from lesiongan.evaluation import translation
 from lesiongan.serving import saved_models
 
 FIGURE_7, FIGURE_8, DISTANCES = "figure7.png", "figure8.png", "distances.json"
-_OF_A_CLASS = 2  # pictures of a class and kind in Figure 7
+_PER_CLASS = 2  # pictures per class and kind in Figure 7
 _NEVI = 8  # of Figure 8
 _MEASURED = 500  # nevi whose distance is measured
 
@@ -44,17 +44,17 @@ def write(
 
 
 def _figure_7(real: Path, others: dict, classifier: saved_models.Served) -> np.ndarray:
-    """A column a class; real images, then each kind of generated ones. The first refined images of a class are made
+    """One column per class; real images, then each kind of generated ones. The first refined images of a class are made
     of its first images from noise."""
     classes, size = classifier.taxonomy.classes, classifier.size
     blank = np.full((size, size, 3), 245, np.uint8)
-    kinds: dict[str, list[list[np.ndarray]]] = {"real": examples.first_of_each_class(real, size, "train", _OF_A_CLASS)}
+    kinds: dict[str, list[list[np.ndarray]]] = {"real": examples.first_of_each_class(real, size, "train", _PER_CLASS)}
     refined = [p for p, t in others.items() if (t["source_id"] != "").all()]
     for path in sorted(others, key=lambda p: p in refined):
         images = examples.load(path, size, "train")
         kind = "ACGAN + CycleGAN" if path in refined else "ACGAN" if path.name == "acgan" else path.name
         for label in np.unique(images.labels):
-            shown = images.take(np.flatnonzero(images.labels == label)[:_OF_A_CLASS])
+            shown = images.take(np.flatnonzero(images.labels == label)[:_PER_CLASS])
             kinds.setdefault(kind, [[] for _ in classes])[label] = list(shown.images)
     rows, names = [], []
     for kind, by_class in kinds.items():
@@ -72,7 +72,7 @@ def _figure_8(
     output: Path,
     confidence: float,
 ) -> None:
-    """A row a nevus, a column an alpha; and the distances of the first nevi that all alphas have."""
+    """One row per nevus, one column per alpha; and the distances of the first nevi that all alphas have."""
     size, listed = classifier.size, examples.read_table(real).set_index("image_id")
     source_of = {}
     for alpha, path in sets.items():
@@ -87,11 +87,13 @@ def _figure_8(
     moved, columns = {}, [nevi.images[:_NEVI]]
     for alpha, path in sets.items():
         images = examples.load(path, size, "train")
-        made = _in_order(images, wanted, [source_of[alpha][i] for i in images.ids])
-        columns.append(made.images[:_NEVI])
-        found = translation.distances(nevi.images, made.images, before, classifier.predict(made.images)[1], scale)
+        translated = _in_order(images, wanted, [source_of[alpha][i] for i in images.ids])
+        columns.append(translated.images[:_NEVI])
+        distances = translation.distances(
+            nevi.images, translated.images, before, classifier.predict(translated.images)[1], scale
+        )
         moved[alpha] = {
-            source: {key: float(values[i]) for key, values in found.items()} for i, source in enumerate(wanted)
+            source: {key: float(values[i]) for key, values in distances.items()} for i, source in enumerate(wanted)
         }
     names = [listed.loc[wanted[0], "label"], *(f"alpha {alpha:g}" for alpha in sets)]
     save_sheet(contact_sheet(list(zip(*columns, strict=True)), [], names), output / FIGURE_8)

@@ -1,4 +1,4 @@
-"""ExampleGen of images made elsewhere: as Examples, one folder a source, never for anything but training."""
+"""ExampleGen of images made elsewhere: as Examples, one folder per source, for training only."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def _import(task: Task[Options], path: str, taxonomy: Taxonomy, needed: dict[str
     rows = source.rows.sort_values("image_id", kind="stable").reset_index(drop=True)
     rows = rows.iloc[nested_order(len(rows), task.seed)].reset_index(drop=True)
     thumbnails, names, size = held_out
-    plan = DecodingOptions(tuple(sorted({*options.sizes, size})), options.data.resize, options.data.exact_resize)
+    decoding = DecodingOptions(tuple(sorted({*options.sizes, size})), options.data.resize, options.data.exact_resize)
     key = source_fingerprint(path, dataclasses.replace(options.data, further_tests=()), 0)
-    decoded = decode_all([(source.reader, rows["location"].tolist())], plan, task.run_dir / name, key)
+    decoded = decode_all([(source.reader, rows["location"].tolist())], decoding, task.run_dir / name, key)
     usable = np.array([not fault for fault in decoded.faults], bool)
     anomalies = [(rows["location"][i], path, decoded.faults[i]) for i in np.flatnonzero(~usable)]
     if anomalies:
         say(f"{name}: {len(anomalies):,} files cannot be used; {examples.ANOMALIES} says why")
-    made = thumbnails_of(squares[size] for squares in decoded.squares() if squares)
+    imported = thumbnails_of(squares[size] for squares in decoded.squares() if squares)
     rows = rows[usable].reset_index(drop=True)
-    leaked = copies(thumbnails, made)
+    leaked = copies(thumbnails, imported)
     if leaked:
         _say_leaks(path, options, rows, leaked, names)
     anomalies += [(rows["image_id"][i], path, f"a copy of the {names[j]}") for i, j in leaked.items()]
@@ -78,10 +78,10 @@ def _import(task: Task[Options], path: str, taxonomy: Taxonomy, needed: dict[str
 
 
 def _say_leaks(path: str, options: Options, rows, leaked: dict[int, int], names: list[str]) -> None:
-    position, other = next(iter(leaked.items()))
+    position, original = next(iter(leaked.items()))
     text = (
         f"{path}: {len(leaked):,} of {len(rows):,} pictures are copies of real images that are held out for tests "
-        f"({rows['image_id'][position]} of the {names[other]})"
+        f"({rows['image_id'][position]} of the {names[original]})"
     )
     if options.synthetic_copies == "refuse":
         raise UsageError(f"{text}; remove them, or leave them out with --set grid.synthetic_copies=drop")
@@ -102,8 +102,8 @@ def _write(task: Task[Options], path: str, taxonomy, rows, kept, decoded, needed
                 continue
             left[row["label"]] -= 1
             provenance = {"generator": name, "digital_source_type": DIGITAL_SOURCE_TYPE}
-            given = {**provenance, "image_id": f"{name}_{row['image_id']}", "split": "train", "origin": origin}
-            writer.add(given, row["label"], {size: squares[size] for size in task.options.sizes})
+            record = {**provenance, "image_id": f"{name}_{row['image_id']}", "split": "train", "origin": origin}
+            writer.add(record, row["label"], {size: squares[size] for size in task.options.sizes})
         info = {"source": Path(path).name, "kind": "generated", "phantom": False}
         writer.close(info, anomalies)
         return writer.written

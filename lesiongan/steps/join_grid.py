@@ -31,20 +31,22 @@ def run(task: Task[Options]) -> dict:
     _check_truth(parts)
     rows = pd.concat(tables, ignore_index=True)
     wanted = [(str(seed), cell) for seed in range(task.options.seeds) for cell in task.options.cells]
-    found = list(zip(rows["seed"], rows["cell"], strict=True))
+    present = list(zip(rows["seed"], rows["cell"], strict=True))
     for seed, cell in wanted:
-        if found.count((seed, cell)) != 1:
-            raise LesionganError(f"cell {cell}, seed {seed}: {found.count((seed, cell))} of the parts have it, not one")
+        if present.count((seed, cell)) != 1:
+            raise LesionganError(
+                f"cell {cell}, seed {seed}: {present.count((seed, cell))} of the parts have it, not one"
+            )
     for part in parts:
         shutil.copytree(part, output, dirs_exist_ok=True)
-    rows.iloc[[found.index(key) for key in wanted]].to_csv(output / "cells.csv", index=False)
+    rows.iloc[[present.index(key) for key in wanted]].to_csv(output / "cells.csv", index=False)
     for folder in task.artifacts("part_runs"):
         shutil.copytree(folder, task.outputs["model_run"], dirs_exist_ok=True)
     return {"classifiers": len(rows)}
 
 
 def _check_truth(parts: list[Path]) -> None:
-    """All parts must have been judged on the same images."""
+    """All parts must have been tested on the same images."""
     for path in sorted(parts[0].rglob("truth.csv")):
         name = path.relative_to(parts[0])
         for part in parts[1:]:

@@ -19,7 +19,7 @@ class Options:
 
 def run(task: Task[Options]) -> dict:
     """Inputs: `parts` (a list), and `sampled`, `imported` where they are.
-    Outputs: `generated`, a folder of Examples a set.
+    Outputs: `generated`, one folder of Examples per set.
 
     Raises:
         LesionganError: two sets have one name.

@@ -29,7 +29,9 @@ def run(task: Task[Options]) -> dict:
     pushed = {}
     for artifact in task.artifacts("classifier", "acgan", "models"):
         for name in model_artifact.names(artifact):
-            refusals = [f"{who}: {v['reason']}" for who, v in _verdicts(name, evaluated, served) if not v["blessed"]]
+            refusals = [
+                f"{component}: {v['reason']}" for component, v in _verdicts(name, evaluated, served) if not v["blessed"]
+            ]
             if refusals:
                 say(f"{name} is not pushed: {'; '.join(refusals)}")
                 pushed[name] = {"pushed": False, "reason": "; ".join(refusals)}

@@ -50,6 +50,6 @@ def run(task: Task[Options]) -> dict:
 def _sample(acgan, counts: dict[str, int], seed: int, first: int) -> Generated:
     labels = np.concatenate([np.full(n, acgan.taxonomy.index(c), np.int32) for c, n in counts.items()])
     seeds = np.concatenate([np.arange(n, dtype=np.int64) for n in counts.values()])
-    # one stream of seeds a run and class: the same (run seed, class, number) is the same image wherever it is made
+    # one stream of seeds per run and class: the same (run seed, class, number) gives the same image everywhere
     seeds += first + (seed % 1024 << 40) + (labels.astype(np.int64) << 33)
     return Generated(acgan.sample(labels, seeds), labels, seeds, tuple("" for _ in seeds))

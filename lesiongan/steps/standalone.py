@@ -36,9 +36,9 @@ def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path
         The model's folder.
     """
     output = Path(output)
-    made = examples_of(data, output, config, (config.classifier.size,), seed)
+    examples_folder = examples_of(data, output, config, (config.classifier.size,), seed)
     options = train_classifier.Options(classifier=config.classifier)
-    _once(train_classifier, {"examples": made}, output, options=options, seed=seed)
+    _once(train_classifier, {"examples": examples_folder}, output, options=options, seed=seed)
     return output / "model" / "classifier"
 
 
@@ -53,11 +53,11 @@ def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str |
     output, judges = Path(output), {}
     check_judge(config.acgan, "acgan", bool(judge))
     if judge:
-        load_classifier(Path(judge))  # what is wrong with it is said before anything is trained
+        load_classifier(Path(judge))  # a wrong one is reported before anything is trained
         judges = {"judge": Path(judge)}
-    made = examples_of(data, output, config, (config.acgan.size,), seed)
+    examples_folder = examples_of(data, output, config, (config.acgan.size,), seed)
     options = train_acgan.Options(acgan=config.acgan)
-    _once(train_acgan, {"examples": made, **judges}, output, options=options, seed=seed)
+    _once(train_acgan, {"examples": examples_folder, **judges}, output, options=options, seed=seed)
     return output / "model" / "acgan"
 
 

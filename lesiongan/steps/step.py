@@ -46,10 +46,10 @@ class Task(Generic[OptionsT]):
 
     def artifact(self, name: str) -> Path:
         """The folder of a single input."""
-        found = self.inputs[name]
-        if not isinstance(found, Path):
+        folder = self.inputs[name]
+        if not isinstance(folder, Path):
             raise TypeError(f"the input {name!r} is a list of artifacts; ask for `artifacts`")
-        return found
+        return folder
 
     def artifacts(self, *names: str) -> list[Path]:
         """The folders of these inputs, single ones and lists, in this order; what was not handed in is left out."""
@@ -110,7 +110,7 @@ class Step:
         return measured
 
     def _record(self, key: str, path: Path, begin: float, measured: Mapping[str, Any]) -> dict[str, Any]:
-        # a change of the code that was accepted is said in every record
+        # every record says that a change of the code was accepted
         accepted = {} if self._used_code == self._code else {"accepted_code": self._used_code}
         return {
             "format": FORMAT,

@@ -1,4 +1,4 @@
-"""Trainer: CycleGANs, one a job: an alpha of experiment 2 or a class of experiment 1. One compiled step serves all
+"""Trainer: CycleGANs, one per job: an alpha of experiment 2 or a class of experiment 1. One compiled step serves all
 jobs."""
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(task: Task[Options]) -> dict:
     model, finished = None, 0
     for name, x, y, validation, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
-        # a job that was finished before a kill is not trained again: its export stands in the working folder
+        # a job that was finished before a kill is not trained again: its export is in the working folder
         exported, run_dir = task.run_dir / "models" / name, task.run_dir / "runs" / name
         if not (exported / "model.json").exists():
             model = train_cyclegan(
@@ -90,8 +90,8 @@ def _of_class(task: Task[Options], split: str, name: str) -> ImageSet:
 
 
 def _class_jobs(task: Task[Options]):
-    """X = the ACGAN's images of the class, Y = the real ones; judged are X's own translations, by the class's real
-    validation images (which Y has seen too where `with_validation` is on)."""
+    """X = the ACGAN's images of the class, Y = the real ones; X's own translations are measured against the class's
+    real validation images (which Y has seen too where `with_validation` is on)."""
     options = task.options
     if not options.classes:
         return
@@ -101,5 +101,5 @@ def _class_jobs(task: Task[Options]):
     generated: ImageSet = examples.load(task.artifact("generated") / "acgan", size, "train")
     for abbreviation in options.classes:
         label = taxonomy.index(abbreviation)
-        x, y, judged = (images.of_class(label) for images in (generated, real, held))
-        yield refined_generator(abbreviation), x, y, (x, judged), {"class": abbreviation}
+        x, y, validation = (images.of_class(label) for images in (generated, real, held))
+        yield refined_generator(abbreviation), x, y, (x, validation), {"class": abbreviation}

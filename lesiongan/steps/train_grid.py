@@ -4,8 +4,9 @@ The predictions artifact is laid out as `lesiongan.evaluation.predictions` says:
 `predictions/` of the usual test set; the same of the validation images and of every further test set in `sets/<name>/`.
 A row of `cells.csv` has `share` too, by which the paper's tables name their rows.
 
-A cell's result stands in a working folder of its own, named by a digest of all that decides it: its images, its recipe,
-its start, what it is judged on, and the code. So a grid with more seeds, amounts or controls trains the new cells only.
+A cell's result is in a working folder of its own, named by a digest of all that decides it: its images, its recipe,
+its start, what it is evaluated on, and the code. So a grid with more seeds, amounts or controls trains only the new
+cells.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def run(task: Task[Options]) -> dict:
         total = len(grid.cells) * len(seeds)
         raise LesionganError(f"{len(failed)} of {total} cells failed, the others are kept: {failed[0]}")
     grid.write(rows)
-    return {"classifiers": len(rows), "test_images": len(grid.judged[""])}
+    return {"classifiers": len(rows), "test_images": len(grid.evaluation_sets[""])}
 
 
 class _Grid:
@@ -95,8 +96,8 @@ class _Grid:
         self.experiment = _experiment(options)
         self.taxonomy = examples.taxonomy(directory)
         self.real = examples.load(directory, self.config.size, "train")
-        self.judged = evaluation_sets(directory, self.config.size)
-        self.validation = self.judged.get("validation", self.real.take([]))
+        self.evaluation_sets = evaluation_sets(directory, self.config.size)
+        self.validation = self.evaluation_sets.get("validation", self.real.take([]))
         self.images = CellImages(
             self.real,
             task.artifacts("generated", "sampled", "imported"),
@@ -113,8 +114,8 @@ class _Grid:
         self.scratch_model: LesionClassifier | None = None
         self.starts: dict[int, list[np.ndarray]] = {}
         self.places: dict[tuple[str, int], Path] = {}
-        judged = [f"{name}: {digest(images)}" for name, images in self.judged.items()]
-        self.common = (options.experiment, task.code, to_json(self.config), digest(self.real), *judged)
+        evaluated = [f"{name}: {digest(images)}" for name, images in self.evaluation_sets.items()]
+        self.common = (options.experiment, task.code, to_json(self.config), digest(self.real), *evaluated)
 
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""
@@ -124,7 +125,7 @@ class _Grid:
         else:
             numbers = self._train(cell, index, place / "run")
             assert self.model is not None  # it has just been trained
-            for name, images in self.judged.items():
+            for name, images in self.evaluation_sets.items():
                 pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
                 probabilities, _ = predict(self.model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
@@ -143,10 +144,10 @@ class _Grid:
         }
 
     def write(self, rows: list[dict]) -> None:
-        """The artifacts, from what stands in the working folders."""
+        """Writes the artifacts from the working folders."""
         output, by_name = self.task.outputs["predictions"], {cell.name: cell for cell in self.cells}
         places = [self._place(by_name[row["cell"]], row["seed"]) for row in rows]
-        for name, images in self.judged.items():
+        for name, images in self.evaluation_sets.items():
             folder = output / SETS / name if name else output
             for row, place in zip(rows, places, strict=True):
                 write_text(folder / row["file"], (place / f"{name or 'test'}.csv").read_text())

@@ -34,13 +34,13 @@ def write(tables: Sequence[Table], folder: Path | str) -> None:
 
 
 def csv(table: Table) -> str:
-    """One row a row; a column `<key>_low` and so on for each field that any number of the table has."""
-    there = [f for f in _ENDS if f == "value" or any(getattr(n, f) is not None for r in table.rows for n in r.numbers)]
+    """The rows as they are; a column such as `<key>_low` for each field that any number of the table has."""
+    fields = [f for f in _ENDS if f == "value" or any(getattr(n, f) is not None for r in table.rows for n in r.numbers)]
     records = []
     for row in table.rows:
         record = dict(zip(table.heads, row.labels, strict=True))
         for key, number in zip(table.columns, row.numbers, strict=True):
-            record |= {key + _ENDS[field]: getattr(number, field) for field in there}
+            record |= {key + _ENDS[field]: getattr(number, field) for field in fields}
         records.append(record)
     return pd.DataFrame(records).to_csv(index=False, float_format="%.6g")
 

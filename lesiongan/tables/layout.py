@@ -30,7 +30,7 @@ class Number:
     """One entry of a table: ours, its interval, its paired difference to the baseline, and the paper's.
 
     Attributes:
-        value, low, high, difference, difference_low, difference_high, p, p_holm: those of `cells.FIELDS`.
+        value, low, high, difference, difference_low, difference_high, p, p_holm: those of `comparison.FIELDS`.
         sure: whether it differs from the baseline after Holm's correction.
         paper: the paper's number, None where it has none.
     """
@@ -120,7 +120,7 @@ def split_order(split: str) -> tuple[int, str]:
 
 
 def grid_table(result: Mapping, with_paper: bool) -> Table:
-    """One row a cell and control, with the metrics that the verdict may speak of."""
+    """One row per cell, controls too, with the metrics that the verdict may speak of."""
     columns = {key: metric_name(result, key) for key in METRICS if ("metrics", key) in _keys(result)}
     heads = {"cell": "classifier", "kind": "kind", "amount": "added", "seeds": "seeds"}
     rows = [
@@ -165,7 +165,7 @@ def alpha_table(result: Mapping, with_paper: bool) -> Table:
 
 
 def per_class_table(result: Mapping, cells: Sequence[str]) -> Table:
-    """Every metric of every class, a row a cell and class, of the cells that are named."""
+    """Every metric of every class, one row per cell and class, of the cells that are named."""
     rows = [
         _row(result, cell, (cell["cell"], name), [("classes", name, metric) for metric in _OF_CLASS], False)
         for cell in result["cells"]
@@ -178,7 +178,7 @@ def per_class_table(result: Mapping, cells: Sequence[str]) -> Table:
 
 
 def _own_cells(result: Mapping) -> list[Mapping]:
-    """The baseline and the experiment's cells, without the controls, which the paper has not."""
+    """The baseline and the experiment's cells, without the controls, which the paper does not have."""
     return [c for c in result["cells"] if is_tested(c) or c["cell"] == result["baseline"]]
 
 
@@ -206,12 +206,12 @@ def _under(group: str, names: Mapping[str, str]) -> list[Key]:
 
 
 def _remark(result: Mapping) -> str:
-    """How the numbers of a table of classifiers are to be read, for where no report stands around it."""
+    """How to read the numbers of a table of classifiers, for a table that stands outside a report."""
     several = any(len(c["seeds"]) > 1 for c in result["cells"])
     over = (
         "test lesions and training seeds, the means over the seeds"
         if several
-        else "test lesions, for the one training a cell"
+        else "test lesions, for the one training per cell"
     )
     against = f" Differences are paired, to {result['baseline']}; an asterisk marks p < " if result["baseline"] else ""
     tests = (

@@ -52,14 +52,14 @@ def numbers(result: Mapping, cell: Mapping) -> dict[Key, float]:
     if not rows:
         return {}
     row = {key: float(value) for key, value in rows[0].items() if key != "model"}
-    found: dict[Key, float] = {("metrics", "accuracy"): row["accuracy"]}
+    reported: dict[Key, float] = {("metrics", "accuracy"): row["accuracy"]}
     for key, value in row.items():
         name, _, metric = key.rpartition("_")
         if metric in ("precision", "recall"):
-            found["classes", name, metric] = value
+            reported["classes", name, metric] = value
             if name == result["target"]:
-                found["metrics", f"target_{metric}"] = value
-    recalls = [value for key, value in found.items() if key[0] == "classes" and key[2] == "recall"]
+                reported["metrics", f"target_{metric}"] = value
+    recalls = [value for key, value in reported.items() if key[0] == "classes" and key[2] == "recall"]
     if len(recalls) > 1:  # Table 3 has the melanomas' only
-        found["metrics", "balanced_accuracy"] = sum(recalls) / len(recalls)
-    return found
+        reported["metrics", "balanced_accuracy"] = sum(recalls) / len(recalls)
+    return reported

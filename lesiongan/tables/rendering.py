@@ -19,7 +19,7 @@ def render(
         template: its file's name.
         packages: where templates are looked for first, before this package.
         filters: beside those of this module.
-        values: what the template is handed.
+        values: what the template gets.
     """
     loaders = [jinja2.PackageLoader(package, ".") for package in (*packages, "lesiongan.tables")]
     environment = jinja2.Environment(
@@ -39,12 +39,12 @@ def signed(value: float) -> str:
 
 
 def places(value: float | None, digits: int = 3) -> str:
-    """So many decimals, thousands apart; a dash for what is not there."""
+    """So many decimals, with thousands separators; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def plain(value: Any) -> str:
-    """A number with four digits that count, anything else as it is."""
+    """A number with four significant digits, anything else as it is."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "–" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

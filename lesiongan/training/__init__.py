@@ -1,1 +1,1 @@
-"""Schedules, the learning-rate finder, and the loop that trains, saves and resumes."""
+"""How each network is trained: the loop that saves and resumes, its callbacks, the learning-rate finder."""

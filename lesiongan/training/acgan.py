@@ -23,9 +23,9 @@ from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
 from lesiongan.training.run import Run
 
-_COLUMNS = 8  # images of a class in a sample grid
-_WATCHED = 16  # images of a class in which failures are looked for
-_JUDGED = 64  # images of a class, generated and real, that KID is measured with at most
+_COLUMNS = 8  # images per class in a sample grid
+_WATCHED = 16  # images per class in which failures are looked for
+_JUDGED = 64  # images per class, generated and real, that KID is measured with at most
 _BATCH = 64  # images sampled at a time
 
 #: Labels int32 `[n]`, seeds int64 `[n]` -> images `[n, size, size, 3]` in [-1, 1].
@@ -45,9 +45,9 @@ def train_acgan(
 ) -> ACGAN:
     """Trains an ACGAN, going on from the last checkpoint of `run_dir` where there is one.
 
-    A twentieth of the training (or `config.measure_every_images` images) apart, images of fixed noise are made of every
-    class: how much they differ within a class, and with a judge the mean over the classes of their KID to real ones.
-    Failures are said (see `failure_watch`).
+    After each twentieth of the training (or `config.measure_every_images` images), images of every class are generated
+    from fixed noise and measured: how much they differ within a class, and with a judge their KID to real ones (mean
+    over the classes). Failures are reported (see `failure_watch`).
 
     Args:
         config: see `ACGANConfig`.
@@ -56,7 +56,7 @@ def train_acgan(
         run_dir: gets checkpoints, statistics, TensorBoard events and sample grids; see `training.loop.fit`.
         seed: of weights, order of the images, augmentation and noise.
         name: what progress calls this training.
-        judge: the eyes for KID, by which `config.export` and `config.patience` decide.
+        judge: whose features KID is measured in; `config.export` and `config.patience` go by it.
         validation: real images that KID is measured to; classes with fewer than 16 of them do not count.
 
     Returns:
@@ -108,11 +108,11 @@ def train_acgan(
 
 
 def classes_grid(model: ACGAN, sample: Sample, columns: int = _COLUMNS) -> np.ndarray:
-    """A picture for the eye: a row a class, a column a seed, the same noise in every grid; uint8 `[h, w, 3]`.
+    """A picture for people: one row per class, one column per seed, the same noise in every grid; uint8 `[h, w, 3]`.
 
     `sample` is `model.sample`, or that as a `tf.function`.
     """
-    images = _made(sample, model.num_classes, columns)
+    images = _generated(sample, model.num_classes, columns)
     return contact_sheet(list(images), cell=max(64, model.config.size))
 
 
@@ -131,17 +131,17 @@ def measured(
         `kid`, the mean over the classes of `references` (NaN where one is), if there are any; `class_diversity` and
         `class_diversity_lowest` (see `failure_signals.of_classes`).
     """
-    made = _made(sample, num_classes, max([_WATCHED, *(count for _, count in references.values())]))
-    first = made[:, :_WATCHED]
+    generated = _generated(sample, num_classes, max([_WATCHED, *(count for _, count in references.values())]))
+    first = generated[:, :_WATCHED]
     labels = np.repeat(np.arange(num_classes), _WATCHED)
-    found = failure_signals.of_classes(watched.images, watched.labels, first.reshape(-1, *first.shape[2:]), labels)
+    diversity = failure_signals.of_classes(watched.images, watched.labels, first.reshape(-1, *first.shape[2:]), labels)
     if not references:
-        return found
-    kids = [reference.kid(made[label, :count]) for label, (reference, count) in references.items()]
-    return {"kid": float(np.mean(kids)), **found}
+        return diversity
+    kids = [reference.kid(generated[label, :count]) for label, (reference, count) in references.items()]
+    return {"kid": float(np.mean(kids)), **diversity}
 
 
-def _made(sample: Sample, num_classes: int, count: int) -> np.ndarray:
+def _generated(sample: Sample, num_classes: int, count: int) -> np.ndarray:
     """Images of every class from the seeds 0, 1, ...: uint8 `[k, count, size, size, 3]`."""
     labels, seeds = np.divmod(np.arange(num_classes * count), count)
     parts = [

@@ -1,4 +1,4 @@
-"""What each training has: losses on record, checkpoints, progress; and sample grids."""
+"""The callbacks of every training: recorded losses, checkpoints, progress, sample grids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POINTS = 200  # how many points a training curve has
 class RecordLosses(TrainingCallback):
     """Means of the losses over a two-hundredth of the training, as lines of `stats.jsonl`.
 
-    Losses stay on the device until their line is due: to read them in each step would wait for the device each time.
+    Losses stay on the device until their line is due: reading them in each step would wait for the device each time.
 
     Args:
         rates: learning rates by name, recorded with the losses.
@@ -100,7 +100,7 @@ class Checkpoints(TrainingCallback):
         step: the variable in the checkpoint that holds the step.
         manager: saves it.
         every: seconds between two checkpoints.
-        others: the callbacks that are asked before and told after.
+        others: the callbacks that are told before and after each one.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class ShowProgress(TrainingCallback):
 
 
 class SaveSamples(TrainingCallback):
-    """Pictures for the eye, on the way and at the end: `samples/<name>-<step>.png`.
+    """Pictures for people, on the way and at the end: `samples/<name>-<step>.png`.
 
     Args:
         pictures: gives them by name, uint8 `[height, width, 3]`.

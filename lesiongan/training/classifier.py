@@ -75,7 +75,7 @@ def train_classifier(
         seed: decides weights, order, augmentation and dropout.
         name: what progress calls this training.
         model: a model of `build_classifier` (or of an earlier call) with the same configuration, used again in place of
-            a new one, so that nothing is traced anew. Its weights are set anew.
+            a new one, so that nothing is traced again. Its weights are re-initialised.
         initial: weights to start from: a .npz file of `model.get_state()`, or the list itself. Else `config.weights`.
         steps: length of the training; else `config.images` or `config.epochs` decide.
         class_weights: weights in the loss, `[num_classes]`; else `config.class_balance` decides.
@@ -88,11 +88,11 @@ def train_classifier(
         `validation_recall`.
 
     Raises:
-        UsageError: images of another size than configured, no images, or weights that are not to be had.
+        UsageError: images of another size than configured, no images, or weights that are not available.
     """
-    for part, images in (("training", train), ("validation", validation)):
+    for side, images in (("training", train), ("validation", validation)):
         if len(images) and images.size != config.size:
-            raise UsageError(f"{part} images have {images.size} px, classifier.size is {config.size}: use the same")
+            raise UsageError(f"{side} images have {images.size} px, classifier.size is {config.size}: use the same")
     if not len(train):
         raise UsageError("there are no images to train the classifier on; check the split and the classes")
     model = build_classifier(config, num_classes) if model is None else model
@@ -124,7 +124,7 @@ def train_classifier(
     summary: dict[str, Any] = {}
     if config.find_learning_rate:
         _set_schedule(model, config, rate, steps, len(train))
-        summary["finder"] = _found(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
+        summary["finder"] = _finder_result(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
         rate = summary["finder"]["suggestions"][SUGGESTION]
     _set_schedule(model, config, rate, steps, len(train))
     summary |= fit(model, batches, Run(name, run_dir, steps=steps, images_per_step=config.batch))
@@ -205,8 +205,8 @@ def _set_schedule(model: LesionClassifier, config: ClassifierConfig, rate: float
         model.cycle.set(rate, steps)
 
 
-def _found(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dict:
-    """What the finder found; kept in a file, so that a resumed training goes on with the same rate."""
+def _finder_result(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dict:
+    """The finder's curve, kept in a file, so that a resumed training goes on with the same rate."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**find_learning_rate(model, batches).to_dict(), "used": SUGGESTION})
@@ -214,7 +214,7 @@ def _found(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dic
 
 
 def _start(model: LesionClassifier, config: ClassifierConfig, seed: int, initial) -> None:
-    """Weights and optimizer as a training begins."""
+    """Weights and optimizer as they are when a training begins."""
     model.reset(seed)
     if initial is None:
         if config.weights != "none":

@@ -42,9 +42,9 @@ def train_cyclegan(
 ) -> CycleGAN:
     """Trains X -> Y (and Y -> X), going on from the last checkpoint of `run_dir` where there is one.
 
-    A twentieth of the training (or `config.measure_every_images` images) apart, fixed images of X are translated:
-    how far they move, how much they differ among themselves, and with a judge their KID to real images of Y. Failures
-    are said (see `failure_watch`).
+    After each twentieth of the training (or `config.measure_every_images` images), fixed images of X are translated
+    and measured: how far they move, how much they differ among themselves, and with a judge their KID to real images of
+    Y. Failures are reported (see `failure_watch`).
 
     Args:
         config: see `CycleGANConfig`; `max_steps` caps an epoch budget only.
@@ -54,7 +54,7 @@ def train_cyclegan(
         seed: of weights, order of the images, augmentation and pools.
         name: what progress calls this training.
         model: a model of the same configuration, which is reset and trained: its compiled step is used again.
-        judge: the eyes for KID, by which `config.export` and `config.patience` decide.
+        judge: whose features KID is measured in; `config.export` and `config.patience` go by it.
         validation: images of X and of Y that the sample grids show and that measurements are made with; of the training
             images where there are none, and then without KID. With fewer than 16 of either KID is not measured.
 
@@ -135,7 +135,7 @@ def translate(model: CycleGAN, images: np.ndarray) -> np.ndarray:
 
 
 def pairs_grid(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
-    """A picture for the eye: a row for each pair, with the columns x, x->y, x->y->x and x->x (by Y's generator, what
+    """A picture for people: one row per pair, with the columns x, x->y, x->y->x and x->x (by Y's generator, what
     the identity loss holds), and the same of y.
 
     Args:
@@ -156,9 +156,9 @@ def pairs_grid(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
 
 
 def _measured(model: CycleGAN, x: np.ndarray, reference: Reference | None) -> dict[str, float]:
-    made = translate(model, x)
-    found = failure_signals.of_translation(x[:_WATCHED], made[:_WATCHED])
-    return found if reference is None else {"kid": reference.kid(made), **found}
+    translated = translate(model, x)
+    signals = failure_signals.of_translation(x[:_WATCHED], translated[:_WATCHED])
+    return signals if reference is None else {"kid": reference.kid(translated), **signals}
 
 
 def _reference(

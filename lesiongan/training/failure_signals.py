@@ -1,4 +1,4 @@
-"""Numbers in which a GAN's failures show, from a few dozen images; `watch` judges them.
+"""Numbers in which a GAN's failures show, from a few dozen images; `failure_watch` judges them.
 
 All images are uint8 `[n, s, s, 3]`.
 """
@@ -46,13 +46,13 @@ def of_translation(x: np.ndarray, translated: np.ndarray) -> dict[str, float]:
 
 
 def of_classes(
-    real: np.ndarray, real_labels: np.ndarray, made: np.ndarray, made_labels: np.ndarray
+    real: np.ndarray, real_labels: np.ndarray, generated: np.ndarray, generated_labels: np.ndarray
 ) -> dict[str, float]:
     """An ACGAN's: the diversity within a class of the generated images over that of the real ones.
 
     Args:
-        real, made: images; some dozen of each class.
-        real_labels, made_labels: `[n]`, `[m]`.
+        real, generated: images, a few dozen per class.
+        real_labels, generated_labels: `[n]`, `[m]`.
 
     Returns:
         `class_diversity`, the mean over the classes with two images or more on both sides, and
@@ -60,9 +60,9 @@ def of_classes(
     """
     shares = []
     for label in np.unique(real_labels):
-        own, others = made[made_labels == label], real[real_labels == label]
-        if len(own) > 1 and len(others) > 1:
-            shares.append(diversity(own) / max(diversity(others), 1e-9))
+        own_generated, own_real = generated[generated_labels == label], real[real_labels == label]
+        if len(own_generated) > 1 and len(own_real) > 1:
+            shares.append(diversity(own_generated) / max(diversity(own_real), 1e-9))
     if not shares:
         return {}
     return {"class_diversity": float(np.mean(shares)), "class_diversity_lowest": float(min(shares))}

@@ -1,7 +1,7 @@
-"""Failures of GANs, noticed in the numbers of a training and said: what it is, since when, what to try.
+"""Failures of GANs, noticed in the numbers of a training and reported: what it is, since when, what to try.
 
 A rule looks at one number or two. It warns once, when it has held in every line for a share of the training, so that
-the start of a training and a bad moment are no failure.
+neither the start of a training nor a bad moment counts as a failure.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class FailureWatch:
 
 
 class WatchFailures(TrainingCallback):
-    """Says what a watch notices in the recorded numbers, each warning once, and keeps it in `warnings.jsonl`.
+    """Reports what a watch notices in the recorded numbers, each warning once, and keeps it in `warnings.jsonl`.
 
     It comes after the callbacks that record. On a resume the watch is shown again what it was shown before the
     checkpoint, so that a resumed training warns of the same as an uninterrupted one.
 
     Args:
-        watch: called with a step and the numbers recorded there; gives what a person should be told of them. As new.
+        watch: called with a step and its recorded numbers, gives warnings; one that has seen no numbers yet.
     """
 
     def __init__(self, watch: Callable[[int, Mapping[str, float]], Sequence[str]]):
@@ -104,7 +104,7 @@ class WatchFailures(TrainingCallback):
 
 
 def cyclegan_rules() -> tuple[Rule, ...]:
-    """Rules for the losses of `CycleGAN.train_step` and the numbers of `symptoms.of_translation`."""
+    """Rules for the losses of `CycleGAN.train_step` and the numbers of `failure_signals.of_translation`."""
     return (
         Rule(
             ("movement",),
@@ -143,7 +143,7 @@ def cyclegan_rules() -> tuple[Rule, ...]:
 
 
 def acgan_rules() -> tuple[Rule, ...]:
-    """Rules for `d_source_accuracy` of `ACGAN.train_step` and the numbers of `symptoms.of_classes`."""
+    """Rules for `d_source_accuracy` of `ACGAN.train_step` and the numbers of `failure_signals.of_classes`."""
     return (
         Rule(
             ("class_diversity",),

@@ -1,4 +1,4 @@
-"""Files of JSON lines that agree with the checkpoint which a training goes on from."""
+"""Files of JSON lines that agree with the checkpoint that a training goes on from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Lines:
     """A file of JSON lines, each with its `step`.
 
     Args:
-        path: the file, read where it is there.
+        path: the file, read if it exists.
         step: of the checkpoint that the training goes on from; what came after it is trained again.
     """
 
@@ -29,7 +29,7 @@ class Lines:
             self.lines.append(line)
 
     def begin(self) -> None:
-        """Makes the file what was kept of it; without lines it goes."""
+        """Rewrites the file with the lines that were kept; without any it is removed."""
         if self.lines:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
         else:

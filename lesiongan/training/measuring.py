@@ -1,8 +1,8 @@
 """Measurements of a model while it trains, and the state that they choose.
 
-All of it is made to agree with the checkpoint that a training goes on from, wherever it was killed: lines of later
-steps are dropped and written again. A state that was the best one is removed only after a checkpoint was saved at which
-another one is; so the best state at any checkpoint is on disk, and no state of a later step outlives a resume.
+All of it agrees with the checkpoint that a training goes on from, wherever it was killed: lines of later steps are
+dropped and written again. A best state is removed only after a checkpoint was saved at which another one is the best;
+so the best state at any checkpoint is on disk, and no state of a later step outlives a resume.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lesiongan.training.run import Run, TrainingCallback
 from lesiongan.training.states import BEST, LAST, best_state, drop_states, write_state
 
 MEASUREMENTS = "measurements.jsonl"
-_ANY = 2**62  # a step after all
+_ANY = 2**62  # later than any step
 _OF_A_TRAINING = 20  # measurements, where no other number is asked for
 
 
@@ -72,10 +72,12 @@ def exported_state(run_dir: Path, export: str) -> dict:
         run_dir: of the training.
         export: `best` or `last`, as it was asked for; without a best state the last one was exported.
     """
-    kept = Lines(Path(run_dir) / MEASUREMENTS, _ANY).lines
+    lines = Lines(Path(run_dir) / MEASUREMENTS, _ANY).lines
     best = (Path(run_dir) / BEST).is_dir()
-    step = best_state(run_dir).step if export == "best" and best else max((line["step"] for line in kept), default=None)
-    measured = {k: v for line in kept if line["step"] == step for k, v in line.items() if k not in ("step", "images")}
+    step = (
+        best_state(run_dir).step if export == "best" and best else max((line["step"] for line in lines), default=None)
+    )
+    measured = {k: v for line in lines if line["step"] == step for k, v in line.items() if k not in ("step", "images")}
     return {"exported": {"state": export if best else LAST, "step": step, "measured": measured}}
 
 

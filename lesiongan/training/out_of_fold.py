@@ -28,18 +28,18 @@ def folds(labels: np.ndarray, groups: Sequence[str], count: int, seed: int) -> n
         count: how many folds, at least 2.
 
     Raises:
-        UsageError: fewer than two folds, or more than groups.
+        UsageError: fewer than two folds, or more folds than groups.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # costs a second to import
 
     own = np.unique([group or f" {i}" for i, group in enumerate(groups)], return_inverse=True)[1]
     if not 2 <= count <= own.max() + 1:
         raise UsageError(f"{count} folds of {own.max() + 1} lesions: give a number from 2 to that")
-    found = np.zeros(len(labels), np.int64)
+    fold_of_image = np.zeros(len(labels), np.int64)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for number, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels, own)):
-        found[held_out] = number
-    return found
+        fold_of_image[held_out] = number
+    return fold_of_image
 
 
 def out_of_fold(
@@ -61,8 +61,8 @@ def out_of_fold(
     probabilities = np.zeros((len(train), num_classes), np.float32)
     nothing = train.take([])
     for number in range(count):
-        kept, held_out = Path(run_dir) / f"fold-{number}.npz", fold == number
-        if kept.exists():
+        file, held_out = Path(run_dir) / f"fold-{number}.npz", fold == number
+        if file.exists():
             say(f"fold {number + 1} of {count}: done before")
         else:
             model = build_classifier(config, num_classes) if model is None else model
@@ -78,7 +78,7 @@ def out_of_fold(
                 name=name,
                 model=model,
             )
-            write_arrays(kept, probabilities=predict(model, train.images[held_out], tta=config.tta)[0])
-        with np.load(kept) as data:
+            write_arrays(file, probabilities=predict(model, train.images[held_out], tta=config.tta)[0])
+        with np.load(file) as data:
             probabilities[held_out] = data["probabilities"]
     return probabilities

@@ -37,7 +37,7 @@ class State:
 
 
 def best_state(run_dir: Path) -> State:
-    """The state with the lowest measurement of a training; see `fit`.
+    """The state with the lowest measurement of a training; see `measuring.Measure`.
 
     Raises:
         FileNotFoundError: the training measured nothing to choose by, or no finite value of it.

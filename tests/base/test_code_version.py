@@ -64,6 +64,7 @@ def test_comments_docstrings_and_the_layout_do_not_count_but_everything_else_doe
     assert source_digest(source) == source_digest(same)
     for other in ("2 * x", "2 * y"), ("return", "yield"), ("def f", "def g"), ("2 *", "2.0 *"), ("2 *", "'2' *"):
         assert source_digest(source.replace(*other)) != source_digest(source)
+    assert source_digest("__version__ = '1'\nx = 1\n") == source_digest("__version__ = '2'\nx = 1\n")
     assert source_digest("x = 'text'\n") != source_digest("x = 'test'\n")
     assert source_digest("class A:\n    x = 1\n") != source_digest("class A:\n    'x'\n    y = 1\n")
 

@@ -58,6 +58,34 @@ def isic(folder: Path, labels: list[str], count: int | None = None) -> Path:
 LABELS = [CLASSES[i % 8] for i in range(80)]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "noise-to-lesion", "--data", "phantoms", "--workdir", "nowhere", "--preset", "demo", "--dry-run"],
+        ["data", "phantoms", "--quick", "--set", "data.phantoms=400"],
+        ["compile", "nevus-to-melanoma", "-o", "pipeline.yaml"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_plans_and_help_start_without_tensorflow(arguments, tmp_path):
+    code = (
+        "import atexit, sys\n"
+        "loaded = lambda: {name.partition('.')[0] for name in sys.modules} & {'tensorflow', 'keras'}\n"
+        "atexit.register(lambda: print('loaded:', sorted(loaded())))\n"
+        f"sys.argv = ['lesiongan', *{arguments!r}]\n"
+        "from pipelines.cli import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "loaded: []"
+
+
 def test_version_and_help(tmp_path):
     assert call("--version", cwd=tmp_path).stdout.strip() == f"lesiongan {lesiongan.__version__}"
     text = call("--help", cwd=tmp_path).stdout

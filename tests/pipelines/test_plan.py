@@ -48,7 +48,7 @@ def test_the_papers_plan_of_experiment_1():
     assert "baseline" in what
     assert one == 1
     assert "equal_steps" in control
-    assert any("1 ACGAN, 8 CycleGANs one a class" in line for line in said)
+    assert any("1 ACGAN, 8 CycleGANs one per class" in line for line in said)
 
 
 def test_the_papers_plan_of_experiment_2():

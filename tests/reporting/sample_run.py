@@ -129,8 +129,8 @@ def make_run(
         "examples": str(examples),
         "leak": {"near-duplicate pairs across splits": 3},
         "grids": [
-            {"path": str(root / "real.png"), "caption": "Training images, a row a class"},
-            {"path": str(root / "generated.png"), "caption": "Nevus and its melanomas, a column an alpha"},
+            {"path": str(root / "real.png"), "caption": "Training images, one row per class"},
+            {"path": str(root / "generated.png"), "caption": "Nevus and its melanomas, one column per alpha"},
         ],
         "trainings": {
             n: str(root / n.replace("/", "-") / "stats.jsonl") for n in ("classifier", "cyclegan alpha 1/8", "acgan")

@@ -40,6 +40,8 @@ def finish(root: Path, seed: int = 3) -> Path:
     for name in ("examples", "evaluation", "blessing", "model_run"):
         path = artifacts / name
         record = {"step": name, "artifact": name, "digest": digest_directory(path), "seconds": 61.0, "started": name}
+        record |= {"versions": {"python": "3.12.1", "tensorflow": "2.21.0"}, "machine": {"device": "2 x NVIDIA H100"}}
+        record |= {"code": "new", "accepted_code": "old"} if name == "model_run" else {}
         write_json(lineage_path(path), record)
     options = report_step.Options(experiment="nevus_to_melanoma", config=Config())
     outputs = {"report": artifacts / "report"}
@@ -76,6 +78,14 @@ def test_the_report_is_the_same_from_the_artifacts_of_a_moved_run(workdir, tmp_p
     assert "lesiongan run x" in after.text
     assert "made again by lesiongan" in after.text
     assert after.tags.count("img") == before.tags.count("img") == 2
+
+
+def test_the_report_says_what_the_steps_ran_with(workdir):
+    text = Page((workdir / "artifacts" / "report").read_text()).text
+    provenance = text[text.index("Provenance Versions") :]
+    assert "evaluation, examples python 3.12.1, tensorflow 2.21.0 2 x NVIDIA H100" in provenance
+    assert "model run python 3.12.1, tensorflow 2.21.0 2 x NVIDIA H100 old, continued by new" in provenance
+    assert "--accept-code-change" in provenance
 
 
 def test_what_is_gone_is_said(workdir, tmp_path):

@@ -11,7 +11,7 @@ from line import Stop, batches, by_hand, model
 from lesiongan.base.errors import LesionganError
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.loop import fit
-from lesiongan.training.run import Run
+from lesiongan.training.run import Run, TrainingCallback
 
 
 def run(folder, steps: int) -> Run:
@@ -45,6 +45,37 @@ def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
     fit(again, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
     assert starts == [0, 12]
     assert float(again.w) == float(line.w)
+
+
+def test_losses_stay_on_the_device_until_their_line_is_due(tmp_path):
+    seen = []
+
+    class Look(TrainingCallback):
+        def at_step(self, step, losses):
+            seen.append((step, losses["loss"]))
+
+    fit(model(), batches(400), run(tmp_path, 400), [Look()])
+    assert [step for step, _ in seen] == list(range(1, 401))
+    assert all(tf.is_tensor(loss) for _, loss in seen)  # Keras's own callbacks get floats, read in each step
+    lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(2, 401, 2))
+    means = [np.mean([float(loss) for _, loss in seen[i : i + 2]]) for i in range(0, 400, 2)]
+    assert [line["loss"] for line in lines] == pytest.approx(means, rel=1e-5)
+
+
+def test_a_state_that_is_not_finite_never_becomes_a_checkpoint(tmp_path):
+    def poisoned(start: int):
+        return tf.data.Dataset.range(start, 900).map(
+            lambda i: (tf.ones([1]), tf.fill([1], tf.where(i == 4, np.nan, 1.0)))
+        )
+
+    # a line is due after 4 and 8 steps, a checkpoint after each
+    with pytest.raises(LesionganError, match="'loss' is not finite at step 5"):
+        fit(model(), poisoned, run(tmp_path, 900), checkpoint_every=0.0)
+    line = model()
+    starts: list[int] = []
+    fit(line, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
+    assert starts == [4]
 
 
 def test_a_training_that_diverges_says_so(tmp_path):

@@ -1,1 +1,5 @@
 """ACGAN: networks, losses, training step."""
+
+from lesiongan.base.moved import face
+
+__getattr__ = face(__name__, "model")

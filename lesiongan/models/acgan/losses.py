@@ -23,18 +23,18 @@ class CrossEntropy:
         self.smoothing = smoothing
 
     def real(self, logits: tf.Tensor) -> tf.Tensor:
-        """The discriminator's loss of the source logits `[batch, 1]` of real images."""
+        """The discriminator's loss for the source logits `[batch, 1]` of real images."""
         loss = tf.reduce_mean(tf.nn.softplus(-logits))
         if self.smoothing:  # (1 - s) softplus(-x) + s softplus(x)
             loss += self.smoothing * tf.reduce_mean(logits)
         return loss
 
     def generated(self, logits: tf.Tensor) -> tf.Tensor:
-        """The discriminator's loss of those of generated images."""
+        """The discriminator's loss for the source logits of generated images."""
         return tf.reduce_mean(tf.nn.softplus(logits))
 
     def generator(self, logits: tf.Tensor) -> tf.Tensor:
-        """The generator's loss of them."""
+        """The generator's loss for the same logits."""
         return tf.reduce_mean(tf.nn.softplus(-logits))
 
 
@@ -64,13 +64,13 @@ def class_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 class R1:
     """gamma / 2 * E |grad D(x)|^2 over real images (Mescheder et al. 2018, equation 9), every few steps only.
 
-    In the steps where it is computed it counts as many times as there are steps between two of them (Karras et al.
-    2020, "Analyzing and improving the image quality of StyleGAN", appendix B: lazy regularisation). There it takes a
-    step of the optimizer of its own; here its gradient joins the step's.
+    Where it is computed it is multiplied by `every` (Karras et al. 2020, "Analyzing and improving the image quality of
+    StyleGAN", appendix B: lazy regularisation). There it has an optimizer step of its own; here its gradient is added
+    to that of the step.
 
     Args:
         gamma: the strength.
-        every: steps from one to the next.
+        every: steps from one penalty to the next.
     """
 
     def __init__(self, gamma: float, every: int):
@@ -83,7 +83,7 @@ class R1:
 
         Args:
             discriminator: gives (source logits, class logits).
-            options: of its call.
+            options: keyword arguments of its call.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
@@ -93,7 +93,7 @@ class R1:
         return self.gamma / 2.0 * tf.reduce_mean(tf.reduce_sum(gradient * gradient, [1, 2, 3]))
 
     def gradients(self, step: tf.Tensor, variables: list, scale, discriminator, images, **options) -> tuple:
-        """The penalty and its gradients by the variables for step `step` (from 0): zeros between two computed ones.
+        """The penalty and its gradients for the variables at step `step` (from 0); zeros where it is not computed.
 
         Args:
             scale: applied to the loss that is differentiated (loss scaling for float16).

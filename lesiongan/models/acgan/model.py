@@ -36,7 +36,7 @@ class ACGAN(keras.Model):
     """Generator and discriminator with the training step of ACGAN.
 
     Train it with `fit` on batches of (images float32 `[batch, size, size, 3]` in [-1, 1], labels int32 `[batch]`) after
-    `compile()`. Everything random in step t follows from (seed, t), so a training that `state()` was restored for
+    `compile()`. Everything random in step t follows from (seed, t), so a training whose `state()` was restored
     goes on exactly as if it had not been interrupted.
 
     Args:
@@ -119,8 +119,8 @@ class ACGAN(keras.Model):
             losses |= {"g_adversarial": self.source_loss.generator(source), "g_class": class_loss(classes, fake_labels)}
             g_loss = losses["g_adversarial"] + losses["g_class"]
             scaled = self.generator_optimizer.scale_loss(g_loss)
-        slope = tape.gradient(scaled, shown)
-        gradients = generator_tape.gradient(fake, [v.value for v in variables[0]], output_gradients=slope)
+        gradient = tape.gradient(scaled, shown)
+        gradients = generator_tape.gradient(fake, [v.value for v in variables[0]], output_gradients=gradient)
         self.generator_optimizer.apply(share_of_mean(gradients), variables[0])
 
         if self.ada is not None:
@@ -150,7 +150,7 @@ class ACGAN(keras.Model):
 
     @property
     def exported(self):
-        """The generator that is of use: the average where there is one."""
+        """The generator to export: the averaged one if there is one."""
         return self.averaged or self.generator
 
     def sample(self, labels, seeds):

@@ -21,11 +21,11 @@ GENERATOR_WIDTHS = {
 DISCRIMINATOR_WIDTHS = (16, 32, 64, 128, 256, 512)
 _DEVIATION = 0.02  # of the initial weights
 _FEW = 8  # filters
-_DROPOUT_LEVELS = 256  # one random byte a unit; the rate is a multiple of 1/256
+_DROPOUT_LEVELS = 256  # one random byte per unit; the rate is a multiple of 1/256
 
 
 class Network(keras.layers.Layer):
-    """Kernels by name, from a seed; weights are float32, computed with in the type of a precision.
+    """Kernels by name, from a seed; weights are float32, cast to the precision's type to compute with.
 
     Args:
         settings: the constructor's arguments, kept for `get_config`. `seed` decides the initial weights; `precision`
@@ -49,7 +49,7 @@ class Network(keras.layers.Layer):
             self.vectors[key] = self.weight(shape[-1:], lambda *_, **__: vector, trainable=False, name=f"{key}_vector")
 
     def kernel(self, key: str, update: bool = False) -> tf.Tensor:
-        """The kernel to compute with; `update` keeps the power iteration's vector."""
+        """The kernel to compute with; `update` stores the power iteration's next vector."""
         kernel = self.kernels[key].value
         if key in self.vectors:
             kernel = normalised(kernel, self.vectors[key].value, update=update)
@@ -215,7 +215,7 @@ def transposed_convolution(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.
     Args:
         x: `[batch, n, n, channels]`.
         kernel: `[k, k, filters, channels]`.
-        padding: `VALID`: of n pixels it makes 2 (n - 1) + k; `SAME`: 2 n.
+        padding: `VALID` makes 2 (n - 1) + k pixels of n, `SAME` 2 n.
 
     Returns:
         `[batch, m, m, filters]`.
@@ -259,7 +259,7 @@ def _to_few_filters(x: tf.Tensor, kernel: tf.Tensor, padding: str, m: int) -> tf
 def dropout_masks(count: tf.Tensor, units: Iterable[int], rate: float, seed: tf.Tensor) -> list[tf.Tensor]:
     """Which units are kept in each of several maps, as one draw: booleans, flat, `[count * units]` each.
 
-    One random byte a unit, where TensorFlow's own dropout draws four: random numbers are a tenth of a step on a CPU.
+    One random byte per unit, where TensorFlow's dropout draws four: random numbers take a tenth of a step on a CPU.
 
     Args:
         count: images of the batch.
@@ -289,7 +289,7 @@ def scaled(widths: Iterable[int], factor: float) -> list[int]:
 
 
 def for_size(widths: dict[int, tuple[int, ...]], size: int) -> tuple[int, ...]:
-    """The widths of a size that there is a network for."""
+    """The widths for a size; raises `UsageError` where there is no network for it."""
     if size not in widths:
         raise UsageError(f"acgan.size={size}: the ACGAN has networks for {', '.join(map(str, widths))} px")
     return widths[size]

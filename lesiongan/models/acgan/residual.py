@@ -1,6 +1,6 @@
 """Residual networks for the ACGAN, of 32 to 256 px (Miyato et al. 2018, appendix B; Brock et al. 2019, appendix B).
 
-Narrow enough that a step at 64 px takes about twice the multiplications of one of the paper's networks.
+Narrow enough that a step at 64 px takes about twice the multiplications of a step of the paper's networks.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class ResidualDiscriminator(Network):
         size: 32, 64, 128 or 256 pixels.
         num_classes: k.
         width: factor on the number of filters.
-        dropout: ignored: it is the paper's discriminator's.
+        dropout: ignored; it belongs to the paper's discriminator.
         spectral_norm: of every kernel, the heads' too (Miyato et al. 2018).
         seed: of the initial weights, as in `ResidualGenerator`.
         precision: a dtype policy of Keras.

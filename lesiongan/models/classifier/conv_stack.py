@@ -1,6 +1,6 @@
 """What the backbones are made of: convolutions and their batch norms, with few variables and few operations.
 
-Building and optimising a graph of one Keras layer a convolution takes as long as dozens of training steps on small
+Building and optimising a graph of one Keras layer per convolution takes as long as dozens of training steps on small
 pictures. Here a stage is one layer, and its batch norms share variables.
 """
 
@@ -36,7 +36,7 @@ class ConvStack(keras.layers.Layer):
         epsilon: float = 1.001e-5,
         momentum: float = 0.9,
     ):
-        # Images stay float32 until a stem has scaled them: half precision knows 200 greys badly.
+        # Images stay float32 until a stem has scaled them: half precision is too coarse for values around 200.
         super().__init__(name=name, autocast=False)
         self.kernels = {key: self.add_weight(shape, "zeros", name=key) for key, shape in shapes.items()}
         widths = {key: shape[-2] if key in depthwise else shape[-1] for key, shape in shapes.items()}
@@ -61,7 +61,7 @@ class ConvStack(keras.layers.Layer):
         return tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], padding)
 
     def reset(self, random: np.random.Generator) -> None:
-        """He et al. 2015: N(0, 2 / fan-out), as torchvision starts its ResNet; the norms at their start."""
+        """He et al. 2015: N(0, 2 / fan-out), as torchvision initialises its ResNet; the norms too."""
         for kernel in self.kernels.values():
             height, width, _, filters = kernel.shape
             kernel.assign(he_normal(random, kernel.shape, fan=height * width * filters))
@@ -82,8 +82,8 @@ def pointwise_conv(x: tf.Tensor, kernel: tf.Tensor):
     """A 1 x 1 convolution of `[n, h, w, in]` with `[1, 1, in, out]`, its gradient as matrix products.
 
     On a CPU these are faster than the convolution's own where maps are large: a step of EfficientNet-Lite0 at 96 px
-    takes 0.8 to 0.9 of the time; ResNet50 at 64 px, whose maps are small, takes longer. Forward the convolution is the
-    faster, since norm and ReLU are fused into it.
+    takes 0.8 to 0.9 of the time; ResNet50 at 64 px, whose maps are small, takes longer. Forward, the
+    convolution itself is faster, since norm and ReLU are fused into it.
     """
     inputs, filters = kernel.shape[2:]
 

@@ -137,7 +137,7 @@ class EfficientNetLite0(keras.layers.Layer):
         return [self.stem, *self.groups[:3]], [*self.groups[3:], self.top]
 
     def reset(self, random: np.random.Generator) -> None:
-        """All weights random anew."""
+        """Re-initialises all weights."""
         for part in (self.stem, *self.groups, self.top):
             part.reset(random)
 

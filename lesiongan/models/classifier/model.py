@@ -46,10 +46,10 @@ class Head(keras.layers.Layer):
         average = tf.reduce_mean(maps, [1, 2])
         norms = self.norms.begin(training)
 
-        def block(x, key, kernel, rate, part):
+        def block(x, key, kernel, rate, index):
             x = norms(x[:, None, None, :], key)[:, 0, 0, :]
             if training:
-                x = tf.nn.experimental.stateless_dropout(x, rate, seed=seed + tf.constant([0, part], tf.int64))
+                x = tf.nn.experimental.stateless_dropout(x, rate, seed=seed + tf.constant([0, index], tf.int64))
             return tf.matmul(x, tf.convert_to_tensor(kernel))
 
         x = tf.concat([tf.reduce_max(maps, [1, 2]), average], 1)
@@ -59,7 +59,7 @@ class Head(keras.layers.Layer):
         return tf.cast(logits, tf.float32), tf.cast(average, tf.float32)
 
     def reset(self, random: np.random.Generator) -> None:
-        """All weights random anew."""
+        """Re-initialises all weights."""
         for kernel in (self.hidden, self.classes):
             kernel.assign(he_normal(random, kernel.shape, fan=kernel.shape[0]))
         self.norms.reset()
@@ -111,7 +111,7 @@ class LesionClassifier(keras.Model):
         with _precision(precision):
             self.backbone = BACKBONES[backbone](stem, width)
             self.head = Head(self.backbone.features, classes)
-        # Settings of a training, in variables so that another training needs no other trace.
+        # Settings of a training, in variables so that another training needs no new trace.
         self._seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
         self._class_weights = tf.Variable(tf.ones([classes]), trainable=False, name="class_weights")
         self.built = True
@@ -173,7 +173,7 @@ class LesionClassifier(keras.Model):
         return images, _blend(targets, share[:, None])
 
     def reset(self, seed: int) -> None:
-        """All weights random anew, from `seed`, and the optimizer at its start, in place: compiled steps stay valid."""
+        """Re-initialises all weights from `seed`, and the optimizer, in place: compiled steps stay valid."""
         random = np.random.Generator(np.random.Philox(seed))
         self.backbone.reset(random)
         self.head.reset(random)
@@ -233,7 +233,7 @@ class LesionClassifier(keras.Model):
                 efficientnet_lite0 a PyTorch state dict (.pth).
 
         Raises:
-            UsageError: not to be had, not such a file, or stem or width are others than the weights'.
+            UsageError: not available, not such a file, or the stem or width is not that of the weights.
         """
         if self.backbone.width != 1.0:
             raise UsageError(

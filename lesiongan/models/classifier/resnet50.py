@@ -110,7 +110,7 @@ class ResNet50(keras.layers.Layer):
         return [self.stem, *self.stages[:2]], self.stages[2:]
 
     def reset(self, random: np.random.Generator) -> None:
-        """All weights random anew."""
+        """Re-initialises all weights."""
         for part in (self.stem, *self.stages):
             part.reset(random)
 
@@ -137,7 +137,7 @@ class ResNet50(keras.layers.Layer):
         or .h5), with or without its top.
 
         Raises:
-            UsageError: not to be had, or not such a file.
+            UsageError: not available, or not such a file.
         """
         self.load(_keras_resnet50(weights))
 
@@ -160,7 +160,7 @@ def _keras_resnet50(weights: str) -> keras.Model:
         model = build(include_top=include_top, weights=None)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Keras warns of its own lists of layers, which the file need not hold
+                warnings.simplefilter("ignore")  # Keras warns of lists of layers that the file need not hold
                 model.load_weights(weights)
             return model
         except (ValueError, OSError, KeyError) as error:

@@ -1,1 +1,5 @@
 """CycleGAN: networks, losses, image pool, training step."""
+
+from lesiongan.base.moved import face
+
+__getattr__ = face(__name__, "model")

@@ -42,7 +42,7 @@ def in_parts(gradients_of: Callable, parts: int, batches: Sequence[tf.Tensor], s
         images = array.stack()
         return tf.reshape(images, [-1, *images.shape[2:]])
 
-    # The first part stands before the loop: it gives the loop its structure. A loop, because the parts of an unrolled
+    # The first part comes before the loop: it gives the loop its structure. A loop, because the parts of an unrolled
     # graph would run side by side, in the memory of all.
     first = part(0)
     state = tf.constant(1), first[:2], tf.nest.map_structure(begin, first[2:])

@@ -11,7 +11,7 @@ class ImagePool(tf.Module):
     Image by image: while the pool fills, an image is stored and returned. Then, with probability 0.5, a stored image is
     returned and the new one takes its place; else the new one is returned and not stored.
 
-    Made in the scope of a `tf.distribute` strategy it is one pool a replica, each of `capacity` images.
+    Made in the scope of a `tf.distribute` strategy it is one pool per replica, each of `capacity` images.
 
     Args:
         capacity: images kept, 50 in the reference; 0 returns what comes in.
@@ -66,9 +66,9 @@ class ImagePool(tf.Module):
             swap = tf.logical_and(swap, tf.logical_not(filling))
             slot = tf.where(filling, self.count, slot)
             old = tf.gather(self.buffer, slot)
-            # Storing the old image again is the quiet way of not storing: no branch in the graph.
+            # Not storing means storing the old image again: no branch in the graph.
             stored = tf.where(tf.logical_or(filling, swap), image, old)
-            # `scatter_update` refuses a variable that each replica has its own of.
+            # `scatter_update` refuses a variable of which each replica has its own copy.
             tf.raw_ops.ResourceScatterUpdate(resource=self.buffer.handle, indices=slot[None], updates=stored[None])
             self.count.assign_add(tf.cast(filling, tf.int64))
             returned.append(tf.where(swap, old, image))

@@ -149,7 +149,7 @@ class ConvolutionBlock(_Block):
         self.built = True
 
     def call(self, x, kernel=None):
-        """The block of `x`; `kernel` takes the place of the block's own, such as the same after a normalisation."""
+        """The block's output for `x`; `kernel` replaces the block's own, for example a normalised one."""
         kernel = tf.convert_to_tensor(self.weight) if kernel is None else kernel
         y = self.convolution(x, kernel, self.stride, self.padding, self.mode)
         y = self.instance_norm(y) if self.norm else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
@@ -175,14 +175,17 @@ class ResidualBlock(_Block):
         self.built = True
 
     def call(self, x, kernels=None):
-        """The block of `x`; `kernels`, two, take the place of the block's own."""
+        """The block's output for `x`; `kernels`, two, replace the block's own."""
         first, second = kernels or map(tf.convert_to_tensor, (self.first, self.second))
         y = tf.nn.relu(self.instance_norm(self.convolution(x, first, 1, 1, "reflect")))
         return x + self.instance_norm(self.convolution(y, second, 1, 1, "reflect"))
 
     def prepared(self, size: int) -> dict:
-        """What the block is to be called with, beside images of so many pixels a side, when its kernels stay the same;
-        here nothing."""
+        """Keyword arguments of the call that can be computed once, while the kernels stay the same; here none.
+
+        Args:
+            size: the images' pixels per side.
+        """
         return {}
 
     def compute_output_shape(self, input_shape):
@@ -195,7 +198,7 @@ class UpsamplingBlock(_Block):
 
     Args:
         filters: channels of the output.
-        upsampling: `transposed` (the paper) or `resize` (see `resize_convolution`).
+        upsampling: `transposed` (Zhu et al.) or `resize` (see `resize_convolution`).
     """
 
     def __init__(self, filters, *, upsampling="transposed", **kwargs):

@@ -8,7 +8,7 @@ import tensorflow as tf
 def least_squares(scores: tf.Tensor | list[tf.Tensor], target: float) -> tf.Tensor:
     """Mean of (score - target)^2 over images and patches: the LSGAN loss, target 1 for real and 0 for generated.
 
-    Of several discriminators' maps the sum of their losses (pix2pixHD: Wang et al. 2018, equation 3).
+    For several discriminators' maps it is the sum of their losses (pix2pixHD: Wang et al. 2018, equation 3).
     """
     maps = tf.nest.flatten(scores)
     return sum(tf.reduce_mean(tf.math.squared_difference(each, tf.cast(target, each.dtype))) for each in maps)

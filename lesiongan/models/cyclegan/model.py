@@ -25,7 +25,7 @@ from lesiongan.optim.schedules import LinearDecay
 
 @keras.saving.register_keras_serializable("lesiongan")
 class CycleGAN(keras.Model):
-    """Two generators, two discriminators, two image pools, two optimizers; compiled and built when it is made.
+    """Two generators, two discriminators, two image pools, two optimizers; compiled and built on construction.
 
     All that is random depends on the seed and the step alone: weights, and the draws of pools and augmentation.
 
@@ -36,7 +36,7 @@ class CycleGAN(keras.Model):
         config: see `CycleGANConfig`.
         seed: of weights, pools and augmentation.
         steps: of the whole training; the learning rate's two halves are scaled to it.
-        form: a key of `layers.FORMS`; with `config.xla` it is `subpixel` whatever is given.
+        form: a key of `forms.FORMS`; by default what `forms.choose` says.
 
     Raises:
         UsageError: the batch cannot be shared by the replicas.
@@ -148,7 +148,7 @@ class CycleGAN(keras.Model):
         return losses, tape.gradient(total, self.discriminator_variables)
 
     def _scores(self, discriminator, seed, *batches) -> list:
-        """Of each batch of images its scores, a list of the scales' maps; the batches are augmented by one draw."""
+        """The scores of each batch of images, a list of one map per scale; one draw augments all batches."""
         if self.config.augment:
             batches = tuple(augment(images, seed) for images in batches)
         maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
@@ -156,7 +156,7 @@ class CycleGAN(keras.Model):
 
     @property
     def exported(self) -> ResNetGenerator:
-        """The generator X -> Y that is of use: the average where there is one."""
+        """The generator X -> Y to export: the averaged one if there is one."""
         return self.averaged_xy or self.generator_xy
 
     def call(self, images):
@@ -176,7 +176,7 @@ class CycleGAN(keras.Model):
         return self.call(images)
 
     def reset(self, seed: int, steps: int | None = None) -> None:
-        """Makes the model as new, in place, so that a compiled step serves the next training.
+        """Resets the model in place, so that its compiled step serves the next training.
 
         Args:
             seed: of weights, pools and augmentation. Kernels are N(0, 0.02), biases 0.

@@ -47,8 +47,8 @@ class ResNetGenerator(_Chain):
 
     Args:
         size: pixels, a multiple of 4.
-        filters: n, 64 in the paper.
-        blocks: residual blocks, 9 at 256 pixels and 6 at 128 and below in the paper.
+        filters: n, 64 in Zhu et al.
+        blocks: residual blocks, 9 at 256 pixels and 6 at 128 and below in Zhu et al.
         upsampling: `transposed` or `resize`.
         form: a key of `forms.FORMS`.
         dtype: a dtype policy of Keras.
@@ -82,11 +82,11 @@ class PatchGAN(_Chain):
 
     With spectral norm there is no instance norm: a kernel before an instance norm has no scale, its output is the same
     whatever it is divided by. Miyato et al. 2018 and SN-PatchGAN (Yu et al. 2019, "Free-Form Image Inpainting with
-    Gated Convolution") have spectral norm alone too. `advance` is to be called once a step.
+    Gated Convolution") have spectral norm alone too. Call `advance` once per step.
 
     Args:
         size: pixels, at least 32 (where m = 2).
-        filters: n, 64 in the paper.
+        filters: n, 64 in Zhu et al.
         spectral_norm: of every kernel, see `spectral_norm.normalised`.
         form: a key of `forms.FORMS`.
         dtype: a dtype policy of Keras.

@@ -1,10 +1,10 @@
 """CycleGAN's generators from state dicts of the authors' PyTorch code (pytorch-CycleGAN-and-pix2pix,
 models/networks.py).
 
-Taken are its default networks of CycleGAN: `--netG resnet_*blocks` with or without dropout, `--norm instance`. Biases
+It takes their default networks of CycleGAN: `--netG resnet_*blocks` with or without dropout, `--norm instance`. Biases
 before norms are dropped: the norm subtracts them again. Dropout does nothing in a translation.
 
-TensorFlow is imported when a file has been found good, so that a wrong one is refused at once.
+TensorFlow is imported only after a file has passed the checks, so that a wrong one is refused at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def generator_weights(
 
     Args:
         state: arrays by the authors' names.
-        what: how an error calls it, the file's name.
+        what: its name in errors, such as the file's.
 
     Returns:
         The weights, and `filters`, `blocks`, `dropout`.

@@ -26,7 +26,7 @@ class ServedGenerator:
         self.size = self.network.settings["size"]
 
     def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
-        """The same, as `serving.export` calls it; the seeds are ignored."""
+        """The same, as `saved_models.export` calls it; the seeds are ignored."""
         return self(images)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -36,8 +36,8 @@ class ServedGenerator:
         ]
 
         def translated(images):
-            for block, given in zip(self.network.blocks, prepared, strict=True):
-                images = block(images, **given)
+            for block, arguments in zip(self.network.blocks, prepared, strict=True):
+                images = block(images, **arguments)
             return images
 
         if self.size < _ONE_BY_ONE:

@@ -1,1 +1,1 @@
-"""CycleGAN's blocks reformulated for speed on a CPU; `forms` is the door."""
+"""CycleGAN's blocks reformulated for speed on a CPU; `forms` is the entry point."""

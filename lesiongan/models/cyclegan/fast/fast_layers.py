@@ -3,7 +3,7 @@
 Winograd's convolutions have a file of their own. What else is gained:
 
 * A convolution with three filters fills three of the 8 or 16 lanes of a vector; computed for 2 x 2 pixels at once it
-  fills twelve. The gradient in the pictures of a convolution with three channels is one too.
+  fills twelve. The gradient in the pictures of a convolution with three channels is such a one too.
 * The gradient in the kernel of a convolution with few filters is that of one with few channels, pictures and gradients
   having changed places, which the library is quick at.
 * The gradient in the kernel of a convolution of stride 2 is quicker as one matrix product for each of its taps.
@@ -49,7 +49,7 @@ def fast_convolution(
 
 
 def takes_winograd(rows: int, columns: int, shape: tuple[int, ...]) -> bool:
-    """Whether `fast_convolution` takes Winograd's for so many outputs and a kernel of that shape, stride 1."""
+    """Whether `fast_convolution` uses Winograd's form for so many outputs and a kernel of that shape, stride 1."""
     size, _, channels, filters = shape
     if size not in (3, 4) or min(channels, filters) <= _FEW:
         return False
@@ -75,7 +75,7 @@ def fast_transposed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def fast_instance_norm(x: tf.Tensor) -> tf.Tensor:
-    """`layers.instance_norm`; one kernel an image, where the batch size is known and the images are large."""
+    """`layers.instance_norm`; one kernel per image, where the batch size is known and the images are large."""
     if x.dtype != tf.float32 or not x.shape[0] or x.shape[1:].num_elements() < LARGE:
         return layers.instance_norm(x)
     ones, zeros = tf.ones(x.shape[-1:]), tf.zeros(x.shape[-1:])

@@ -54,7 +54,7 @@ def reflected(height: int, width: int, rows: np.ndarray, columns: np.ndarray) ->
     Args:
         height, width: of the picture.
         rows, columns: from -(size - 1); the border itself is not repeated. What lies further below or to the right
-            than the reflection reaches is some pixel or other.
+            than the reflection reaches is an arbitrary pixel.
     """
 
     def inside(positions, size):

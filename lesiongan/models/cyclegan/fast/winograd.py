@@ -3,7 +3,7 @@
 
 A few ops of a plain graph: tiles of 6 x 6 pixels that overlap are gathered; a transform of both axes is one product
 with a Kronecker product, so that all tiles and channels are its columns; then 36 products of tiles and filters in one
-batch, and the way back. Transforms written as sums cost as much when XLA has fused them, and it takes long to.
+batch, and the way back. Transforms written as sums cost the same once XLA has fused them, which takes it long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lesiongan.models.cyclegan.fast.pixels import gather_pixels, reflected, scat
 
 TILE = 6  # pixels along a side of a tile of data
 
-# Section 4.3 of the paper, for one axis: interpolation at 0, 1, -1, 2, -2 and infinity.
+# Lavin and Gray, section 4.3, for one axis: interpolation at 0, 1, -1, 2, -2 and infinity.
 _DATA_AXIS = [
     [4, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
