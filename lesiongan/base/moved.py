@@ -92,7 +92,8 @@ def face(package: str, new: str | Mapping[str, str]) -> Callable[[str], Any]:
 
     def __getattr__(name: str) -> Any:
         module = new if isinstance(new, str) else new.get(name)
-        if module is None or name.startswith("__"):
+        # `from package import submodule` asks here first
+        if module is None or name.startswith("__") or importlib.util.find_spec(f"{package}.{name}"):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f"{package}.{module}"), name)
         warnings.warn(f"{package}.{name} is now {package}.{module}.{name}", DeprecationWarning, stacklevel=2)
