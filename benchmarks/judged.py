@@ -10,6 +10,7 @@ import numpy as np
 
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
+from lesiongan.data.lesions import first_of_each_lesion
 from lesiongan.evaluation.feature_metrics import feature_scale
 from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.imagenet_judge import judge_of
@@ -32,9 +33,8 @@ def one_per_lesion(directory: str, size: int, split: str) -> ImageSet:
     """The images of a split that are the first of their lesion: several of one would not be independent, and the
     intervals too narrow."""
     images = examples.load(directory, size, split)
-    lesions = examples.lesion_ids(directory, images.ids)
-    keys = [lesion or f" {image}" for lesion, image in zip(lesions, images.ids, strict=True)]
-    return images.take(np.sort(np.unique(keys, return_index=True)[1]))
+    lesions = dict(zip(images.ids, examples.lesion_ids(directory, images.ids), strict=True))
+    return images.take(first_of_each_lesion(images.ids, lesions))
 
 
 @dataclasses.dataclass(frozen=True)

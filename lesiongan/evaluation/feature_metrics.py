@@ -66,13 +66,16 @@ def kid_with_error(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.
 def _kid(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> np.ndarray:
     """KID `[r]` of the kept rows: `keep_x [r, n]`, `keep_y [r, m]`. Every kernel value is computed once."""
     n, m = keep_x.sum(1).astype(np.float64), keep_y.sum(1).astype(np.float64)
-    within_x = _kernel_sums(x, x, keep_x, keep_x) / (n * (n - 1))
-    within_y = _kernel_sums(y, y, keep_y, keep_y) / (m * (m - 1))
+    within_x = _kernel_sums(x, x, keep_x, keep_x, diagonal=False) / (n * (n - 1))
+    within_y = _kernel_sums(y, y, keep_y, keep_y, diagonal=False) / (m * (m - 1))
     return within_x + within_y - 2.0 * _kernel_sums(x, y, keep_x, keep_y) / (n * m)
 
 
-def _kernel_sums(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> np.ndarray:
-    """The kernel's sum over the kept pairs, `[r]`; without the diagonal where `x is y`."""
+def _kernel_sums(
+    x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray, *, diagonal: bool = True
+) -> np.ndarray:
+    """The kernel's sum over the kept pairs, `[r]`; within a set without the `diagonal`, an image with itself. The
+    caller says which it is: two sets may be the same array, and are two sets all the same."""
     total = np.zeros(len(keep_x))
     kept_y = keep_y.T.astype(np.float64)
     for start in range(0, len(x), _ROWS_AT_A_TIME):
@@ -81,7 +84,7 @@ def _kernel_sums(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.nd
         kernel /= x.shape[1]
         kernel += 1.0
         kernel *= kernel * kernel
-        if x is y:
+        if not diagonal:
             kernel[np.arange(len(kernel)), start + np.arange(len(kernel))] = 0.0
         total += np.einsum("ri,ir->r", keep_x[:, rows].astype(np.float64), kernel @ kept_y)
     return total

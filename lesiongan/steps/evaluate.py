@@ -12,6 +12,7 @@ from lesiongan.base.progress import say
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
+from lesiongan.data.lesions import first_of_each_lesion
 from lesiongan.evaluation.evaluate import RESULT, evaluate
 from lesiongan.evaluation.feature_metrics import feature_scale
 from lesiongan.evaluation.image_quality import image_quality
@@ -87,16 +88,26 @@ def _sets(task: Task[Options]) -> list[Path]:
 def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
     """One row per generated set and class: agreement, and `image_quality` against the real test images of the class,
     with real validation images as the floor: the judge has learned its training images, which lie apart from all others
-    in its features. All features have one scale, since that of a classifier of our own means nothing."""
+    in its features. All features have one scale, since that of a classifier of our own means nothing.
+
+    Each set has one image per lesion, the first one, and one per lesion that an image was translated from: the
+    intervals count images as independent.
+    """
+    listed = examples.read_table(task.artifact("examples"))
+    lesions = dict(zip(listed["image_id"], listed["lesion_id"], strict=True))
+    alone = first_of_each_lesion(test.ids, lesions)
+    labels, features = test.labels[alone], features[alone]
     classes, rows, scale = classifier.taxonomy.classes, [], feature_scale(features)
     floors: dict[int, np.ndarray] = {}
     for path in _sets(task):
-        images = examples.load(path, classifier.size, "train")
+        images, made = examples.load(path, classifier.size, "train"), examples.read_table(path)
+        sources = dict(zip(made["image_id"], made["source_id"], strict=True)) if "source_id" in made else {}
+        images = images.take(first_of_each_lesion(images.ids, lesions, sources))
         for label in np.unique(images.labels):
             part = images.of_class(label)
             part = part.take(np.arange(min(_JUDGED, len(part))))
             probabilities, generated = classifier.predict(part.images)
-            real = features[test.labels == label]
+            real = features[labels == label]
             row = {"generator": path.name, "class": classes[label], "images": len(part)}
             row |= {
                 "agreement": float((probabilities.argmax(1) == label).mean()),
@@ -104,6 +115,7 @@ def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSe
             }
             if label not in floors:
                 held = examples.load(task.artifact("examples"), classifier.size, "validation", classes=[classes[label]])
+                held = held.take(first_of_each_lesion(held.ids, lesions))
                 held = held.take(np.random.default_rng(task.seed).permutation(len(held))[:_JUDGED])
                 floors[label] = classifier.predict(held.images)[1]
             sets = (real, generated, floors[label])

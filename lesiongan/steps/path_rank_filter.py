@@ -40,7 +40,9 @@ def run(task: Task[Options]) -> dict:
         images, scores = _out_of_fold(task, label)
     else:
         images = examples.load(task.artifact("examples"), classifier.size, "train", classes=[target])
-        scores = classifier.predict(images.images)[0][:, label]
+        # as the classifier's own recipe says it, and as out-of-fold scores are taken
+        tta = classifier.record.get("config", {}).get("tta", False)
+        scores = classifier.predict(images.images, tta=tta)[0][:, label]
     sides = dict(zip(listed["image_id"], listed["split"], strict=True))
     table = path_rank_filter(images.ids, scores, task.options.alphas, splits=sides)
     output = task.outputs["selection"]

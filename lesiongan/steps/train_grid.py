@@ -110,8 +110,7 @@ class _Grid:
             zip(self.taxonomy.classes, np.bincount(self.real.labels, minlength=len(self.taxonomy)), strict=True)
         )
         self.peak = model_artifact.describe(task.artifact("classifier") / "classifier")["peak"]
-        self.model: LesionClassifier | None = None
-        self.scratch_model: LesionClassifier | None = None
+        self.models: dict[str, LesionClassifier] = {}  # by schedule, which is built in; each serves all its trainings
         self.starts: dict[int, list[np.ndarray]] = {}
         self.places: dict[tuple[str, int], Path] = {}
         evaluated = [f"{name}: {digest(images)}" for name, images in self.evaluation_sets.items()]
@@ -123,11 +122,10 @@ class _Grid:
         if (place / _DONE).exists():
             say(f"cell {cell.name}, seed {index}: done before")
         else:
-            numbers = self._train(cell, index, place / "run")
-            assert self.model is not None  # it has just been trained
+            model, numbers = self._train(cell, index, place / "run")
             for name, images in self.evaluation_sets.items():
                 pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
-                probabilities, _ = predict(self.model, pixels, tta=self.config.tta)
+                probabilities, _ = predict(model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
                 write_text(place / f"{name or 'test'}.csv", text)
             write_json(place / _DONE, numbers)
@@ -165,13 +163,12 @@ class _Grid:
         """The folder of a cell's result, named by all that decides it."""
         key = (cell.name, index)
         if key not in self.places:
-            from_start = self._goes_on(cell)
             start = ""
-            if from_start:
+            if goes_on(self.options.grid, cell):
                 state = self.task.artifact("classifier") / "classifier" / STATE
                 start = digest_directory(state) if index == 0 else str(self.task.seed + index)
             decided = (
-                to_json(self._config(cell, from_start)),
+                to_json(recipe(self.config, self.options.grid, cell, self.peak)),
                 start,
                 str(cell_steps(self.config, self.options.grid, cell, len(self.real))),
                 str(self._seed(index)),
@@ -188,51 +185,36 @@ class _Grid:
         """A working folder that the steps of other grids find again."""
         return self.task.run_dir.parent / "cells" / digest_text(*self.common, *decided)[:24]
 
-    def _goes_on(self, cell: Cell) -> bool:
-        """Whether a cell goes on from a start on real images."""
-        return self.options.grid.warm_start and cell.control != "synthetic_only"
-
     def _seed(self, index: int) -> int:
         return self.task.seed + 1000 + index
 
-    def _train(self, cell: Cell, index: int, run_dir: Path) -> dict[str, int]:
-        grid, from_start = self.options.grid, self._goes_on(cell)
-        start = self._start(index) if from_start else None
+    def _train(self, cell: Cell, index: int, run_dir: Path) -> tuple[LesionClassifier, dict[str, int]]:
+        """The cell's classifier, and what its row says of the training."""
+        grid = self.options.grid
+        start = self._start(index) if goes_on(grid, cell) else None
         images, real = self.images.of(cell)
         validation = downsampled_and_restored(self.validation, cell.resolution) if cell.resolution else self.validation
         weights = None
         if cell.control == "class_weights":
             weights = balanced_weights(images.labels, len(self.taxonomy))
         steps = cell_steps(self.config, grid, cell, len(self.real))
-        self.model, _ = train_classifier(
-            self._config(cell, from_start),
+        config = recipe(self.config, grid, cell, self.peak)
+        model, _ = train_classifier(
+            config,
             images,
             validation,
             num_classes=len(self.taxonomy),
             run_dir=run_dir,
             seed=self._seed(index),
             name=f"{cell.name}, seed {index}",
-            model=self.model,
+            model=self.models.get(config.schedule),
             initial=start,
             steps=steps,
             class_weights=weights,
             image_weights=_image_weights(grid, real, len(images)),
         )
-        return {"steps": steps, "train_images": len(images)}
-
-    def _config(self, cell: Cell, from_start: bool) -> ClassifierConfig:
-        """The recipe of a cell: with one peak for all of them, since a finder that ran anew in each would make more
-        differ than the images."""
-        rate = self.options.grid.learning_rate or self.peak
-        config = dataclasses.replace(self.config, learning_rate=rate, find_learning_rate=False)
-        if self.options.grid.warm_start:
-            config = dataclasses.replace(config, schedule=_CELL_SCHEDULE)
-            if not from_start:  # it trains for as long as the start and a cell together, as the start did
-                config = dataclasses.replace(config, learning_rate=self.peak)
-        if cell.control == "augmentation":
-            stronger = {key: max(value, getattr(config, key)) for key, value in STRONGER.items()}
-            config = dataclasses.replace(config, **stronger)
-        return config
+        self.models[config.schedule] = model
+        return model, {"steps": steps, "train_images": len(images)}
 
     def _start(self, index: int) -> list[np.ndarray]:
         """The state that every cell of a seed goes on from: trained once on the real images."""
@@ -240,8 +222,6 @@ class _Grid:
             if index == 0:
                 self.starts = {0: load_state(self.task.artifact("classifier") / "classifier" / STATE)}
                 return self.starts[0]
-            # a model's schedule is built in: the cells' model serves where the schedules are the same
-            same = self.config.schedule == _CELL_SCHEDULE
             model, _ = train_classifier(
                 self.config,
                 self.real,
@@ -250,14 +230,38 @@ class _Grid:
                 run_dir=self._folder("start", str(self.task.seed + index)),
                 seed=self.task.seed + index,
                 name=f"start, seed {index}",
-                model=self.model if same else self.scratch_model,
+                model=self.models.get(self.config.schedule),
             )
-            if same:
-                self.model = model
-            else:
-                self.scratch_model = model
+            self.models[self.config.schedule] = model
             self.starts = {index: model.get_state()}
         return self.starts[index]
+
+
+def goes_on(grid: GridConfig, cell: Cell) -> bool:
+    """Whether a cell goes on from a start on real images."""
+    return grid.warm_start and cell.control != "synthetic_only"
+
+
+def recipe(config: ClassifierConfig, grid: GridConfig, cell: Cell, peak: float) -> ClassifierConfig:
+    """The recipe of a cell: with one peak for all of them, since a finder that ran anew in each would make more differ
+    than the images.
+
+    A cell that goes on from the start has a rate of its own (`grid.learning_rate`) and nothing left to freeze. Beside
+    such cells one that does not is trained as the start was, for as long as the start and a cell together.
+
+    Args:
+        config: the recipe of the start, the classifier of the real images.
+        peak: of the start's training, which a finder may have chosen.
+    """
+    as_start = grid.warm_start and not goes_on(grid, cell)
+    rate = peak if as_start else grid.learning_rate or peak
+    config = dataclasses.replace(config, learning_rate=rate, find_learning_rate=False)
+    if goes_on(grid, cell):
+        config = dataclasses.replace(config, schedule=_CELL_SCHEDULE)
+    if cell.control == "augmentation":
+        stronger = {key: max(value, getattr(config, key)) for key, value in STRONGER.items()}
+        config = dataclasses.replace(config, **stronger)
+    return config
 
 
 def _experiment(options: Options) -> ExperimentConfig:

@@ -32,7 +32,8 @@ def fit(
 
     Args:
         model: a compiled model with `state() -> list[tf.Variable]`, everything that a resumed training needs; its
-            `train_step` returns a dict of scalar losses.
+            `train_step` returns a dict of scalar losses. Where it has a counter of its steps, `model.step`, that is the
+            last of the state.
         batches: gives the batches from a step on; they must depend on the step alone.
         run: the training; made for this call alone.
         callbacks: each does one thing: `RecordLosses` (there is one in any case), `measuring.Measure`,
@@ -50,10 +51,15 @@ def fit(
     """
     run.run_dir.mkdir(parents=True, exist_ok=True)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint = tf.train.Checkpoint(step=step, state=list(model.state()))
+    state = list(model.state())
+    checkpoint = tf.train.Checkpoint(step=step, state=state)
     manager = tf.train.CheckpointManager(checkpoint, str(run.run_dir / "checkpoints"), max_to_keep=1)
     if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        if _lacks_counter(manager.latest_checkpoint, model, state):
+            tf.train.Checkpoint(step=step, state=state[:-1]).restore(manager.latest_checkpoint).assert_consumed()
+            model.step.assign(step)
+        else:
+            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
         say(f"{run.name}: goes on from step {int(step):,} of {run.steps:,}")
     run.start = int(step)
     if checkpoint_every is None:
@@ -83,6 +89,12 @@ def fit(
 def drop_checkpoints(run_dir: Path) -> None:
     """Removes the checkpoints of a finished training, whose weights have been exported."""
     shutil.rmtree(Path(run_dir) / "checkpoints", ignore_errors=True)
+
+
+def _lacks_counter(path: str, model: keras.Model, state: Sequence[tf.Variable]) -> bool:
+    """Whether a checkpoint is of a time (0.2.0) when the model had no counter of its own, the last of its state."""
+    saved = {name.split("/")[1] for name, _ in tf.train.list_variables(path) if name.startswith("state/")}
+    return hasattr(model, "step") and saved == {str(i) for i in range(len(state) - 1)}
 
 
 class _Callbacks(keras.callbacks.CallbackList):

@@ -60,6 +60,17 @@ def test_kid_equals_the_paper_s_sums():
     assert metrics.kernel_inception_distance(x, y) == pytest.approx(_plain_kid(x, y), rel=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])  # which are used as they are, and which are copied
+def test_kid_of_a_set_with_itself_is_that_with_a_copy(dtype):
+    x = _sets()[0].astype(dtype)
+    expected = _plain_kid(x.astype(np.float64), x.astype(np.float64))
+    assert expected < -0.1  # an image with itself counts between the sets, and not within them
+    for y in (x, x.copy()):
+        assert metrics.kernel_inception_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    one, other = (image_quality(x, y, resamples=20)["kid"] for y in (x, x.copy()))
+    assert one == other
+
+
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_balls_equal_the_papers_definitions(k):
     real, made = _sets(d=3)
@@ -205,7 +216,7 @@ def test_halves_hold_half_of_each_set_and_vary():
 def test_intervals_cover_at_their_level(n, m, d, shift, scale):
     intervals = {name: [] for name in METRICS}
     for repetition in range(200):
-        got = quality._judged(*_sets(n, m, d, [7, repetition], shift, scale), repetition, 60, 1.96, 5)
+        got = quality._compared(*_sets(n, m, d, [7, repetition], shift, scale), repetition, 60, 1.96, 5)
         for name in METRICS:
             intervals[name].append([got[name]["value"], got[name]["low"], got[name]["high"]])
     covered = {}

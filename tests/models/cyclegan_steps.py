@@ -28,10 +28,10 @@ def towards(scores, target):
 def step_written_out(model, x, y, shown_x=None, shown_y=None):
     """Losses and gradients of one step as the paper and the reference have them: one pass at a time, nothing shared.
 
-    The step's draws are the model's: four seeds from its seed and its iteration, the last two of augmentation.
+    The step's draws are the model's: four seeds from its seed and its step, the last two of augmentation.
     """
     config = model.config
-    seed = tf.constant([int(model.seed), int(model.generator_optimizer.iterations)], tf.int64)
+    seed = tf.constant([int(model.seed), int(model.step)], tf.int64)
     *_, of_generators, of_discriminators = tf.unstack(tf.random.split(seed, 4))
     g, f = model.generator_xy, model.generator_yx
 

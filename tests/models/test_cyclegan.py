@@ -205,7 +205,7 @@ def test_discriminators_are_shown_the_pools_images():
         seeds = tf.random.split(tf.constant([1, step], tf.int64), 2)
         if all(model.pool_x.draw(2, seed)[0].numpy().all() for seed in tf.unstack(seeds)):
             break
-    model.generator_optimizer.iterations.assign(step)
+    model.step.assign(step)
     x, y = batches(1)[0]
     terms, *_, of_discriminators = step_written_out(model, x, y, tf.fill(x.shape, 0.3), tf.fill(x.shape, -0.6))
     logs = model.train_step((x, y))

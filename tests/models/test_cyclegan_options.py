@@ -131,10 +131,25 @@ def test_float16_skips_steps_until_its_loss_scale_fits_and_then_moves_by_the_rat
             np.testing.assert_array_equal(variable, value)
     assert skipped  # the gradients of a new CycleGAN overflow at 2^15
     assert float(optimizer.dynamic_scale) == 2.0 ** (15 - skipped)
+    assert int(model.step) == skipped + 1  # the skipped ones count
     moved = [np.abs(v.numpy() - b).ravel() for v, b in zip(model.generator_variables, before, strict=True)]
     np.testing.assert_allclose(np.median(np.concatenate(moved)), 2e-4, rtol=0.02)
     model.reset(1)
     assert (float(optimizer.dynamic_scale), int(optimizer.step_counter)) == (2.0**15, 0)
+
+
+def test_steps_that_overflow_draw_anew():
+    config = dataclasses.replace(TINY, precision="mixed_float16", identity=0.0, augment=True, pool=0)
+    model, data = CycleGAN(config, seed=1, steps=200), batches(1)[0]
+    losses = []
+    for _ in range(2):
+        for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+            optimizer.dynamic_scale.assign(2.0**60)
+        losses.append({name: float(loss) for name, loss in model.train_step(data).items()})
+    assert int(model.generator_optimizer.iterations) == int(model.discriminator_optimizer.iterations) == 0
+    assert int(model.step) == 2
+    for name, loss in losses[0].items():  # one model, one batch: what differs is the augmentation
+        assert (losses[1][name] == loss) == name.startswith("cycle"), name
 
 
 @pytest.mark.slow

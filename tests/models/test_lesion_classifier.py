@@ -145,9 +145,9 @@ def test_reset_and_set_state(classifier):
     classifier.reset(7)
     first = classifier.get_state()
     classifier.fit(batches(1), verbose=0)
-    assert int(classifier.optimizer.iterations) == 1
+    assert int(classifier.optimizer.iterations) == int(classifier.step) == 1
     classifier.set_state(first)
-    assert int(classifier.optimizer.iterations) == 0
+    assert int(classifier.optimizer.iterations) == int(classifier.step) == 0
     assert all(float(tf.reduce_max(tf.abs(v.value))) == 0 for v in classifier.optimizer.variables)
     classifier.reset(8)
     assert any((a != b).any() for a, b in zip(first, classifier.get_state(), strict=True))
@@ -213,7 +213,7 @@ def test_mixup_mixes_images_and_targets_alike_and_anew_in_each_step():
     assert (own >= 0.5).all()
     np.testing.assert_allclose(1 - own, [targets[i, (i + 1) % 4] for i in range(4)], atol=1e-6)
     np.testing.assert_array_equal(model._mixed(images, tf.eye(4))[1], targets)
-    model.optimizer.iterations.assign_add(1)
+    model.step.assign_add(1)
     assert not np.array_equal(model._mixed(images, tf.eye(4))[1], targets)
     many = model._mixed(tf.zeros([20_000, 1, 1, 1]), tf.one_hot(tf.zeros(20_000, tf.int32), 4))
     assert float(tf.reduce_mean(many[1][:, 0])) == pytest.approx(1.0)
@@ -221,6 +221,18 @@ def test_mixup_mixes_images_and_targets_alike_and_anew_in_each_step():
     shares = np.max(model._mixed(tf.zeros([20_000, 1, 1, 1]), labels)[1], 1)
     rng = np.random.default_rng(0).beta(0.4, 0.4, 200_000)
     assert shares.mean() == pytest.approx(np.maximum(rng, 1 - rng).mean(), abs=0.005)
+
+
+def test_a_step_that_overflows_float16_is_counted_and_the_next_draws_anew():
+    model = build_classifier(ClassifierConfig(width=0.05, size=32, precision="mixed_float16"), 3)
+    model.reset(1)
+    images, seeds = tf.zeros([2, 32, 32, 3]), []
+    for _ in range(2):
+        model.optimizer.dynamic_scale.assign(2.0**100)
+        model.train_step((images, tf.constant([0, 1])))
+        seeds.append(model._step_seed().numpy().tolist())
+    assert int(model.optimizer.iterations) == 0
+    assert seeds == [[1, 2], [1, 4]]
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "efficientnet_lite0"])

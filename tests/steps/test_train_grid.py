@@ -15,10 +15,15 @@ from lesiongan.base.errors import LesionganError
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.experiments import NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.config.grid import GridConfig
+from lesiongan.data.examples import load
+from lesiongan.data.image_set import ImageSet
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation import predictions
+from lesiongan.experiments.cells import BASELINE, Cell
 from lesiongan.steps import train_classifier, train_grid
 from lesiongan.steps.step import Task
+from lesiongan.training.classifier import predict, train_classifier as train_classifier_on
+from pipelines.presets import PRESETS, resolve
 
 TAXONOMY = Taxonomy.of(("MEL", "NV", "BCC"))
 CLASSIFIER = ClassifierConfig(size=32, width=0.05, batch=8, images=24, learning_rate=1e-3)
@@ -54,6 +59,48 @@ def task_of(inputs: dict, tmp_path: Path, amounts=(3, 6), **more) -> Task:
     )
     outputs = {"predictions": tmp_path / "predictions", "model_run": tmp_path / "model_run"}
     return Task(inputs=inputs, outputs=outputs, parameters={}, options=options, seed=0, run_dir=tmp_path / "work")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_synthetic_only_is_trained_by_the_recipe_of_what_it_stands_beside(preset):
+    config = resolve(preset, here=False)
+    alone = Cell("synthetic only", "control", control="synthetic_only")
+    found, beside = (train_grid.recipe(config.classifier, config.grid, cell, 0.123) for cell in (alone, BASELINE))
+    if not config.grid.warm_start:  # all cells begin anew, with one peak
+        assert found == beside
+        assert found.learning_rate == (config.grid.learning_rate or 0.123)
+        return
+    # the other cells go on from the start; this one begins as the start did, with the peak that it had
+    start = dataclasses.replace(config.classifier, learning_rate=0.123, find_learning_rate=False)
+    assert found == start
+    rate = config.grid.learning_rate or 0.123
+    assert beside == dataclasses.replace(start, schedule="one_cycle", learning_rate=rate)
+
+
+def test_synthetic_only_in_small_is_fine_tuned():
+    config = resolve("small", here=False)
+    cell = Cell("synthetic only", "control", control="synthetic_only")
+    found = train_grid.recipe(config.classifier, config.grid, cell, 3e-3)
+    assert found == config.classifier
+    assert (found.schedule, found.learning_rate, found.weights) == ("fine_tune", 3e-3, "imagenet")
+
+
+@pytest.mark.slow
+def test_synthetic_only_is_the_training_that_the_start_would_be_on_its_images(inputs, tmp_path):
+    """Of a start that is fine-tuned: its schedule is not that of the other cells."""
+    config = dataclasses.replace(CLASSIFIER, schedule="fine_tune", frozen_epochs=0.5)
+    grid = GridConfig(seeds=1, images=16, warm_start=True, learning_rate=1e-4, controls=("synthetic_only",))
+    task = task_of(inputs, tmp_path, amounts=(6,), grid=grid)
+    train_grid.run(dataclasses.replace(task, options=dataclasses.replace(task.options, classifier=config)))
+    found = {c.cell: c.probabilities for c in predictions.read(tmp_path / "predictions")[1]}
+    real, made = load(inputs["examples"], 32, "train"), load(inputs["generated"][0] / "alpha-1", 32, "train")
+    images = ImageSet.join([real.take(real.labels != 0), made.take(np.arange(6))])
+    model, _ = train_classifier_on(
+        config, images, real.take([]), num_classes=3, run_dir=tmp_path / "alone", seed=1000, steps=2 + 3
+    )
+    expected, _ = predict(model, load(inputs["examples"], 32, "test").images)
+    np.testing.assert_allclose(found["synthetic only: alpha 1 + 6"], expected, atol=1e-5)
+    assert abs(found["real only"] - expected).max() > 1e-3
 
 
 @pytest.mark.slow

@@ -25,6 +25,21 @@ class Line(keras.Model):
         return [self.w.value]
 
 
+class Counted(Line):
+    """Counts its own steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def train_step(self, data):
+        self.step.assign_add(1)
+        return super().train_step(data)
+
+    def state(self):
+        return [*super().state(), self.step]
+
+
 def model() -> Line:
     line = Line()
     line.compile(jit_compile=False)

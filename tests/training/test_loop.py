@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from line import Stop, batches, by_hand, model
+from line import Counted, Stop, batches, by_hand, model
 
 from lesiongan.base.errors import LesionganError
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
@@ -45,6 +45,23 @@ def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
     fit(again, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
     assert starts == [0, 12]
     assert float(again.w) == float(line.w)
+
+
+def test_a_models_own_counter_goes_on_and_older_checkpoints_lack_it(tmp_path):
+    def counted():
+        line = Counted()
+        line.compile(jit_compile=False)
+        return line
+
+    for first in (counted, model):  # as it is, and as in 0.2.0
+        with pytest.raises(KeyboardInterrupt):
+            fit(first(), batches(30), run(tmp_path / first.__name__, 30), [Stop(12)], checkpoint_every=0.0)
+        line = counted()
+        starts: list[int] = []
+        fit(line, batches(30, starts), run(tmp_path / first.__name__, 30), checkpoint_every=0.0)
+        assert starts == [12]
+        assert int(line.step) == 30
+        assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
 
 
 def test_losses_stay_on_the_device_until_their_line_is_due(tmp_path):

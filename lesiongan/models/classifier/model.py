@@ -113,6 +113,9 @@ class LesionClassifier(keras.Model):
             self.head = Head(self.backbone.features, classes)
         # Settings of a training, in variables so that another training needs no new trace.
         self._seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
+        # A counter of its own: that of the optimizer stands still where float16 overflows.
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
         self._class_weights = tf.Variable(tf.ones([classes]), trainable=False, name="class_weights")
         self.built = True
 
@@ -140,6 +143,7 @@ class LesionClassifier(keras.Model):
         if hasattr(inner, "momentum_now"):
             rates["momentum"] = inner.momentum_now()
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
+        self.step.assign_add(1)
         return {"loss": loss, "accuracy": _accuracy(labels, logits), **rates}
 
     def test_step(self, data):
@@ -182,7 +186,8 @@ class LesionClassifier(keras.Model):
         self.reset_optimizer()
 
     def reset_optimizer(self) -> None:
-        """Moments and step count to zero; a learning rate that is a variable keeps its value."""
+        """Moments and step counts to zero; a learning rate that is a variable keeps its value."""
+        self.step.assign(0)
         if not self.compiled:
             return
         self.build_optimizer()
@@ -202,12 +207,13 @@ class LesionClassifier(keras.Model):
         self._class_weights.assign(np.ones(self.classes) if weights is None else np.asarray(weights, np.float32))
 
     def state(self) -> list[tf.Variable]:
-        """What a resumed training needs: weights, moving averages, and the optimizer's variables, in a fixed order."""
+        """What a resumed training needs: weights, moving averages, the optimizer's variables, and the step, in a fixed
+        order."""
         variables = list(self.weights)
         if self.compiled:
             self.build_optimizer()
             variables += self.optimizer.variables
-        return [v.value for v in variables]
+        return [*(v.value for v in variables), self.step]
 
     def get_state(self) -> list[np.ndarray]:
         """Weights and moving averages (without the optimizer), copied; `set_state` of an equal model takes them."""
@@ -269,8 +275,7 @@ class LesionClassifier(keras.Model):
 
     def _step_seed(self) -> tf.Tensor:
         """A seed of its own for each step, int64 `[2]`; the head's two dropouts take two in the second place."""
-        step = tf.cast(self.optimizer.iterations, tf.int64) if self.compiled else tf.zeros([], tf.int64)
-        return tf.stack([self._seed, 2 * step])
+        return tf.stack([self._seed, 2 * self.step])
 
     def parameter_groups(self) -> dict[int, int]:
         """`id` of each trainable variable -> its group in `fine_tune.GROUPS`."""

@@ -68,6 +68,9 @@ class CycleGAN(keras.Model):
         self.discriminator_optimizer.build(self.discriminator_variables)
 
         self.seed = tf.Variable(0, dtype=tf.int64, trainable=False, name="seed")
+        # A counter of its own: that of an optimizer stands still where float16 overflows.
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
         self.built = True
         self.compile(optimizer=self.generator_optimizer, jit_compile=config.xla, auto_scale_loss=False)
         self.reset(seed, steps)
@@ -87,7 +90,7 @@ class CycleGAN(keras.Model):
         """
         x, y = data
         parts = self.config.accumulate
-        seed = replica_seed(tf.stack([self.seed, self.generator_optimizer.iterations.value]))
+        seed = replica_seed(tf.stack([self.seed, self.step]))
         seeds = tf.unstack(tf.random.split(seed, 4))
 
         losses, gradients, (fake_x, fake_y) = in_parts(self.generator_gradients, parts, (x, y), seeds[2])
@@ -99,10 +102,9 @@ class CycleGAN(keras.Model):
         self.discriminator_y.advance()
         self.discriminator_optimizer.apply(share_of_mean(gradients), self.discriminator_variables)
 
+        self.step.assign_add(1)
         if self.averaged_xy is not None:
-            move_average(
-                self.averaged_xy, self.generator_xy, self.config.ema, self.generator_optimizer.iterations.value
-            )
+            move_average(self.averaged_xy, self.generator_xy, self.config.ema, self.step)
         return losses | more
 
     def generator_gradients(
@@ -183,6 +185,7 @@ class CycleGAN(keras.Model):
             steps: of the next training, where it differs.
         """
         self.seed.assign(seed)
+        self.step.assign(0)
         trained = self.generator_variables + self.discriminator_variables
         for index, variable in enumerate(trained):
             stream = tf.constant([seed, index], tf.int64)
@@ -211,7 +214,7 @@ class CycleGAN(keras.Model):
             networks.append(self.averaged_xy)
         owners = [*networks, self.generator_optimizer, self.discriminator_optimizer]
         variables = [variable.value for owner in owners for variable in owner.variables]
-        return [*variables, *self.pool_x.state(), *self.pool_y.state(), self.seed]
+        return [*variables, *self.pool_x.state(), *self.pool_y.state(), self.seed, self.step]
 
     def get_config(self) -> dict:
         return {"config": dataclasses.asdict(self.config), "seed": int(self.seed), "form": self.form}
