@@ -8,6 +8,7 @@ from pathlib import Path
 
 from absl import logging
 
+from lesiongan.base.errors import UsageError
 from lesiongan.base.lineage import ACCEPT_VARIABLE, changed_code
 from lesiongan.config.run import Config
 
@@ -67,6 +68,28 @@ def assignments(arguments: argparse.Namespace) -> list[str]:
     allowed = ["data.allow_missing=true"] if getattr(arguments, "allow_missing", False) else []
     synthetic = getattr(arguments, "synthetic", [])
     return [*arguments.set, *allowed, *([f"grid.synthetic={','.join(synthetic)}"] if synthetic else [])]
+
+
+def check_output_file(path: Path, option: str = "-o") -> None:
+    """Raises `UsageError` where a file cannot be written: asked before the work, not after it."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: that is a folder; name a file")
+    _check_folder(path.parent, f"{option} {path}")
+
+
+def check_output_folder(path: Path, option: str = "-o") -> None:
+    """Raises `UsageError` where a folder cannot be made or written in; makes nothing."""
+    _check_folder(path, f"{option} {path}")
+
+
+def _check_folder(folder: Path, named: str) -> None:
+    for place in (folder.absolute(), *folder.absolute().parents):
+        if place.is_dir():
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise UsageError(f"{named}: {place} cannot be written in; name another place")
+            return
+        if os.path.lexists(place):
+            raise UsageError(f"{named}: {place} is a file; name another place")
 
 
 def accept_code_change(parser: argparse.ArgumentParser) -> None:

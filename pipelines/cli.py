@@ -18,10 +18,12 @@ from absl.flags import argparse_flags
 from lesiongan import __version__
 from lesiongan.base.errors import ExitCode, LesionganError
 from pipelines import arguments as shared, model_commands, result_commands, run_commands
+from pipelines.quiet import quiet_start
 
 
 def main() -> None:
     """The console script `lesiongan`."""
+    quiet_start()
     app.run(_guarded, flags_parser=_parse)
 
 
@@ -51,8 +53,9 @@ def _show_lines() -> None:
     logger.handlers = [logging.get_absl_handler()]
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
+    developers = [f"{os.sep}{package}{os.sep}" for package in ("tensorflow", "tensorflow_datasets")]
     logging.get_absl_handler().addFilter(
-        lambda record: record.levelno >= python_logging.ERROR or f"{os.sep}tensorflow{os.sep}" not in record.pathname
+        lambda record: record.levelno >= python_logging.ERROR or not any(p in record.pathname for p in developers)
     )
 
 

@@ -40,7 +40,7 @@ def compile_pipeline(pipeline: Callable, output: Path) -> None:
     if not output.parent.is_dir():
         raise UsageError(f"-o {output}: no such folder {output.parent}")
     try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile") as folder:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile", ignore_cleanup_errors=True) as folder:
             part = Path(folder) / "pipeline.yaml"
             with contextlib.redirect_stdout(None):
                 compiler.Compiler().compile(pipeline, str(part))

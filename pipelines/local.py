@@ -86,7 +86,7 @@ def planned_steps(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
     """The steps that a run would take, in order, each with whether the cache has it. Nothing is written to the
     workdir."""
     observer = _DryRun()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         cache = workdir / "cache" if (workdir / "cache").is_dir() else Path(scratch) / "cache"
         with _engine(workdir / "artifacts", cache), _observed(observer), contextlib.redirect_stdout(io.StringIO()):
             pipeline()

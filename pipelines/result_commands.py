@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lesiongan.base.errors import ExitCode
+from pipelines import arguments as shared
 
 
 def add(commands) -> None:
@@ -22,6 +23,8 @@ def add(commands) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        shared.check_output_folder(arguments.output)
     from lesiongan.reporting.again import remake
 
     for path in remake(arguments.directory, arguments.output):
@@ -30,6 +33,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    shared.check_output_file(arguments.output)
     from lesiongan.reporting.compare import compare
 
     print(f"page: {compare(arguments.runs, arguments.output)}")

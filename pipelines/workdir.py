@@ -125,16 +125,11 @@ def status_lines(workdir: Path) -> list[str]:
     """What ran, what came from the cache, what failed, and the disk used, for a person.
 
     Raises:
-        UsageError: no such folder, or nothing was run in it.
+        UsageError: no such folder, nothing was run in it, or a record that cannot be read.
     """
-    if not workdir.is_dir():
-        raise UsageError(f"{workdir}: no such folder; give the --workdir of a run")
-    records = sorted((workdir / "runs").glob("*.json"))
-    if not records:
-        raise UsageError(f"{workdir}: nothing was run here; give the --workdir of a run")
+    records = _records(workdir)
     running, lines = is_held(workdir), []
-    for path in records:
-        record = read_json(path)
+    for record in records:
         state = record["status"]
         if state == "running" and not running:
             state = "interrupted; the same command goes on from here"
@@ -152,7 +147,26 @@ def status_lines(workdir: Path) -> list[str]:
 
 def status_json(workdir: Path) -> str:
     """The run records as one JSON text, for programs."""
-    return json.dumps([read_json(p) for p in sorted((workdir / "runs").glob("*.json"))], indent=1)
+    return json.dumps(_records(workdir), indent=1)
+
+
+def _records(workdir: Path) -> list[dict]:
+    if not workdir.is_dir():
+        problem = "that is a file" if workdir.exists() else "no such folder"
+        raise UsageError(f"{workdir}: {problem}; give the --workdir of a run")
+    records = []
+    for path in sorted((workdir / "runs").glob("*.json")):
+        try:
+            record = read_json(path)
+            if not all({"name", "status"} <= row.keys() for row in record["steps"]):
+                raise KeyError("name, status")
+            _ = record["pipeline"], record["status"]
+        except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError):
+            raise UsageError(f"{path}: not the record of a run; give the --workdir of a run, or run it again") from None
+        records.append(record)
+    if not records:
+        raise UsageError(f"{workdir}: nothing was run here; give the --workdir of a run")
+    return records
 
 
 def _size(count: float) -> str:

@@ -14,6 +14,7 @@ import errno
 import itertools
 import multiprocessing
 import multiprocessing.context
+import multiprocessing.sharedctypes
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -161,10 +163,12 @@ def _results(
 ) -> Iterator[Iterator[tuple[int, list[tuple[int, str]]]]]:
     """Runs jobs in worker processes; per finished chunk, its number of pictures and (position, why) of the unusable."""
     workers = min(workers or _cores(), len(jobs))
+    stop = multiprocessing.sharedctypes.RawValue("b", 0)  # without a lock, which a killed worker could hold for ever
     pool = concurrent.futures.ProcessPoolExecutor(
         workers,
         mp_context=_BareContext(),
         initializer=_start_worker,
+        initargs=(stop,),
     )
     futures = (pool.submit(_decode_chunk, *job, options) for job in jobs)
     waiting = collections.deque(itertools.islice(futures, workers * _AHEAD))
@@ -174,20 +178,21 @@ def _results(
             yield waiting.popleft().result()
             waiting.extend(itertools.islice(futures, 1))
 
-    with pool:
-        try:
-            yield results()
-        except concurrent.futures.process.BrokenProcessPool:
-            raise MachineError("a worker that decodes pictures was killed (out of memory?); start again") from None
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise MachineError(
-                    f"{jobs[0][0].parent}: the disk is full ({error.strerror}); make room and start again, "
-                    f"it goes on from here"
-                ) from None
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        yield results()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise MachineError("a worker that decodes pictures was killed (out of memory?); start again") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise MachineError(
+                f"{jobs[0][0].parent}: the disk is full ({error.strerror}); make room and start again, "
+                f"it goes on from here"
+            ) from None
+        raise
+    finally:
+        # whoever asked may remove the folder now: nobody may still write to it
+        stop.value = 1
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _decode_chunk(
@@ -198,6 +203,8 @@ def _decode_chunk(
     lengths, shapes = np.zeros((n, len(options.sizes)), np.int64), np.zeros((n, 2), np.int32)
     thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
     for i, location in enumerate(locations):
+        if _stop is not None and _stop.value:
+            raise _Stopped
         try:
             content = reader.read(location)
             if isinstance(content, bytes):
@@ -234,7 +241,16 @@ class _BareContext(multiprocessing.context.SpawnContext):
     Process = _BareProcess
 
 
-def _start_worker() -> None:
+class _Stopped(Exception):
+    """Nobody waits for the chunk any more."""
+
+
+_stop: Any = None  # in a worker: not 0 where it is to stop
+
+
+def _start_worker(stop: Any) -> None:
+    global _stop
+    _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # One thread each: BLAS threads of several workers spin against each other (drawing phantoms took 8 times as long).

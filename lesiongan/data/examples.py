@@ -84,6 +84,8 @@ def read_table(directory: str | Path) -> pd.DataFrame:
     numbers = {"age_approx": "float64", "alpha": "float64", "seed": "Int64", "width": "Int64", "height": "Int64"}
     path = Path(directory) / TABLE
     read_info(directory)
+    if not path.is_file():
+        raise UsageError(f"{directory}: {TABLE} is missing there; make the examples again")
     header = pd.read_csv(path, nrows=0).columns
     return pd.read_csv(
         path,
@@ -115,6 +117,9 @@ def read_info(directory: str | Path) -> dict:
         raise UsageError(f"{path}: not readable as JSON with a format; make the examples again") from None
     if version > FORMAT:
         raise UsageError(f"{path}: format {version} is newer than this version knows ({FORMAT}); update lesiongan")
+    missing = [key for key in ("sizes", "taxonomy", "counts") if key not in info]
+    if missing:
+        raise UsageError(f"{path}: it does not say {', '.join(missing)}; make the examples again")
     return info
 
 
@@ -145,17 +150,24 @@ def _batches(directory: Path, split: str, labels: Sequence[int] | None) -> Itera
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    # One shard after the other, so that the order is the one they were written in.
-    order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    data = tfds.builder_from_directory(directory).as_dataset(
-        split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False, read_config=order
-    )
-    if labels is not None:
-        wanted = tf.constant(labels, tf.int64)
-        data = data.filter(lambda example: tf.reduce_any(example["label"] == wanted))
-    data = data.map(
-        lambda example: {**example, "image": tf.io.decode_png(example["image"], channels=3)},
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    yield from data.batch(_READ_BATCH).prefetch(2).as_numpy_iterator()
+    try:
+        # One shard after the other, so that the order is the one they were written in.
+        order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        data = tfds.builder_from_directory(directory).as_dataset(
+            split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False, read_config=order
+        )
+        if labels is not None:
+            wanted = tf.constant(labels, tf.int64)
+            data = data.filter(lambda example: tf.reduce_any(example["label"] == wanted))
+        data = data.map(
+            lambda example: {**example, "image": tf.io.decode_png(example["image"], channels=3)},
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        yield from data.batch(_READ_BATCH).prefetch(2).as_numpy_iterator()
+    except tf.errors.ResourceExhaustedError:
+        raise  # the machine's fault
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UsageError(
+            f"{directory}: its images cannot be read ({type(error).__name__}); make the examples again"
+        ) from error

@@ -51,7 +51,7 @@ def read_folder(
         raise UsageError(f"{folder}: no pictures there; give a folder with JPEG or PNG files")
     config = config or DataConfig()
     options = DecodingOptions((size,), config.resize, config.exact_resize)
-    with tempfile.TemporaryDirectory(prefix="lesiongan-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="lesiongan-", ignore_cleanup_errors=True) as temporary:
         place = Path(scratch or temporary) / "decoding"
         decoded = decode_all([(FileReader(str(root)), names)], options, place, fingerprint(folder))
         images = [np.asarray(Image.open(io.BytesIO(squares[size]))) for squares in decoded.squares() if squares]

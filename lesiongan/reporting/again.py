@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def find_reports(directory: Path | str) -> list[dict]:
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise UsageError(f"{directory}: no such folder; give the --workdir of a run")
+        problem = "that is a file" if directory.exists() else "no such folder"
+        raise UsageError(f"{directory}: {problem}; give the --workdir of a run")
     folders: dict[str, Path] = {}
     reports: dict[str, dict] = {}
     for path, record in _records(directory):
@@ -93,7 +94,7 @@ def _records(directory: Path) -> Iterator[tuple[Path, dict]]:
     for path in sorted(directory.rglob(f"*{_ENDING}")):
         try:
             record = read_json(path)
-        except (OSError, json.JSONDecodeError):
+        except (OSError, ValueError):
             continue  # half a record of a run that was killed
         if isinstance(record, dict):
             yield path, record
@@ -111,5 +112,9 @@ def _located(inputs: Mapping[str, str | list[str]], folders: Mapping[str, Path])
 
 def _commands(directory: Path) -> dict[str, str]:
     """pipeline -> the command that was given, from a workdir's run records."""
-    records = [read_json(path) for path in sorted((directory / "runs").glob("*.json"))]
-    return {record["pipeline"]: record.get("command", "") for record in records}
+    commands = {}
+    for path in sorted((directory / "runs").glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the report does without
+            record = read_json(path)
+            commands[record["pipeline"]] = record["command"]
+    return commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from small_sources import folder, jpeg, one_hot
 
-from lesiongan.base.errors import MachineError
+from lesiongan.base.errors import MachineError, UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples
 from lesiongan.data.decoding import DecodingOptions, decode_all
@@ -41,7 +42,9 @@ if __name__ == "__main__":
 def start(tmp_path: Path, output: str, **options) -> subprocess.Popen:
     (tmp_path / "ingest.py").write_text(INGEST)
     command = [sys.executable, tmp_path / "ingest.py", "phantoms", tmp_path / output]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    # coverage's own file would be the first to meet a limit on files
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **options
     )
@@ -145,6 +148,26 @@ def test_a_killed_worker_is_an_error_of_the_machine(tmp_path):
         decode_all([(Deadly(), ["a.jpg"])], DecodingOptions((16,)), tmp_path / "chunks", "key", workers=1)
 
 
+def test_no_worker_writes_after_a_refusal(tmp_path):
+    names = [f"{i}.jpg" for i in range(400)]
+    for i, name in enumerate(names):
+        (tmp_path / name).write_bytes(jpeg(i % 20) if i % 32 else b"no picture")
+
+    def refuse(faults):
+        if faults:
+            raise UsageError("too many")
+
+    parts, chunks = [(FileReader(str(tmp_path)), names)], tmp_path / "chunks"
+    before = multiprocessing.active_children()
+    with pytest.raises(UsageError, match="too many"):
+        decode_all(parts, DecodingOptions((16,)), chunks, "key", check=refuse, workers=2)
+    assert multiprocessing.active_children() == before
+    assert len(list(chunks.glob("chunk-*"))) < 13  # it did not go on to the end
+    shutil.rmtree(chunks)  # nobody writes there any more
+    whole = decode_all(parts, DecodingOptions((16,)), chunks, "key", workers=1)
+    assert sum(map(bool, whole.faults)) == 13
+
+
 class Deadly:
     """A reader whose process is killed, as by the kernel when memory is short."""
 
@@ -155,7 +178,8 @@ class Deadly:
 MEMORY = """
 import resource, sys
 from lesiongan.config.data import DataConfig
-from lesiongan.data.sources import open_source, source_fingerprint
+from lesiongan.data.fingerprint import source_fingerprint
+from lesiongan.data.sources import open_source
 rows = open_source(sys.argv[1], DataConfig(), 0).rows
 source_fingerprint(sys.argv[1], DataConfig(), 0)
 print(len(rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

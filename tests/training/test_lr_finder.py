@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lesiongan.base.errors import LesionganError, UsageError
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.lr_finder import LearningRateFinder, find_learning_rate, suggest
@@ -109,6 +110,21 @@ def test_model_and_optimizer_are_restored_exactly(kind):
     assert int(optimizer.iterations) == 7
 
 
+def test_a_models_own_counter_of_steps_is_restored():
+    class Counted(keras.Sequential):
+        def train_step(self, data):
+            self.step.assign_add(1)
+            return super().train_step(data)
+
+    plain, batches = quadratic(3.0)
+    model = Counted(plain.layers)
+    model.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=True)
+    model.step = tf.Variable(5, dtype=tf.int64, trainable=False)
+    model.fit(batches.take(2), verbose=0)
+    find_learning_rate(model, batches)
+    assert int(model.step) == 7
+
+
 def test_stops_at_a_loss_that_is_not_finite():
     model, _ = quadratic(1.0)
     x = np.ones((60, 1, 1), np.float32)
@@ -120,11 +136,99 @@ def test_stops_at_a_loss_that_is_not_finite():
     assert np.isfinite(model.get_weights()[0]).all()
 
 
-def test_another_schedule_is_refused():
-    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    model, batches = quadratic(1.0, keras.optimizers.SGD(schedule))
-    with pytest.raises(TypeError, match="OneCycle"):
-        find_learning_rate(model, batches)
+def one_cycle():
+    return OneCycle(0.01, 50).rate
+
+
+def cosine():
+    return keras.optimizers.schedules.CosineDecay(0.1, 50)
+
+
+def function():
+    return lambda: 0.01
+
+
+RATES = [lambda: 0.01, one_cycle, cosine, function]
+
+
+@pytest.mark.parametrize("rate", RATES, ids=["number", "one_cycle", "cosine", "function"])
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_each_rate_is_measured_whatever_the_optimizers_own_and_everything_is_put_back(rate, at_a_time):
+    """As plain SGD at each rate does, by the definition; and the training after it is the one without it."""
+    curvature, rates_before = 3.0, rate()
+    model, batches = quadratic(curvature, keras.optimizers.SGD(rates_before))
+    other, _ = quadratic(curvature, keras.optimizers.SGD(rate()))
+    for each in (model, other):
+        each.steps_per_execution = at_a_time
+        each.fit(batches.take(8), verbose=0)  # a step that is compiled with the optimizer's own rate
+    weight = float(model.get_weights()[0][0, 0])
+    curve = find_learning_rate(model, batches, smoothing=0.0)
+    rates, losses = simulated(curvature, 0.0)
+    n = min(len(curve.rates), len(rates))
+    assert n > 80
+    np.testing.assert_allclose(curve.rates[:n], rates[:n], rtol=1e-6)
+    np.testing.assert_allclose(curve.losses[:n], losses[:n] * weight**2, rtol=1e-3, atol=1e-7)
+    assert model.steps_per_execution == at_a_time
+    assert int(model.optimizer.iterations) == 8
+    if callable(rates_before):
+        assert model.optimizer._learning_rate is rates_before
+    for each in (model, other):
+        each.fit(batches.take(8), verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
+
+
+def test_the_callback_refuses_several_steps_at_one_rate():
+    model, batches = quadratic(1.0)
+    model.steps_per_execution = 4
+    with pytest.raises(ValueError, match="runs 4 steps at a time"):
+        model.fit(batches, verbose=0, callbacks=[LearningRateFinder()])
+
+
+def test_everything_is_put_back_after_an_error():
+    schedule = cosine()
+    model, _ = quadratic(1.0, keras.optimizers.SGD(schedule))
+    model.steps_per_execution = 2
+
+    def broken():
+        for _ in range(30):
+            yield np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+        raise OSError("the disk is gone")
+
+    like = tf.TensorSpec((1, 1))
+    batches = tf.data.Dataset.from_generator(broken, output_signature=(like, like))
+    before = model.get_weights()[0]
+    with pytest.raises(Exception, match="the disk is gone"):
+        find_learning_rate(model, batches, start=1e-2)
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    assert model.optimizer._learning_rate is schedule
+    assert model.steps_per_execution == 2
+
+
+@pytest.mark.parametrize("count", [8, 40])
+def test_too_few_batches_are_called_that(count, recwarn):
+    model, batches = quadratic(1.0)
+    before = model.get_weights()[0]
+    with pytest.raises(UsageError, match=f"given {count} batches and tries 100 rates.*at least 100 batches"):
+        find_learning_rate(model, batches.take(count))
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    assert not [w for w in recwarn if "ran out of data" in str(w.message)]
+
+
+def test_few_batches_are_enough_for_few_rates():
+    model, batches = quadratic(1.0)
+    assert set(find_learning_rate(model, batches.take(7), steps=7).suggestions) == {"minimum", "steep", "valley"}
+    with pytest.raises(ValueError, match="at least 7 steps"):
+        LearningRateFinder(steps=6)
+
+
+def test_a_loss_that_fails_at_once_has_a_true_reason():
+    model, _ = quadratic(1.0)
+    nothing = np.full((1, 1), np.nan, np.float32)
+    with pytest.raises(LesionganError, match=r"not finite at step 1 .*check the images"):
+        find_learning_rate(model, tf.data.Dataset.from_tensors((nothing, nothing)).repeat())
+    model, batches = quadratic(1.0)
+    with pytest.raises(LesionganError, match=r"4 times its lowest by step 2 .*a lower rate"):
+        find_learning_rate(model, batches, start=100.0, end=1e4, smoothing=0.0)
 
 
 def test_no_suggestions_from_too_few_points():
