@@ -84,6 +84,7 @@ def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
 
 
 def _configured(arguments: argparse.Namespace) -> Config:
+    shared.check_output_folder(arguments.output)
     shared.accept(arguments, arguments.output.resolve() / "work")
     return shared.resolved(arguments)
 
@@ -137,6 +138,7 @@ def _train_cyclegan(arguments: argparse.Namespace) -> int:
 
 
 def _translate(arguments: argparse.Namespace) -> int:
+    shared.check_output_folder(arguments.output)
     from lesiongan.serving.translate import translate_pictures
 
     done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
@@ -147,8 +149,9 @@ def _translate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        shared.check_output_file(arguments.output)
     from lesiongan.base.files import write_text
-    from lesiongan.config.data import DataConfig
     from lesiongan.data.labelled import labelled
     from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
@@ -156,7 +159,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     model = load_classifier(arguments.model)
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
-    images, lesions, left_out = labelled(data, model.size, model.taxonomy, DataConfig(), split=arguments.split)
+    images, lesions, left_out = labelled(data, model.size, model.taxonomy, model.reading, split=arguments.split)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
     scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
     if arguments.output:
@@ -168,14 +171,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        shared.check_output_file(arguments.output)
     from lesiongan.base.files import write_text
-    from lesiongan.config.data import DataConfig
     from lesiongan.data.labelled import loose
     from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
 
     model = load_classifier(arguments.model)
-    images, names, faults = loose(arguments.pictures, model.size, DataConfig())
+    images, names, faults = loose(arguments.pictures, model.size, model.reading)
     for fault in faults:
         print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
     if not len(images):
@@ -190,6 +194,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _import_cyclegan(arguments: argparse.Namespace) -> int:
+    shared.check_output_folder(arguments.output)
     from lesiongan.serving.import_cyclegan import export_generator
 
     record = export_generator(

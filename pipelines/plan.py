@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from lesiongan.base.files import digest_text
 from lesiongan.base.progress import duration
 from lesiongan.config.run import Config
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.ingest import Collection, split_rows
-from lesiongan.data.sources import source_fingerprint
 from lesiongan.data.synthetic import open_synthetic
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.experiments.amounts import spread

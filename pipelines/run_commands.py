@@ -80,15 +80,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> int:
-    from lesiongan.data.ingest import open_collection
-    from lesiongan.data.sources import source_fingerprint
+    from lesiongan.data.fingerprint import source_fingerprint
+    from lesiongan.data.ingest import check_refused, open_collection
     from pipelines import plan
 
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
+    if not arguments.dry_run:
+        shared.check_output_folder(arguments.models_dir, "--models-dir")
     # wrong data is found here, before anything is written
     data = model_commands.whole_path(arguments.data)
     collection = open_collection(data, config.data, arguments.seed)
+    check_refused(data, collection.source, config.data)
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
     classes = collection.source.taxonomy.classes
     _check_classes(config, classes, names)

@@ -23,6 +23,7 @@ class DataConfig:
         True  # from the fully decoded image; False lets the JPEG decoder scale first (DCT), much faster
     )
     max_unusable: float = 0.01  # share of the files that may be unusable before the run fails
+    max_refused: float = 0.1  # share of the table's rows without a class of their own before the run fails
     allow_missing: bool = False  # allow more than half of the rows to have no image
     diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table; for sources with diagnoses in words
     further_tests: tuple[str, ...] = ()  # more test sets: sources of their own, each a split of its own
@@ -33,7 +34,7 @@ class DataConfig:
 
     def __post_init__(self):
         known_choices(self, "data")
-        within(self, "data", 0.0, 1.0, ("max_unusable",))
+        within(self, "data", 0.0, 1.0, ("max_unusable", "max_refused"))
         at_least(self, "data", 1, ("source_minimum", "phantoms"))
         if self.validation <= 0 or self.test <= 0 or self.validation + self.test >= 1:
             raise UsageError("options 'data.validation' and 'data.test': both must be above 0 and together below 1")

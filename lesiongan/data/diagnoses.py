@@ -20,8 +20,7 @@ from lesiongan.data.taxonomy import Taxonomy
 
 #: The mapping that comes with the package.
 TABLE = Path(__file__).with_name("diagnoses.csv")
-#: Columns that may hold a diagnosis, the one that counts first.
-_COLUMNS = (*(f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)), "diagnosis", "dx", "label", "class")
+_COLUMNS = label_tables.DIAGNOSIS_COLUMNS
 
 
 def find(path: Path) -> Path | None:
@@ -31,8 +30,10 @@ def find(path: Path) -> Path | None:
         UsageError: several look like one.
     """
     if path.is_file():
-        return path if path.suffix.lower() in csv_files.TABLE_SUFFIXES and _has_diagnosis(path) else None
+        return path if csv_files.is_table_name(path.name) and _has_diagnosis(path) else None
     tables = [table for table in csv_files.tables_in(path) if _has_diagnosis(table)]
+    if len(tables) > 1:  # a public collection's test set beside it
+        tables = [table for table in tables if "test" not in table.name.lower()] or tables
     if len(tables) > 1:
         names = ", ".join(table.name for table in tables)
         raise UsageError(f"{path}: several files look like tables of diagnoses ({names}); give one of them as the data")
@@ -54,14 +55,16 @@ def read(path: Path, mapping: str, anomalies: list[Anomaly]) -> tuple[Taxonomy, 
     frame = csv_files.read_csv(path, anomalies)
     rows = label_tables.labelled_rows(path, frame)
     by_name = {name.lower(): name for name in frame.columns}
-    words = [frame[by_name[name]].str.lower().str.split().str.join(" ") for name in _COLUMNS if name in by_name]
+    columns = [frame[by_name[name]] for name in _COLUMNS if name in by_name]
+    words = [column.str.lower().str.split().str.join(" ") for column in columns]
     class_names = np.full(len(frame), "", object)
     for column in words:
         class_names = np.where(class_names == "", column.map(known).fillna(""), class_names)
     if (class_names == "").all() and not mapping:
         shown = [frame[by_name[name]] for name in _COLUMNS if name in by_name]
-        class_names = shown[0].to_numpy()
-    specific = [_most_specific(values) for values in zip(*words, strict=True)]
+        class_names = shown[0].mask(shown[0].map(csv_files.is_missing), "").to_numpy()
+    stated = [column.mask(column.map(csv_files.is_missing), "") for column in words]
+    specific = [_most_specific(values) for values in zip(*stated, strict=True)]
     rows["why"] = [
         rows_why or ("" if name else f"diagnosis {word!r} is not in the table of diagnoses" if word else "no diagnosis")
         for rows_why, name, word in zip(rows["why"], class_names, specific, strict=True)

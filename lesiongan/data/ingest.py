@@ -18,8 +18,9 @@ from lesiongan.data import examples, examples_writer, label_tables, leaks, pictu
 from lesiongan.data.by_source import take_apart
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import Decoded, DecodingOptions, decode_all
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.near_duplicates import Pair, near_duplicates
-from lesiongan.data.sources import Source, further_tests, open_source, source_fingerprint, source_name
+from lesiongan.data.sources import Source, further_tests, open_source, source_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,7 @@ def ingest(
     output = Path(output)
     examples_writer.check_output(output)
     collection = open_collection(data, config, seed)
+    check_refused(data, collection.source, config)
     scratch = Path(scratch) if scratch else output.with_name(f".{output.name}.decoding")
     options = DecodingOptions(tuple(sorted(set(sizes))), config.resize, config.exact_resize)
     try:
@@ -171,6 +173,20 @@ def open_collection(data: str, config: DataConfig, seed: int) -> Collection:
     return Collection(source, further, tuple(anomalies))
 
 
+def check_refused(data: str, source: Source, config: DataConfig) -> None:
+    """Raises `UsageError` where so many rows of the table of labels have no class that the result would be of another
+    collection than the one that was meant."""
+    rows = len(source.rows) + len(source.refused)
+    if len(source.refused) <= config.max_refused * rows:
+        return
+    whys = collections.Counter(source.refused).most_common(3)
+    raise UsageError(
+        f"{data}: {len(source.refused):,} of {rows:,} rows of its table have no class, more than "
+        f"{config.max_refused:.0%} ({'; '.join(f'{count:,} x {why}' for why, count in whys)}); give them a class, with "
+        "--set data.diagnoses=FILE where diagnoses are in words, or leave them out with --set data.max_refused=SHARE"
+    )
+
+
 def survey(
     data: str,
     collection: Collection,
@@ -195,6 +211,12 @@ def survey(
         log(f"{name}: {len(sources[name].rows):,} rows, {len(present[name]):,} images, a test set of its own")
     if missing:
         log(f"{missing:,} rows have no image; {examples.ANOMALIES} names them")
+    unread = ids_not_known(source, config)
+    if unread:
+        log(unread)
+    refused = collections.Counter(source.refused)
+    whys = "; ".join(f"{count:,} x {why}" for why, count in refused.most_common(3))
+    log(f"rows of the table not used: {refused.total():,}{f' ({whys})' if whys else ''}")
     anomalies = list(collection.anomalies)
     # The rule and the given split are checked before hours of decoding; near-duplicates are not known yet.
     split_rows(source, config, seed, anomalies=anomalies)
@@ -271,6 +293,19 @@ def split_rows(
     collected += [Anomaly(ids[i], path.name, "the given split does not name it") for i in np.flatnonzero(sides == "")]
     collected += [Anomaly(name, path.name, "no image of the data has this id") for name in assignment.keys() - set(ids)]
     return sides
+
+
+def ids_not_known(source: Source, config: DataConfig) -> str:
+    """What to say where a split by lesion has no lesions to go by; "" where it has."""
+    if config.split != "by_lesion" or source.origin == "phantom":
+        return ""
+    known = int(((source.rows["lesion_id"] != "") | (source.rows["patient_id"] != "")).sum())
+    if known == len(source.rows):
+        return ""
+    kept = "only nearly identical pictures are kept on one side"
+    if not known:
+        return f"no lesion or patient ids: the split by lesion is one by image, {kept}"
+    return f"{len(source.rows) - known:,} of {len(source.rows):,} images have no lesion or patient id: of them {kept}"
 
 
 def table_1(source: Source, counts: np.ndarray) -> dict[str, list[int]]:

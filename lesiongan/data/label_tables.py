@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,17 @@ import pandas as pd
 
 from lesiongan.base.errors import UsageError
 from lesiongan.data.csv_files import (
-    TABLE_SUFFIXES,
+    SPREADSHEETS,
     Anomaly,
+    as_numbers,
     column_names,
     image_column,
-    is_text,
+    is_one_hot,
+    is_table_name,
     read_csv,
+    relative_path,
+    stated,
     tables_in,
-    without_suffix,
 )
 from lesiongan.data.splits import NAMES, RULES, SPLITS
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
@@ -28,17 +30,30 @@ METADATA = ("lesion_id", "patient_id", "age_approx", "sex", "anatom_site_general
 UNKNOWN = "UNK"
 
 #: HAM10000's names of some of them.
-_METADATA_ALIASES = {"age": "age_approx", "localization": "anatom_site_general"}
-#: Columns of ISIC's tables that are neither classes nor used.
+_METADATA_ALIASES = {
+    **{"age": "age_approx", "age_approximate": "age_approx", "gender": "sex"},
+    **{"localization": "anatom_site_general", "region": "anatom_site_general", "site": "anatom_site_general"},
+    "anatom_site_general_challenge": "anatom_site_general",
+}
+#: One-hot columns whose rows of zeros are a class of their own: ISIC 2017's two binary questions leave the nevi.
+_REST_IS = {frozenset({"MEL", "BKL"}): "NV"}
+#: Columns of the public collections' tables that are neither classes nor used.
 _OTHER_COLUMNS = frozenset(
     {"attribution", "copyright_license", "image_type", "diagnosis_confirm_type", "fitzpatrick_skin_type"}
-    | {"score_weight", "validation_weight", "dataset", "dx_type", "diagnosis confirm type"}
+    | {"score_weight", "validation_weight", "dataset", "dx_type", "diagnosis confirm type", "skin_tone_class"}
+    | {"capture_date", "split", "manipulation", "melanocytic", "mel_class", "mel_mitotic_index", "mel_thick_mm"}
+)
+#: Columns that may hold a diagnosis in words, the one that counts first.
+DIAGNOSIS_COLUMNS = (
+    *(f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)),
+    *("diagnosis", "diagnostic", "dx", "label", "class"),
 )
 #: Other names of the eight diagnoses (lower case, single spaces).
 _ALIASES = (
     {abbreviation.lower(): abbreviation for abbreviation in ISIC_2019.classes}
     | {name: abbreviation for abbreviation, name in zip(ISIC_2019.classes, ISIC_2019.names, strict=True)}
     | {"akiec": "AK", "nevus": "NV", "naevus": "NV", "nevi": "NV", "melanocytic naevus": "NV"}
+    | {"seborrheic keratosis": "BKL"}
 )
 
 
@@ -63,7 +78,9 @@ def find_ground_truth(path: Path) -> Path | None:
         UsageError: several look like one.
     """
     if path.is_file():
-        if path.suffix.lower() not in TABLE_SUFFIXES:
+        if path.suffix.lower() in SPREADSHEETS:
+            raise UsageError(f"{path}: a spreadsheet, not text; save the sheet as CSV and give that")
+        if not is_table_name(path.name):
             raise UsageError(f"{path}: give the folder of the data, or its ground-truth CSV")
         return path
     tables = _named(path, "groundtruth")
@@ -82,19 +99,41 @@ def find_ground_truth(path: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def find_metadata(table: Path, root: Path) -> Path | None:
+def find_metadata(table: Path, root: Path, anomalies: list[Anomaly]) -> Path | None:
     """The metadata CSV (ISIC 2018: LesionGroupings) beside a ground-truth CSV or in `root`; of several, the one whose
-    name begins the same."""
+    name begins the same.
+
+    Args:
+        anomalies: takes the copies of it, such as a browser's `(1)`.
+
+    Raises:
+        UsageError: several that differ: lesion ids decide the split, so that none may be taken by chance.
+    """
     folders = dict.fromkeys((table.parent, root))
     words = ("metadata", "lesiongroupings")
     candidates = [path for folder in folders for word in words for path in _named(folder, word) if path != table]
     begin = re.split("ground", table.name, flags=re.IGNORECASE)[0]
     candidates = [path for path in candidates if path.name.startswith(begin)] or candidates
-    return candidates[0] if len(candidates) == 1 else None
+    if not candidates:
+        return None
+    first, *others = sorted(candidates, key=lambda path: (len(path.name), path.name))
+    for other in others:
+        if other.read_bytes() != first.read_bytes():
+            raise UsageError(
+                f"{root}: several tables of metadata fit, and they differ ({first.name}, {other.name}); lesion ids "
+                "decide the split, so leave only the right one there"
+            )
+        anomalies.append(Anomaly(other.name, ".", f"a copy of the metadata in {first.name}"))
+    return first
 
 
-def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+def read_ground_truth(
+    path: Path, anomalies: list[Anomaly], metadata: Path | None = None
+) -> tuple[Taxonomy, pd.DataFrame]:
     """Reads a one-hot CSV.
+
+    Args:
+        metadata: the table that says which images a lesion has, where the labels are those of lesions (MILK10k).
 
     Returns:
         The classes that have rows, and the rows with exactly one class: image_id, label, path (the id as a relative
@@ -104,6 +143,8 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
         UsageError: no image column, an unknown column, no classes or no rows.
     """
     frame = read_csv(path, anomalies)
+    if image_column(frame) is None and metadata is not None:
+        frame = _per_image(frame, path, metadata, anomalies)
     rows = labelled_rows(path, frame)
     columns: dict[str, str] = {}
     unknown: str | None = None
@@ -111,9 +152,12 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
     for name in frame.columns:
         if name in known or name.lower() in _OTHER_COLUMNS:
             continue
-        if not _is_one_hot(frame[name]):
+        if (frame[name] == "").all():
+            anomalies.append(Anomaly(name, path.name, "the column is empty"))
+            continue
+        if not is_one_hot(frame[name]):
             raise UsageError(
-                f"{path}: column {name!r} is neither a class (0 and 1, one column a class) nor known metadata; "
+                f"{path}: column {name!r} is neither a class (0 and 1, one column per class) nor known metadata; "
                 f"remove it"
             )
         if name.upper() == UNKNOWN:
@@ -127,13 +171,35 @@ def read_ground_truth(path: Path, anomalies: list[Anomaly]) -> tuple[Taxonomy, p
             f"{path}: fewer than two class columns with 0 and 1 (found: {column_names(frame)}); it is no one-hot CSV"
         )
     names = [*columns.values(), *([unknown] if unknown else [])]
-    ones = np.stack([_numbers(frame[name]) for name in names], axis=1)
+    # a blank stands for 0, as tables made by hand have it; a row of blanks has no class
+    ones = np.stack([np.where(frame[name] == "", 0.0, as_numbers(frame[name])) for name in names], axis=1)
+    rest = _REST_IS.get(frozenset(columns))
+    if rest is not None:
+        columns[rest] = rest
+        ones = np.concatenate([ones, (ones.sum(axis=1, keepdims=True) == 0).astype(float)], axis=1)
     rows["label"] = ones.argmax(axis=1)
     rows["why"] = [why or fault for why, fault in zip(rows["why"], _row_faults(ones, unknown is not None), strict=True)]
     taxonomy, rows = used_rows(path, rows, list(columns), anomalies)
     used_classes = set(taxonomy.classes)
     anomalies += [Anomaly(name, path.name, "the class has no rows") for name in columns if name not in used_classes]
     return taxonomy, rows
+
+
+def _per_image(frame: pd.DataFrame, path: Path, metadata: Path, anomalies: list[Anomaly]) -> pd.DataFrame:
+    """Labels of lesions as labels of their dermoscopic images."""
+    images = read_csv(metadata, anomalies)
+    image, lesion = image_column(images), {name.lower(): name for name in images.columns}.get("lesion_id")
+    if image is None or lesion is None or "lesion_id" not in frame:
+        return frame  # the missing image column is named there
+    images = images.rename(columns={image: "image", lesion: "lesion_id"})
+    if "image_type" in images:
+        clinical = ~images["image_type"].str.lower().str.contains("dermosc|dermatosc")
+        anomalies += [
+            Anomaly(name, metadata.name, "a clinical picture; only dermoscopic ones are read")
+            for name in images["image"][clinical]
+        ]
+        images = images[~clinical]
+    return images[["image", "lesion_id"]].merge(frame.drop_duplicates("lesion_id"), on="lesion_id")
 
 
 def labelled_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -144,10 +210,10 @@ def labelled_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         raise UsageError(
             f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
         )
-    rows = pd.DataFrame({"path": [_relative(value) for value in frame[image]]})
+    rows = pd.DataFrame({"path": [relative_path(value) for value in frame[image]]})
     rows["image_id"] = rows["path"].str.replace("/", "_")
     for column, name in _metadata_columns(frame).items():
-        rows[column] = frame[name]
+        rows[column] = stated(frame[name])
     rows["what"], rows["line"] = frame[image], frame["line"]
     rows["why"] = np.where(rows["path"] == "", "the id is empty or leads out of the folder", "")
     return rows
@@ -188,14 +254,24 @@ def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]
         raise UsageError(
             f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
         )
-    ids = pd.Series([_relative(value).replace("/", "_") for value in frame[image]])
+    ids = pd.Series([relative_path(value).replace("/", "_") for value in frame[image]])
     again = ids.duplicated()
     anomalies += [
         Anomaly(what, f"{path.name} line {line}", "metadata for the same image again")
         for what, line in zip(ids[again], frame["line"][again], strict=True)
     ]
+    matched = int(rows["image_id"].isin(ids).sum())
+    if not matched:
+        raise UsageError(
+            f"{path}: none of its {len(ids)} ids is one of the labelled images (it has "
+            f"{ids.iloc[0] if len(ids) else 'none'}, the labels {rows['image_id'].iloc[0]}); give the metadata of "
+            "these images, or move the table away"
+        )
+    if matched < len(rows):
+        anomalies.append(Anomaly(f"{len(rows) - matched} images", path.name, "an image without metadata"))
     new_columns = {column: name for column, name in _metadata_columns(frame).items() if column not in rows}
-    table = frame[list(new_columns.values())].set_axis(list(new_columns), axis=1).assign(image_id=ids)[~again]
+    known = {column: stated(frame[name]) for column, name in new_columns.items()}
+    table = pd.DataFrame(known, index=frame.index).assign(image_id=ids.to_numpy())[~again.to_numpy()]
     return rows.merge(table, on="image_id", how="left", validate="one_to_one")
 
 
@@ -214,7 +290,7 @@ def read_split(path: Path, anomalies: list[Anomaly]) -> dict[str, str]:
         raise UsageError(f"{path}: a split has the columns image and split (found: {column_names(frame)})")
     sides: dict[str, str] = {}
     for value, side, line in zip(frame[image], frame[split], frame["line"], strict=True):
-        image_id = _relative(value).replace("/", "_")
+        image_id = relative_path(value).replace("/", "_")
         if side.lower() not in NAMES:
             raise UsageError(f"{path} line {line}: {side!r} is none of {', '.join(SPLITS)}")
         if not image_id:
@@ -241,25 +317,6 @@ def _drop_duplicates(rows: pd.DataFrame) -> None:
     rows.loc[good.index[good["image_id"].duplicated()], "why"] = "the same id again"
 
 
-def _relative(value: str) -> str:
-    """An id as a relative path without suffix; "" where it is empty, absolute or climbs out."""
-    value = without_suffix(unicodedata.normalize("NFC", value))
-    parts = value.split("/")
-    if "\\" in value or ":" in value or not is_text(value) or any(part in ("", ".", "..") for part in parts):
-        return ""
-    return value
-
-
-def _numbers(column: pd.Series) -> np.ndarray:
-    return pd.to_numeric(column.str.replace(",", "."), errors="coerce").to_numpy(float)
-
-
-def _is_one_hot(column: pd.Series) -> bool:
-    """Whether most of a column's values are 0 or 1: a few bad ones are the rows' fault, not the column's."""
-    values = column[column != ""]
-    return len(values) > 0 and float(np.isin(_numbers(values), (0, 1)).mean()) > 0.5
-
-
 def looks_one_hot(path: Path) -> bool:
     """Whether the first rows of a CSV are one-hot."""
     frame = read_csv(path, [], limit=1000)
@@ -267,7 +324,10 @@ def looks_one_hot(path: Path) -> bool:
     if image is None:
         return False
     known = {image, "line", *METADATA, *_METADATA_ALIASES, *_OTHER_COLUMNS}
-    return sum(_is_one_hot(frame[name]) for name in frame.columns if name.lower() not in known) >= 2
+    names = [name for name in frame.columns if name.lower() not in known and is_one_hot(frame[name])]
+    if any(name.lower() in DIAGNOSIS_COLUMNS for name in frame.columns):  # PAD-UFES-20 has smoke, itch, biopsed, ...
+        names = [name for name in names if class_of(name) in ISIC_2019.classes]
+    return len(names) >= 2
 
 
 def _metadata_columns(frame: pd.DataFrame) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import io
+import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,12 @@ from PIL import Image
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
-from lesiongan.data import examples, pictures
-from lesiongan.data.csv_files import PICTURE_SUFFIXES
+from lesiongan.data import examples, locations, pictures
+from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import DecodingOptions, decode_all
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.image_set import ImageSet
-from lesiongan.data.sources import PHANTOMS, open_source, source_fingerprint
+from lesiongan.data.sources import PHANTOMS, open_source
 from lesiongan.data.taxonomy import Taxonomy
 
 
@@ -40,6 +43,12 @@ def labelled(
     """
     if data != PHANTOMS and (Path(data) / examples.INFO).is_file():
         known = examples.taxonomy(data)
+        resize = examples.read_info(data).get("resize", "squash")
+        if resize != config.resize:
+            raise UsageError(
+                f"{data}: its pictures became squares by {resize}, those that the model learned from by "
+                f"{config.resize}; give the source itself, or examples made as the model's were"
+            )
         images = examples.load(data, size, split or "test")
         lesions, left_out = examples.lesion_ids(data, images.ids), {}
     else:
@@ -48,7 +57,7 @@ def labelled(
         source = open_source(data, config, seed)
         known, rows = source.taxonomy, source.rows[source.rows["location"] != ""].reset_index(drop=True)
         options = DecodingOptions((size,), config.resize, config.exact_resize)
-        with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="lesiongan-", ignore_cleanup_errors=True) as scratch:
             key = source_fingerprint(data, config, seed)
             parts = [(source.reader, rows["location"].tolist())]
             decoded = decode_all(parts, options, Path(scratch) / "decoding", key)
@@ -74,20 +83,49 @@ def labelled(
 
 
 def loose(paths: Sequence[str], size: int, config: DataConfig) -> tuple[np.ndarray, list[str], list[str]]:
-    """Pictures of files and of folders: uint8 `[n, size, size, 3]`, their names, and a line for each unusable one."""
-    images, files, faults = squares(listed(paths), size, config)
-    return images, [path.stem for path in files], faults
+    """Pictures of files and of folders: uint8 `[n, size, size, 3]`, a name of its own for each, and a line for each
+    file that cannot be used."""
+    files, unread = listed(paths)
+    images, used, faults = squares(files, size, config)
+    return images, distinct_names(used), [*unread, *faults]
 
 
-def listed(paths: Sequence[str]) -> list[Path]:
-    """The files themselves, and in place of a folder all pictures in it and in the folders below it."""
+def listed(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files themselves, and in place of a folder all pictures in it and in the folders below it; and a line for
+    each file in them that looks like a picture and is not read."""
     files: list[Path] = []
+    faults: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+            anomalies: list[Anomaly] = []
+            files += [path / name for name in locations.walk(path, anomalies)]
+            faults += [f"{path / anomaly.what}: {anomaly.why}" for anomaly in anomalies]
         else:
             files.append(path)
-    return files
+    return list(dict.fromkeys(files)), faults  # one that is named twice is one picture
+
+
+def distinct_names(files: Sequence[Path], reserved: Iterable[str] = ()) -> list[str]:
+    """A name for each file, no two alike: its own without suffix; where others have the same, with as many folders
+    before it as tell them apart, and at last with its suffix or a number. None is a reserved one."""
+    names = [path.stem for path in files]
+    for depth in range(2, 2 + max((len(path.parts) for path in files), default=0)):
+        counts = collections.Counter(name.casefold() for name in names)
+        if max(counts.values(), default=1) == 1:
+            break
+        names = [
+            "_".join([*path.parts[-depth:-1], path.stem]).lstrip("/") if counts[name.casefold()] > 1 else name
+            for name, path in zip(names, files, strict=True)
+        ]
+    taken = {name.casefold() for name in reserved}
+    distinct = []
+    for name, path in zip(names, files, strict=True):
+        options = itertools.chain(
+            [name, f"{name}_{path.suffix[1:]}"], (f"{name}-{number}" for number in itertools.count(2))
+        )
+        distinct.append(next(option for option in options if option.casefold() not in taken))
+        taken.add(distinct[-1].casefold())
+    return distinct
 
 
 def squares(files: Sequence[Path], size: int, config: DataConfig) -> tuple[np.ndarray, list[Path], list[str]]:

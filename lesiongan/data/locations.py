@@ -6,11 +6,13 @@ followed, and no path is ever built from an id: ids are looked up among the file
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from lesiongan.base.errors import UsageError
 from lesiongan.data import csv_files
@@ -32,7 +34,7 @@ def match(ids: Sequence[str], locations: Sequence[str]) -> tuple[list[str], list
     by_path: dict[str, str] = {}
     by_stem: dict[str, str] = {}
     for location in locations:
-        by_path.setdefault(_without_suffix(location.rpartition(INSIDE)[2]), location)
+        by_path.setdefault(_without_suffix(_entry(location)), location)
         by_stem.setdefault(stem(location), location)
     matched = [""] * len(ids)
     used: dict[str, str] = {}
@@ -64,7 +66,11 @@ def _other_form(path: str) -> str:
 
 def files_in(root: Path, suffix: str) -> list[Path]:
     """The files right in a folder that have a suffix."""
-    return sorted(path for path in root.iterdir() if path.suffix.lower() == suffix and path.is_file())
+    return sorted(
+        path
+        for path in root.iterdir()
+        if path.suffix.lower() == suffix and not csv_files.is_left_behind(path.name) and path.is_file()
+    )
 
 
 def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
@@ -80,33 +86,50 @@ def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
             continue
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if csv_files.is_left_behind(entry.name):
                 continue
             if not csv_files.is_text(entry.name):
                 anomalies.append(Anomaly(ascii(name), ascii(folder or "."), "the file's name is not valid text"))
                 continue
             if entry.is_symlink():
                 inside = os.path.realpath(entry.path).startswith(real_root + os.sep)
-                if entry.is_dir() or (_is_picture(name) and not inside):
+                if entry.is_dir() or (not inside and _kind_of_file(entry)):
                     anomalies.append(Anomaly(name, folder or ".", "a symbolic link to a folder or out of the data"))
                     continue
             if entry.is_dir():
                 folders.append(name)
-            elif _is_picture(name) and entry.is_file():
-                paths.append(name)
+            elif entry.is_file():
+                kind = _kind_of_file(entry)
+                if kind == _PICTURE:
+                    paths.append(name)
+                elif kind:
+                    anomalies.append(Anomaly(name, folder or ".", f"{kind}, which is not read; save it as PNG or JPEG"))
     return sorted(paths)
 
 
 def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) -> list[str]:
-    """The pictures in zip files of a folder; entries whose path leads out are refused."""
+    """The pictures in zip files of a folder; entries whose path leads out are refused. An archive that cannot be opened
+    is an anomaly: whether it is needed shows by the rows that miss their image."""
     locations = []
     for archive in archives:
-        with open_zip(archive) as opened:
+        try:
+            opened = open_zip(archive)
+        except UsageError as error:
+            anomalies.append(Anomaly(archive.name, ".", str(error)))
+            continue
+        with opened:
             for name in opened.namelist():
-                parts = name.split("/")
-                if not _is_picture(name) or parts[-1].startswith(".") or "__MACOSX" in parts:
+                parts = name.replace("\\", "/").split("/")
+                if name.endswith("/") or any(
+                    csv_files.is_left_behind(part) for part in parts if part not in (".", "..")
+                ):
                     continue
-                if ".." in parts or name.startswith("/") or "\\" in name or INSIDE in name:
+                kind = _kind_of_entry(opened, name)
+                if kind and kind != _PICTURE:
+                    anomalies.append(Anomaly(name, archive.name, f"{kind}, which is not read; save it as PNG or JPEG"))
+                if kind != _PICTURE:
+                    continue
+                if ".." in parts or parts[0] == "" or ":" in parts[0] or INSIDE in name:
                     anomalies.append(Anomaly(name, archive.name, "the entry's path leads out of the archive"))
                     continue
                 locations.append(f"{archive.relative_to(root).as_posix()}{INSIDE}{name}")
@@ -121,14 +144,69 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         raise UsageError(f"{path}: the zip file cannot be read ({error}); download it again") from None
 
 
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(csv_files.PICTURE_SUFFIXES)
+_PICTURE = "a picture"
+#: Pictures that are not read, by suffix.
+_UNREAD = {
+    **dict.fromkeys(("heic", "heif", "hif", "avif"), "a HEIF picture"),
+    **dict.fromkeys(("jp2", "j2k", "jpf", "jpx", "jxl"), "a JPEG 2000 or JPEG XL picture"),
+    **dict.fromkeys(("cr2", "cr3", "nef", "arw", "dng", "orf", "rw2", "raw"), "a camera's raw picture"),
+    **dict.fromkeys(("psd", "svg", "eps", "ai", "xcf", "tga", "ppm", "pgm", "ico", "icns"), "a drawing or odd picture"),
+}
+#: How files that are read begin, whatever they are called.
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
+_BEGIN = 132  # bytes that tell what a file is
+_NEVER = (".csv", ".tsv", ".tab", ".txt", ".md", ".json", ".zip", ".html", ".pdf", ".py", ".npz", ".xml", ".log", ".gz")
 
 
-def _without_suffix(name: str) -> str:
-    return unicodedata.normalize("NFC", name.rpartition(".")[0])  # as the ids are; macOS writes names decomposed
+def _kind_of_file(entry: os.DirEntry) -> str:
+    return _kind(entry.name, lambda: open(entry.path, "rb"))
+
+
+def _kind_of_entry(archive: zipfile.ZipFile, name: str) -> str:
+    return _kind(name, lambda: archive.open(name))
+
+
+def _kind(name: str, opened: Callable[[], IO[bytes]]) -> str:
+    """What a file is by its suffix or, where that tells nothing, by its first bytes: `a picture`, a kind that is not
+    read, or "" for what is no picture."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in csv_files.PICTURE_SUFFIXES:
+        return _PICTURE
+    if suffix[1:] in _UNREAD:
+        return _UNREAD[suffix[1:]]
+    if suffix in _NEVER:
+        return ""
+    try:
+        with opened() as file:
+            begin = file.read(_BEGIN)
+    except Exception:  # cannot be opened; an entry of a zip may be damaged or encrypted in any way
+        return ""
+    is_webp = begin[:4] == b"RIFF" and begin[8:12] == b"WEBP"
+    if begin[128:132] == b"DICM":
+        return (
+            _PICTURE
+            if importlib.util.find_spec("pydicom")
+            else "a DICOM file without the extra lesiongan[dicom] installed"
+        )
+    if suffix in csv_files.DICOM_SUFFIXES:
+        return "called a DICOM file, but none"
+    return _PICTURE if begin.startswith(_MAGIC) or is_webp else ""
+
+
+def _without_suffix(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    begin, dot, end = name.rpartition(".")
+    if dot and not end.isdigit():  # DICOM files are called IM0001 or 1.2.840.7, and nothing more
+        name = begin
+    return unicodedata.normalize("NFC", folder + slash + name)  # as the ids are; macOS writes names decomposed
 
 
 def stem(location: str) -> str:
     """The file's name without folders and suffix."""
-    return _without_suffix(location.rpartition(INSIDE)[2].rpartition("/")[2])
+    return _without_suffix(_entry(location).rpartition("/")[2])
+
+
+def _entry(location: str) -> str:
+    """The path within the folder or the archive; zip files made on Windows may have backslashes."""
+    _, inside, name = location.rpartition(INSIDE)
+    return name.replace("\\", "/") if inside else location

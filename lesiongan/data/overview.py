@@ -13,7 +13,7 @@ import pandas as pd
 from lesiongan.config.data import DataConfig
 from lesiongan.data import leaks, splits
 from lesiongan.data.decoding import DecodingOptions
-from lesiongan.data.ingest import Collection, open_collection, split_rows, survey, table_1
+from lesiongan.data.ingest import Collection, ids_not_known, open_collection, split_rows, survey, table_1
 from lesiongan.data.sources import source_name
 
 _SHOWN = 3  # examples of an anomaly
@@ -28,8 +28,9 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
 
     Returns:
         source, kind, phantom, classes, names, rows, images, missing, unusable, lesions (class -> known lesions), split,
-        table1 (class -> [train, validation, test] rows of the ground truth, images present or not), counts (split ->
-        class -> usable images), further_tests, shapes ("WIDTHxHEIGHT" -> images, or None), leak_audit, duplicates
+        ids (what to say where lesions are not known), refused (rows of the table without a class), table1 (class ->
+        [train, validation, test] rows of the ground truth, images present or not), counts (split -> class -> usable
+        images), further_tests, shapes ("WIDTHxHEIGHT" -> images, or None), leak_audit, duplicates
         (pairs of nearly the same picture), and anomalies (what, where, why).
 
     Raises:
@@ -41,7 +42,7 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
         facts = _without_pictures(collection, config, seed)
     else:
         options = DecodingOptions((), config.resize, exact=False)
-        with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="lesiongan-", ignore_cleanup_errors=True) as scratch:
             surveyed = survey(
                 data,
                 collection,
@@ -84,6 +85,8 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
             for split in (*splits.SPLITS, *collection.further)
         },
         "further_tests": list(collection.further),
+        "ids": ids_not_known(source, config),
+        "refused": len(source.refused),
         **facts,
         "anomalies": [anomaly._asdict() for anomaly in facts["anomalies"]],
     }
@@ -118,6 +121,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         f"{facts['source']}: {facts['kind']}, {facts['rows']:,} rows, {facts['images']:,} usable images, "
         f"{len(facts['classes'])} classes",
         f"split: {rule}; rows of the ground truth, images there or not",
+        *([facts["ids"]] if facts["ids"] else []),
+        *([f"rows of the table not used: {facts['refused']:,} (below)"] if facts["refused"] else []),
         "",
     ]
     head = ["class", "rows", "images", "lesions", *splits.SPLITS, *further, ""]

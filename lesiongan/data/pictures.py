@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from lesiongan.base.errors import LesionganError
 
@@ -54,7 +54,8 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
     """Decodes an encoded picture and makes it a square of each size.
 
     Args:
-        data: the file's bytes: JPEG, PNG, TIFF, BMP, WebP or GIF, whatever the file is named.
+        data: the file's bytes: JPEG, PNG, TIFF, BMP, WebP or GIF, whatever the file is named; DICOM with the extra
+            `dicom`.
         sizes: sides in pixels; none of them if only the rest is asked for.
         resize: `squash` (the shape is lost, as in the paper), `crop` (the largest square in the centre) or `pad` (black
             bars).
@@ -70,10 +71,15 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
     """
     if not data:
         raise Unusable("the file is empty (0 bytes)")
+    from lesiongan.data import dicom  # it builds on this module
+
     try:
         with warnings.catch_warnings():
             # Pillow warns of size and of odd metadata; sizes are checked here, and the metadata does not matter.
             warnings.simplefilter("ignore")
+            if dicom.is_dicom(data):
+                decoded = dicom.image(data)
+                return _picture(decoded, decoded.size, sizes, resize)
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
                 width, height = image.size
@@ -81,7 +87,7 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
                     needed = 2 * max((*sizes, THUMBNAIL))
                     image.draft(None, (needed, needed))
                 image.load()
-                upright = _rgb(ImageOps.exif_transpose(image))
+                upright = _rgb(_upright(image))
     except (Unusable, MemoryError):
         raise
     except Image.UnidentifiedImageError:
@@ -108,19 +114,29 @@ def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
     """An RGB image as a square of `size` pixels, by antialiased bicubic interpolation."""
     width, height = image.size
     if resize == "squash" or width == height:
-        return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC)
+        return _resized(image, (size, size), (0, 0, width, height))
     if resize == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
-        return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+        return _resized(image, (size, size), (left, top, left + side, top + side))
     if resize == "pad":
         scale = size / max(width, height)
         inner = max(1, round(width * scale)), max(1, round(height * scale))
         canvas = Image.new("RGB", (size, size))
-        resized = image.resize(inner, Image.Resampling.BICUBIC)
-        canvas.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        canvas.paste(_resized(image, inner, (0, 0, width, height)), ((size - inner[0]) // 2, (size - inner[1]) // 2))
         return canvas
     raise ValueError(f"resize must be squash, crop or pad, got {resize!r}")
+
+
+def _resized(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+    """The part `box` (left, top, right, bottom) of an image at `size` (width, height): along the rows first, then along
+    the columns. Pillow alone takes, since 13, whichever order is cheaper, and rounds and clips in between: one picture
+    would give other squares with another version, and in a served model's graph."""
+    if image.size == size and box == (0, 0, *size):
+        return image
+    left, top, right, bottom = box
+    rows = image.resize((size[0], image.height), Image.Resampling.BICUBIC, box=(left, 0, right, image.height))
+    return rows.resize(size, Image.Resampling.BICUBIC, box=(0, top, size[0], bottom))
 
 
 def thumbnail(image: Image.Image) -> np.ndarray:
@@ -135,16 +151,51 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _check(image: Image.Image) -> None:
-    """Looks at the header only."""
-    width, height = image.size
+def check_size(width: int, height: int) -> None:
+    """Raises `Unusable` for a picture too large to be decoded or too small to show anything."""
     if width * height > MAX_PIXELS:
         raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels ({width} x {height})")
     if min(width, height) < MIN_SIDE:
         raise Unusable(f"smaller than {MIN_SIDE} pixels ({width} x {height})")
+
+
+def _check(image: Image.Image) -> None:
+    """Looks at the header only."""
+    check_size(*image.size)
     # MPO is a camera's JPEG with a preview behind it: its first frame is the photograph.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise Unusable("more than one frame (animated)")
+
+
+#: EXIF orientation -> how the picture is turned upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as EXIF says. Only EXIF itself is asked (Pillow would ask XMP too, which a served model
+    cannot), and what is malformed in it does not matter: metadata never makes a picture unusable."""
+    try:
+        if image.format == "TIFF":
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+        else:
+            exif = Image.Exif()
+            content = image.info.get("exif") or b""
+            while content.startswith(b"Exif\0\0"):  # some cameras write it several times
+                content = content[6:]
+            exif.load(content)
+            orientation = exif.get(ExifTags.Base.Orientation)
+        turn = _TURNS.get(orientation or 0)
+    except Exception:  # whatever a camera, a phone or an editor has written there
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -156,6 +207,10 @@ def _rgb(image: Image.Image) -> Image.Image:
         if values.min() < 0 or values.max() > 65535:
             raise Unusable("more than 16 bits a pixel")
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "CMYK":
+        # as TensorFlow's decoder does, so that a served model sees the same
+        ink = 255 - np.asarray(image).astype(np.uint32)
+        return Image.fromarray((ink[..., :3] * ink[..., 3:] // 255).astype(np.uint8))
     if image.mode == "F":
         raise Unusable("floating-point pixels")
     if image.has_transparency_data:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from lesiongan.base.code_version import code_version
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
-from lesiongan.data import csv_files, diagnoses, label_tables, locations, splits
+from lesiongan.data import class_folders, csv_files, diagnoses, label_tables, locations, splits
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.label_tables import METADATA
 from lesiongan.data.readers import FileReader, PhantomReader, Reader
@@ -44,6 +42,7 @@ class Source:
             missing).
         anomalies: every row and file that is not used, and why.
         reader: reads the pictures.
+        refused: of each row of the table of labels that is not used, why.
     """
 
     kind: str
@@ -52,6 +51,7 @@ class Source:
     rows: pd.DataFrame
     anomalies: tuple[Anomaly, ...]
     reader: Reader
+    refused: tuple[str, ...] = ()
 
     def read(self, location: str) -> bytes | np.ndarray:
         return self.reader.read(location)
@@ -74,7 +74,7 @@ def open_source(data: str, config: DataConfig, seed: int) -> Source:
         UsageError: there is no such path, it is no known layout, its table cannot be understood, or most images are
             missing.
     """
-    _check_exists(data)
+    check_exists(data)
     names = [kind.name for kind in KINDS]
     if config.kind and config.kind not in names:
         raise UsageError(f"option 'data.kind': {config.kind!r} is none of {', '.join(names)}")
@@ -83,6 +83,9 @@ def open_source(data: str, config: DataConfig, seed: int) -> Source:
             return kind.open(data, config, seed)
     if config.kind:
         raise UsageError(f"{data}: it is no source of the kind {config.kind}; leave data.kind out to have it found")
+    for path in sorted(Path(data).iterdir()) if Path(data).is_dir() else []:
+        if path.suffix.lower() in csv_files.SPREADSHEETS and not csv_files.is_left_behind(path.name):
+            raise UsageError(f"{path}: a spreadsheet; save it as CSV beside the pictures")
     raise UsageError(
         f"{data}: no ground-truth CSV (columns image, MEL, NV, ... with 0 and 1), no CSV of image and diagnosis, "
         f"and no two folders of pictures named by class; give a folder with one of them"
@@ -106,7 +109,7 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
             paths.append(str(official))
     tests: dict[str, str] = {}
     for path in paths:
-        _check_exists(path)
+        check_exists(path)
         stem = Path(path).resolve().stem.removesuffix("_GroundTruth")
         name = re.sub(r"\W+", "_", stem).strip("_").lower() or "further"
         name = name if "test" in name else f"{name}_test"
@@ -122,46 +125,8 @@ def source_name(data: str, source: Source) -> str:
     return source.kind if source.origin == "phantom" else Path(data).resolve().name
 
 
-def source_fingerprint(data: str, config: DataConfig, seed: int) -> str:
-    """A hex digest that changes when the source does, without reading a picture (25,000 files: under a second).
-
-    It holds a zip's central directory (names, sizes, CRCs), a folder's names, sizes and times, and the CSVs' contents;
-    for phantoms their number, size and seed and the code that draws them. Further test sets and the files that the
-    options name (a split, a table of diagnoses) count too.
-    """
-    digest = hashlib.sha256()
-
-    def add(*parts) -> None:
-        digest.update(repr(parts).encode("utf-8", "surrogateescape") + b"\n")
-
-    _check_exists(data)
-    for option in (config.diagnoses, "" if config.split in splits.RULES else config.split):
-        if option and Path(option).is_file():
-            add(hashlib.sha256(Path(option).read_bytes()).hexdigest())
-    for path in config.further_tests:
-        _check_exists(path)
-    if data == PHANTOMS:
-        drawing = code_version(["lesiongan.data.phantoms"])
-        add(PHANTOMS, config.phantoms, config.phantom_size, seed, drawing)
-    for path in (*config.further_tests, *([] if data == PHANTOMS else [data])):
-        _add_files(add, Path(path))
-    return digest.hexdigest()
-
-
-def _add_files(add: Callable[..., None], path: Path) -> None:
-    root = path if path.is_dir() else path.parent
-    add(path.name if path.is_file() else "")
-    for table in csv_files.tables_in(root):
-        add(table.name, hashlib.sha256(table.read_bytes()).hexdigest())
-    for archive in locations.files_in(root, ".zip"):
-        for entry in locations.open_zip(archive).infolist():
-            add(archive.name, entry.filename, entry.file_size, entry.CRC)
-    for name in locations.walk(root, []):
-        status = os.stat(root / name)
-        add(name, status.st_size, status.st_mtime_ns)
-
-
-def _check_exists(data: str) -> None:
+def check_exists(data: str) -> None:
+    """Raises `UsageError` where `data` is neither a path that is there nor `phantoms`."""
     if data != PHANTOMS and not Path(data).exists():
         raise UsageError(f"{data}: there is no such file or folder; give a folder of images, or the word {PHANTOMS}")
 
@@ -202,9 +167,11 @@ class OneHotTable:
     def matches(self, data: str) -> bool:
         return self.find(data) is not None
 
-    def read(self, table: Path, config: DataConfig, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+    def read(
+        self, table: Path, metadata: Path | None, config: DataConfig, anomalies: list[Anomaly]
+    ) -> tuple[Taxonomy, pd.DataFrame]:
         """The classes and the labelled rows."""
-        return label_tables.read_ground_truth(table, anomalies)
+        return label_tables.read_ground_truth(table, anomalies, metadata)
 
     def pictures(self, root: Path, table: Path, anomalies: list[Anomaly]) -> list[str]:
         """The locations of the pictures that may belong to the table."""
@@ -216,9 +183,12 @@ class OneHotTable:
         assert table is not None  # `matches` is asked first
         root = Path(data) if Path(data).is_dir() else table.parent
         anomalies: list[Anomaly] = []
-        taxonomy, rows = self.read(table, config, anomalies)
+        metadata = label_tables.find_metadata(table, root, anomalies)
+        before = len(anomalies)
+        taxonomy, rows = self.read(table, metadata, config, anomalies)
+        refused_rows = [anomaly for anomaly in anomalies[before:] if f"{table.name} line " in anomaly.where]
         refused = {csv_files.without_suffix(anomaly.what) for anomaly in anomalies}
-        rows = label_tables.add_metadata(rows, label_tables.find_metadata(table, root), anomalies)
+        rows = label_tables.add_metadata(rows, metadata, anomalies)
         pictures = self.pictures(root, table, anomalies)
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
         _check_missing(table, rows, len(pictures), anomalies, config)
@@ -227,7 +197,9 @@ class OneHotTable:
         for name, why in unused:
             known = locations.stem(name) in refused
             anomalies.append(Anomaly(name, table.name, "its row is not used" if known else why))
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), FileReader(str(root)))
+        refused_why = tuple(anomaly.why for anomaly in refused_rows)
+        reader = FileReader(str(root))
+        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), reader, refused_why)
 
 
 class DiagnosisTable(OneHotTable):
@@ -238,7 +210,9 @@ class DiagnosisTable(OneHotTable):
     def find(self, data: str) -> Path | None:
         return diagnoses.find(Path(data))
 
-    def read(self, table: Path, config: DataConfig, anomalies: list[Anomaly]) -> tuple[Taxonomy, pd.DataFrame]:
+    def read(
+        self, table: Path, metadata: Path | None, config: DataConfig, anomalies: list[Anomaly]
+    ) -> tuple[Taxonomy, pd.DataFrame]:
         return diagnoses.read(table, config.diagnoses, anomalies)
 
 
@@ -289,6 +263,8 @@ class ClassFolders:
 
     def open(self, data: str, config: DataConfig, seed: int) -> Source:
         root = Path(data)
+        if not config.kind:
+            class_folders.check_no_table(root)
         anomalies: list[Anomaly] = []
         members: dict[str, list[str]] = collections.defaultdict(list)
         for name in locations.walk(root, anomalies):
@@ -299,7 +275,10 @@ class ClassFolders:
                 anomalies.append(Anomaly(name, ".", "the picture is in no class's folder"))
         if {folder.lower() for folder in members} <= _SPLIT_FOLDERS:
             raise UsageError(f"{data}: its folders {', '.join(members)} are a split, not classes; give one of them")
-        for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."):
+        if not config.kind:
+            class_folders.check_classes(data, list(members))
+        folders = (entry.name for entry in os.scandir(root) if entry.is_dir())
+        for folder in sorted(name for name in folders if not csv_files.is_left_behind(name)):
             if folder not in members:
                 anomalies.append(Anomaly(folder, ".", "the folder has no pictures"))
         taxonomy = label_tables.taxonomy_of(list(dict.fromkeys(map(label_tables.class_of, members))))
@@ -326,6 +305,7 @@ def _check_missing(
     missing = int((rows["location"] == "").sum())
     links = sum("link" in anomaly.why for anomaly in anomalies)
     hint = f" ({links} symbolic links were not followed)" if links else ""
+    hint += "".join(f" ({anomaly.why})" for anomaly in anomalies if "the zip file cannot be read" in anomaly.why)
     if missing == len(rows):
         raise UsageError(
             f"{table}: not one of its {len(rows)} rows has its image among the {pictures} pictures in "

@@ -11,7 +11,6 @@ import tensorflow as tf
 from lesiongan.base.errors import UsageError
 from lesiongan.evaluation.feature_metrics import feature_scale, kernel_inception_distance
 from lesiongan.serving import saved_models
-from lesiongan.serving.model_artifact import describe
 
 #: Images of each set below which KID is not worth measuring.
 LEAST = 16
@@ -45,9 +44,7 @@ class Judge:
         Raises:
             UsageError: no classifier there.
         """
-        directory = Path(directory)
-        inside = directory / "classifier"
-        model = load_classifier(inside if (inside / "model.json").is_file() else directory)
+        model = load_classifier(Path(directory))
         return cls(model.record["name"], model.size, model.predict, model.taxonomy.classes)
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -103,10 +100,7 @@ def load_classifier(directory: Path) -> saved_models.Served:
     Raises:
         UsageError: no model there, or one of another kind.
     """
-    kind = describe(directory)["kind"]
-    if kind != "classifier":
-        raise UsageError(f"{directory}: a model of kind {kind}; give a classifier's folder")
-    return saved_models.load(directory)
+    return saved_models.load(directory, "classifier")
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A Model artifact: a folder of named models, each with `saved_model/` and a `model.json` that says what it is.
 
-Reading it needs no TensorFlow; `saved_models` loads and writes the models themselves.
+Pusher writes a model otherwise, as servers want it: `<name>/<version>/` is the SavedModel itself, with `model.json` in
+it. Reading the records needs no TensorFlow; `saved_models` loads and writes the models themselves.
 """
 
 from __future__ import annotations
@@ -11,25 +12,75 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.files import read_json
 
 FORMAT = 1
+RECORD = "model.json"
 
 
 def names(artifact: Path) -> list[str]:
     """The names of the models in a Model artifact, sorted."""
-    return sorted(path.parent.name for path in Path(artifact).glob("*/model.json"))
+    return sorted(path.parent.name for path in Path(artifact).glob(f"*/{RECORD}"))
+
+
+def find(directory: Path, kind: str = "") -> Path:
+    """The folder of one model, whatever folder above it is given.
+
+    Args:
+        directory: a model's folder; a pushed model's version; the folder of its versions, of which the latest counts;
+            or a folder of several models (a Model artifact, `saved_models`) with one of the kind asked for.
+        kind: `classifier`, `acgan` or `cyclegan`; "" takes any.
+
+    Raises:
+        UsageError: no such folder, no model in it, several, or one of another kind.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        problem = "that is a file" if directory.exists() else "there is no such folder"
+        raise UsageError(f"{directory}: {problem}; give the folder of a model")
+    if (directory / RECORD).is_file():
+        return _of_kind(directory, kind)
+    versions = sorted((int(path.parent.name), path.parent) for path in directory.glob(f"[0-9]*/{RECORD}"))
+    if versions:
+        return _of_kind(versions[-1][1], kind)
+    inside = [folder for folder in sorted(directory.iterdir()) if folder.is_dir() and _holds_a_model(folder)]
+    fitting = [folder for folder in inside if not kind or describe(find(folder))["kind"] == kind]
+    if len(fitting) == 1:
+        return find(fitting[0], kind)
+    known = ", ".join(folder.name for folder in fitting or inside)
+    if not inside:
+        raise UsageError(f"{directory}: no model here ({RECORD} is missing); give the folder of a model")
+    what = f"no {kind}" if not fitting else "several models"
+    raise UsageError(f"{directory}: {what} here ({known}); give the folder of the one that is meant")
 
 
 def describe(directory: Path) -> dict:
     """`model.json` of one model.
 
     Raises:
-        UsageError: no model there, or one of a newer format.
+        UsageError: no model there, one whose record cannot be read, or one of a newer format.
     """
-    path = Path(directory) / "model.json"
+    path = Path(directory) / RECORD
     if not path.exists():
-        raise UsageError(f"{directory}: no model here (model.json is missing)")
-    record = read_json(path)
-    if record["format"] > FORMAT:
+        raise UsageError(f"{directory}: no model here ({RECORD} is missing)")
+    try:
+        record = read_json(path)
+        newer = record["format"] > FORMAT
+    except (ValueError, KeyError, TypeError, IsADirectoryError):
+        raise UsageError(f"{path}: not the record of a model; export the model again") from None
+    if newer:
         raise UsageError(
             f"{path}: format {record['format']} is newer than this lesiongan knows ({FORMAT}); update lesiongan"
         )
     return record
+
+
+def _holds_a_model(folder: Path) -> bool:
+    return (folder / RECORD).is_file() or any(folder.glob(f"[0-9]*/{RECORD}"))
+
+
+def _of_kind(directory: Path, kind: str) -> Path:
+    own = describe(directory).get("kind", "unknown")
+    if kind and own != kind:
+        raise UsageError(f"{directory}: a model of kind {own}; give a {_SPOKEN[kind]}'s folder")
+    return directory
+
+
+_SPOKEN = {"classifier": "classifier", "acgan": "ACGAN", "cyclegan": "CycleGAN"}

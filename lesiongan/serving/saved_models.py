@@ -15,10 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan import __version__
+from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_directory, whole_directory, write_json
+from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving.model_artifact import FORMAT, describe
+from lesiongan.serving.model_artifact import FORMAT, describe, find
+from lesiongan.serving.served_pictures import decoded as _decoded
 
 
 def export(
@@ -33,12 +36,13 @@ def export(
         kind: `classifier`, `acgan` or `cyclegan`.
         size: pixels of the images that go in or come out.
         taxonomy: the classes, in label order.
-        details: more for `model.json`: configuration, seed, classes, alpha.
+        details: more for `model.json`: configuration, seed, classes, alpha; `resize`, how a picture became a square in
+            training (`squash` where it is not said), which is built into the served model.
 
     Returns:
         The content of `model.json`.
     """
-    module = _MODULES[kind](model, size)
+    module = _MODULES[kind](model, size, details.get("resize", "squash"))
     signatures = module.signatures()
     # Keras's objects stay out of the file: the functions hold the variables that they read, and those alone are saved.
     held = {id(v): v for function in signatures.values() for v in function.graph.variables}
@@ -66,6 +70,11 @@ class Served:
 
     record: dict
     module: Any
+
+    @property
+    def reading(self) -> DataConfig:
+        """How a picture becomes a square for this model, as it did in its training."""
+        return DataConfig(resize=self.record.get("resize", "squash"))
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -104,10 +113,20 @@ class Served:
         return np.concatenate(_batched(one, batch, images, seeds))
 
 
-def load(directory: Path) -> Served:
-    """Loads one model; raises `UsageError` where there is none or it is too new."""
-    record = describe(directory)
-    return Served(record, tf.saved_model.load(str(Path(directory) / "saved_model")))
+def load(directory: Path, kind: str = "") -> Served:
+    """Loads one model (see `model_artifact.find`); raises `UsageError` where there is none or it cannot be read."""
+    directory = find(directory, kind)
+    record, inner = describe(directory), directory / "saved_model"
+    if not {"name", "size", "taxonomy", "digest"} <= record.keys():
+        raise UsageError(f"{directory}: its record lacks what a model's says; export the model again")
+    try:
+        module = tf.saved_model.load(str(inner if inner.is_dir() else directory))
+    except tf.errors.ResourceExhaustedError:
+        raise  # the machine's fault
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, tf.errors.OpError) as error:
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"{directory}: the model is damaged ({why}); export it again") from error
+    return Served(record, module)
 
 
 def _batched(function, batch: int, *arrays: np.ndarray) -> list:
@@ -126,31 +145,21 @@ def _batched(function, batch: int, *arrays: np.ndarray) -> list:
     return results
 
 
-def _decoded(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Encoded pictures (JPEG or PNG bytes, `[n]`) as float32 `[n, size, size, 3]` in [-1, 1], squashed to a square."""
-
-    def one(data):
-        picture = tf.io.decode_image(data, channels=3, expand_animations=False)
-        picture = tf.image.resize(tf.cast(picture, tf.float32), [size, size], method="bicubic", antialias=True)
-        return tf.ensure_shape(tf.clip_by_value(picture, 0.0, 255.0) / 127.5 - 1.0, [size, size, 3])
-
-    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
-
-
 def _encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Float [-1, 1] images as uint8 and as PNG bytes."""
+    """Float [-1, 1] images as uint8 and as PNG bytes; TensorFlow Serving sends bytes over REST only where a
+    name ends in `_bytes`."""
     pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
-    return {"image": pixels, "png": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
+    return {"image": pixels, "png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
 
 
 # `autograph=False` below: no Python control flow depends on a tensor, and the conversion took up to 15 s in a step.
 class _ClassifierModule(tf.Module):
-    def __init__(self, model, size: int):
+    def __init__(self, model, size: int, resize: str):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         self.predict = tf.function(lambda images: model.classify(images), autograph=False, input_signature=[images])
         self.predict_encoded = tf.function(
-            lambda encoded: self.predict(_decoded(encoded, size)),
+            lambda encoded: self.predict(_decoded(encoded, size, resize)),
             autograph=False,
             input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
         )
@@ -163,7 +172,7 @@ class _ClassifierModule(tf.Module):
 
 
 class _CycleGANModule(tf.Module):
-    def __init__(self, model, size: int):
+    def __init__(self, model, size: int, resize: str):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
@@ -171,7 +180,9 @@ class _CycleGANModule(tf.Module):
             lambda images, seeds: model.translate(images, seeds), autograph=False, input_signature=[images, seeds]
         )
         self.translate_encoded = tf.function(
-            lambda encoded: _encoded(self.translate(_decoded(encoded, size), tf.zeros(tf.shape(encoded), tf.int64))),
+            lambda encoded: _encoded(
+                self.translate(_decoded(encoded, size, resize), tf.zeros(tf.shape(encoded), tf.int64))
+            ),
             autograph=False,
             input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
         )
@@ -181,7 +192,7 @@ class _CycleGANModule(tf.Module):
 
 
 class _ACGANModule(tf.Module):
-    def __init__(self, model, size: int):
+    def __init__(self, model, size: int, resize: str):
         super().__init__()
         labels = tf.TensorSpec([None], tf.int32, name="labels")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")

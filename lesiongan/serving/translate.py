@@ -12,13 +12,12 @@ from PIL import Image
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_text
 from lesiongan.base.progress import Progress
-from lesiongan.config.data import DataConfig
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.folders import check_apart
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
-from lesiongan.data.labelled import listed, squares
+from lesiongan.data.labelled import distinct_names, listed, squares
 from lesiongan.serving import saved_models
-from lesiongan.serving.model_artifact import describe
+from lesiongan.serving.model_artifact import find
 
 TABLE, SHEET = "translated.csv", "translated.png"
 _CHUNK = 256  # pictures in memory
@@ -40,26 +39,24 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     Raises:
         UsageError: no CycleGAN there, no usable picture, or the output lies in a folder that is translated.
     """
-    kind = describe(model)["kind"]
-    if kind != "cyclegan":
-        raise UsageError(f"{model}: a model of kind {kind}; give a CycleGAN's folder")
+    find(model, "cyclegan")  # a wrong one is refused before TensorFlow starts
     for entry in paths:
         if Path(entry).is_dir():
             check_apart({"the pictures": entry, "the output": output})
-    served, files = saved_models.load(model), listed(paths)
-    config = DataConfig(resize=served.record.get("resize", "squash"))
-    rows, faults = [], []
+    files, faults = listed(paths)
+    served = saved_models.load(model, "cyclegan")
+    rows = []
     shown: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    taken = {Path(SHEET).stem}
+    names = dict(zip(files, distinct_names(files, [Path(SHEET).stem]), strict=True))
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("translate", len(files), "pictures")
     for begin in range(0, len(files), _CHUNK):
-        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, config)
+        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, served.reading)
         faults += unusable
         if chunk:
             translated = served.translate(images)
             for path, before, after in zip(chunk, images, translated, strict=True):
-                name = f"{_free(path.stem, taken)}.png"
+                name = f"{names[path]}.png"
                 Image.fromarray(after).save(output / name)
                 rows.append({"image": name, "source": str(path)})
                 if len(rows) <= _SHOWN:
@@ -78,13 +75,3 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
     return len(rows), faults
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; adds it to `taken`."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    taken.add(free)
-    return free

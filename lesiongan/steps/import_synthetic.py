@@ -13,8 +13,8 @@ from lesiongan.base.progress import say
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, examples_writer
 from lesiongan.data.decoding import DecodingOptions, decode_all
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
-from lesiongan.data.sources import source_fingerprint
 from lesiongan.data.synthetic import check_enough, copies, held_out_thumbnails, open_synthetic, thumbnails_of
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.experiments.amounts import nested_order, spread

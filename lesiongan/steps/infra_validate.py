@@ -57,7 +57,7 @@ def _fault(directory: Path) -> str:
     size = record["size"]
     if first["image"].shape != (2, size, size, 3) or first["image"].dtype != np.uint8:
         return f"images of shape {first['image'].shape} and type {first['image'].dtype}"
-    decoded = np.asarray(Image.open(io.BytesIO(first["png"][0])))
+    decoded = np.asarray(Image.open(io.BytesIO(first["png_bytes"][0])))
     return "" if np.array_equal(decoded, first["image"][0]) else "the PNG is not the image"
 
 

@@ -15,7 +15,7 @@ from lesiongan.config.data import DataConfig
 from lesiongan.config.reader import to_json
 from lesiongan.config.run import Config
 from lesiongan.data import examples, folders
-from lesiongan.data.sources import source_fingerprint
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.evaluation.imagenet_judge import IMAGENET
 from lesiongan.evaluation.judge import load_classifier
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair

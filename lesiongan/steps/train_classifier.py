@@ -34,6 +34,7 @@ def run(task: Task[Options]) -> dict:
     directory = task.outputs["model"] / "classifier"
     measured = {key: value for key, value in summary.items() if key.startswith("validation_")}
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "peak": summary["learning_rate"], **measured}
+    details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
     saved_models.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
     save_state(model, directory / STATE)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")

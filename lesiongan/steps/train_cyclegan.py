@@ -60,6 +60,7 @@ def run(task: Task[Options]) -> dict:
                 validation=validation,
             )
             details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
+            details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
             details |= exported_state(run_dir, config.export)
             served = ServedGenerator(model.exported)
             saved_models.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)

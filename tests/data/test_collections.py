@@ -14,9 +14,10 @@ from small_sources import CLASSES, folder, jpeg, one_hot
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples
+from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.ingest import ingest
 from lesiongan.data.overview import lines, overview
-from lesiongan.data.sources import further_tests, source_fingerprint
+from lesiongan.data.sources import further_tests
 
 IDS = [f"ISIC_{i:07d}" for i in range(80)]
 CONFIG = DataConfig(validation=0.2, test=0.2)

@@ -8,7 +8,7 @@ import zipfile
 from small_sources import folder, jpeg, official, one_hot
 
 from lesiongan.config.data import DataConfig
-from lesiongan.data.sources import source_fingerprint
+from lesiongan.data.fingerprint import source_fingerprint
 
 CONFIG = DataConfig()
 

@@ -48,7 +48,8 @@ def test_pictures_of_all_depths_are_read_and_unusable_ones_named(folder, said):
     assert found.ids == ("a.JPG", "b.png", "deep/d.png", "deep/er/c.jpeg")
     assert found.images.shape == (4, 32, 32, 3)
     assert set(found.labels) == {1}
-    expected = Image.open(folder / "b.png").resize((32, 32), Image.Resampling.BICUBIC)
+    rows_first = Image.open(folder / "b.png").resize((32, 60), Image.Resampling.BICUBIC)
+    expected = rows_first.resize((32, 32), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(found.images[1], np.asarray(expected))
     assert said == [
         f"{folder}: broken.jpg is left out: not a picture",
@@ -59,7 +60,8 @@ def test_pictures_of_all_depths_are_read_and_unusable_ones_named(folder, said):
 
 def test_the_shape_is_kept_where_it_is_asked_for(folder, said):
     found = read_folder(folder, 32, DataConfig(resize="crop"))
-    cropped = Image.open(folder / "b.png").resize((32, 32), Image.Resampling.BICUBIC, box=(0, 10, 40, 50))
+    rows_first = Image.open(folder / "b.png").resize((32, 60), Image.Resampling.BICUBIC)
+    cropped = rows_first.resize((32, 32), Image.Resampling.BICUBIC, box=(0, 10, 32, 50))
     np.testing.assert_array_equal(found.images[1], np.asarray(cropped))
 
 

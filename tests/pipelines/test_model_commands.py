@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +19,15 @@ from PIL import Image
 import lesiongan
 
 pytestmark = pytest.mark.slow
+#: Lines of TensorFlow for its developers.
+DEVELOPERS = re.compile(r"^[IWEF]\d{4} |absl::InitializeLog|oneDNN|cpu_feature_guard|cuda|Load dataset info|tf\.data")
 SMALL = ["classifier.width=0.2", "classifier.size=32", "classifier.images=2400", "data.phantoms=320"]
 SMALL += ["data.phantom_size=32", "classifier.learning_rate=4e-3"]
 
 
 def call(*arguments, cwd: Path) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # as a person has it
     command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
@@ -37,6 +42,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     done = train(folder)
     assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if DEVELOPERS.search(line)]
     assert "lesiongan evaluate --model" in done.stdout
     return folder
 
@@ -53,7 +59,7 @@ def test_evaluate_on_the_test_split(trained):
     shown = call(
         "evaluate", "--model", "out/model/classifier", "--data", "out/examples", "--json", "-o", "p.csv", cwd=trained
     )
-    assert shown.returncode == 0, shown.stderr
+    assert (shown.returncode, shown.stderr) == (0, "")  # nothing of what TensorFlow tells its developers
     found = json.loads(shown.stdout)
     rows = list(csv.DictReader((trained / "p.csv").open()))
     assert len(rows) == found["images"]
@@ -92,7 +98,7 @@ def test_predict(trained, tmp_path):
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / name)
     model = trained / "out/model/classifier"
     shown = call("predict", "--model", model, "a.jpg", "more", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
+    assert (shown.returncode, shown.stderr) == (0, "")
     rows = list(csv.DictReader(io.StringIO(shown.stdout)))
     assert [row.pop("image") for row in rows] == ["a", "b", "c"]
     for row in rows:
@@ -106,6 +112,88 @@ def test_predict(trained, tmp_path):
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 2
     wrong = call("predict", "--model", tmp_path, "a.jpg", cwd=tmp_path)
     assert (wrong.returncode, "no model here" in wrong.stderr) == (2, True)
+
+
+def test_pictures_of_one_name_in_two_folders_are_kept_apart(trained, tmp_path):
+    """Names and numbers are those that each picture has alone."""
+    rng = np.random.default_rng(0)
+    for name in ("NV/1.png", "MEL/1.png", "NV/2.png", "MEL/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / name)
+    model = trained / "out/model/classifier"
+
+    def rows(text: str) -> dict[str, str]:
+        return dict(line.split(",", 1) for line in text.splitlines()[1:])
+
+    both = rows(call("predict", "--model", model, "NV/1.png", "MEL/1.png", "NV/1.png", cwd=tmp_path).stdout)
+    assert list(both) == ["NV_1", "MEL_1"]
+    shown = call("evaluate", "--model", model, "--data", ".", "-o", "p.csv", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    written = rows((tmp_path / "p.csv").read_text())
+    assert len(written) == 4
+    for name, numbers in both.items():
+        found, alone = (np.array(text.split(","), float) for text in (written[f"{name}.png"], numbers))
+        np.testing.assert_allclose(found, alone, atol=1e-5)
+
+
+def test_wrong_paths_are_the_users_mistake(trained, tmp_path):
+    """One line, exit code 2, no traceback, nothing made: missing, a file for a folder, a folder for a file, damaged."""
+    model, examples = trained / "out/model/classifier", trained / "out/examples"
+    (tmp_path / "file").write_text("a file in the way")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "record/runs").mkdir(parents=True)
+    (tmp_path / "record/runs/p.json").write_text('{"half')
+    shutil.copytree(model, tmp_path / "damaged/classifier")
+    (tmp_path / "damaged/classifier/saved_model/saved_model.pb").write_bytes(b"x")
+    (tmp_path / "bare").mkdir()
+    shutil.copy(model / "model.json", tmp_path / "bare")
+    for name in ("no_table", "no_images", "no_classes", "cut"):
+        shutil.copytree(examples, tmp_path / name)
+    (tmp_path / "no_table/examples.csv").unlink()
+    shutil.rmtree(tmp_path / "no_images/32")
+    (tmp_path / "no_classes/examples.json").write_text('{"format": 1}')
+    for path in (tmp_path / "cut/32").glob("*.tfrecord*"):
+        path.write_bytes(b"x")
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    before = sorted(tmp_path.rglob("*"))
+    predict, evaluate = ("predict", "--model", model, "a.png"), ("evaluate", "--model", model, "--data")
+    train = ("train", "classifier", "--preset", "demo", "--data", "phantoms")
+    cases = {
+        ("predict", "--model", "missing", "a.png"): "there is no such folder",
+        ("predict", "--model", "file", "a.png"): "that is a file",
+        ("predict", "--model", "empty", "a.png"): "no model here",
+        ("predict", "--model", "damaged/classifier", "a.png"): "the model is damaged",
+        ("predict", "--model", "bare", "a.png"): "the model is damaged",
+        (*predict, "-o", "file/p.csv"): "is a file; name another place",
+        (*predict, "-o", "empty"): "that is a folder; name a file",
+        (*evaluate, "missing"): "no such file or folder",
+        (*evaluate, "file"): "give the folder of the data",
+        (*evaluate, "no_table"): "examples.csv is missing",
+        (*evaluate, "no_images"): "cannot be read",
+        (*evaluate, "cut"): "cannot be read",
+        (*evaluate, "no_classes"): "does not say",
+        (*evaluate, examples, "-o", "empty"): "that is a folder",
+        ("translate", "--model", "missing", "a.png", "-o", "made"): "there is no such folder",
+        ("translate", "--model", model, "a.png", "-o", "made"): "give a CycleGAN's folder",
+        ("translate", "--model", model, "a.png", "-o", "file/made"): "is a file",
+        (*train, "-o", "file"): "is a file",
+        (*train, "-o", "file/w"): "is a file",
+        (*train, "-o", "w", "--config", "empty"): "Is a directory",
+        ("import-cyclegan", "empty", "-o", "w"): "cannot be read",
+        ("import-cyclegan", "a.png", "-o", "file/w"): "is a file",
+        ("status", "file"): "that is a file",
+        ("status", "record"): "p.json: not the record of a run",
+        ("report", "record"): "no finished run there",
+        ("report", "file"): "that is a file",
+        ("compare", "record", "missing"): "no finished run there",
+        ("compare", "record", "record", "-o", "file/c.html"): "is a file",
+    }
+    for arguments, said in cases.items():
+        done = call(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert len(done.stderr.splitlines()) == 1, (arguments, done.stderr)
+        assert said in done.stderr, (arguments, done.stderr)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 TINY_CYCLEGAN = ["cyclegan.size=32", "cyclegan.blocks=1", "cyclegan.filters=4", "cyclegan.discriminator_filters=4"]
@@ -152,6 +240,7 @@ def test_train_cyclegan_on_two_folders_and_translate(folders, trained):
     assert "train_pair: done before" in again.stderr
     made = call("translate", "--model", "out/model/cyclegan", "dark", "-o", "made", cwd=folders)
     assert made.returncode == 2  # for the broken one
+    assert not [line for line in made.stderr.splitlines() if DEVELOPERS.search(line)]
     assert made.stderr.strip().endswith("broken.jpg: not a picture; not in the result")
     assert made.stdout.startswith("42 pictures")
     assert len(list((folders / "made").glob("dark*.png"))) == 42
@@ -167,7 +256,7 @@ def test_train_cyclegan_says_in_one_line_what_is_wrong(folders):
         "lesiongan: nothing: there is no such folder; give a folder of pictures"
     )
     assert refused("--from", "light", "--to", "light/../light").endswith("--to is the same folder as --from; give two")
-    assert "no model here" in refused("--from", "dark", "--to", "light", "--judge", "nothing")
+    assert "no such folder" in refused("--from", "dark", "--to", "light", "--judge", "nothing")
     assert "give --judge MODEL" in refused("--from", "dark", "--to", "light", "--set", "cyclegan.patience=3")
     assert not (folders / "refused").exists()
 

@@ -93,7 +93,7 @@ def test_requests_of_encoded_pictures_are_those_of_decoded_ones(artifact):
     serve = tf.saved_model.load(str(folder / "cyclegan" / "saved_model")).signatures["serving_default"]
     answer = serve(encoded=tf.constant([stream.getvalue()] * 2))
     expected = to_uint8(models["cyclegan"].translate(tf.constant(to_unit(images(1)))))[0]
-    for picture, png in zip(answer["image"].numpy(), answer["png"].numpy(), strict=True):
+    for picture, png in zip(answer["image"].numpy(), answer["png_bytes"].numpy(), strict=True):
         assert np.abs(picture.astype(int) - expected).max() <= 1
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), picture)
 

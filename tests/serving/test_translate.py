@@ -46,7 +46,7 @@ def test_each_picture_is_translated_and_says_where_it_came_from(exported, nevi, 
     assert done == 4
     assert faults == [f"{nevi}/broken.jpg: not a picture", "gone.png: No such file or directory"]
     table = pd.read_csv(tmp_path / "made" / "translated.csv")
-    assert table["image"].tolist() == ["a.png", "c.png", "a-2.png", "translated-2.png"]
+    assert table["image"].tolist() == ["nevi_a.png", "c.png", "deep_a.png", "translated_png.png"]
     assert table["source"].tolist() == [str(nevi / n) for n in ("a.png", "c.jpg", "deep/a.png", "translated.png")]
     assert set(table["generator_digest"]) == {saved_models.load(folder).record["digest"]}
     for image, source in zip(table["image"], table["source"], strict=True):
@@ -55,6 +55,15 @@ def test_each_picture_is_translated_and_says_where_it_came_from(exported, nevi, 
         found = np.asarray(Image.open(tmp_path / "made" / image))
         assert np.abs(found.astype(int) - after).max() <= 1  # other batches round otherwise
     assert Image.open(tmp_path / "made" / "translated.png").width > 4 * 96
+
+
+def test_pictures_of_one_name_are_kept_apart_and_one_given_twice_is_one(exported, nevi, tmp_path):
+    paths = [str(nevi / "a.png"), str(nevi / "deep" / "a.png"), str(nevi / "a.png")]
+    assert translate_pictures(exported[1], paths, tmp_path / "made") == (2, [])
+    table = pd.read_csv(tmp_path / "made" / "translated.csv")
+    assert table["image"].tolist() == ["nevi_a.png", "deep_a.png"]
+    one, two = (np.asarray(Image.open(tmp_path / "made" / name)) for name in table["image"])
+    assert (one != two).any()
 
 
 def test_wrong_input_is_one_clear_line(exported, nevi, tmp_path):
