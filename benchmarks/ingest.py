@@ -1,6 +1,7 @@
 """ExampleGen on full-size images against plain Pillow.
 
     python -m benchmarks.ingest [--count 1000] [--rounds 5] [--images FOLDER]
+    python -m benchmarks.ingest --against CHECKOUT --data COLLECTION [--rounds 5]
 
 1,000 JPEG of 1024 x 1024 and 600 x 450 pixels (three to one, as BCN_20000 and HAM10000 are in ISIC 2019) become squares
 of 64 and 256 pixels. Contenders, in turn:
@@ -13,6 +14,8 @@ of 64 and 256 pixels. Contenders, in turn:
 
 The last line is ours over the fastest that Pillow got with one process per core. The pictures are real ones made larger
 where FOLDER has some (the environment's LESIONGAN_TEST_DATA, else phantoms); they are made anew and thrown away.
+
+With `--against`, this code and that of another checkout read a whole collection as it is, in turn.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import functools
 import io
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +38,7 @@ from PIL import Image
 
 from benchmarks.interleaved import in_turn, medians
 
+CHECKOUT = Path(__file__).parents[1]
 SIZES = (64, 256)
 _SHAPES = ((1024, 1024), (1024, 1024), (1024, 1024), (600, 450))
 
@@ -122,34 +127,73 @@ def pillow_draft(task: tuple[Path, Path]) -> None:
         Image.fromarray(square).save(target / f"{size}-{source.stem}.png", compress_level=1)
 
 
+class Ours:
+    """A process with the code of a checkout, which reads what it is told to."""
+
+    def __init__(self, root: Path, checkout: Path):
+        self.root = root
+        (root / "ours.py").write_text(_OURS.format(sizes=list(SIZES)))
+        self.process = subprocess.Popen(
+            [sys.executable, root / "ours.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(checkout)},
+        )
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+
+    def seconds(self, data: Path, how: str) -> float:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        output = tempfile.mkdtemp(dir=self.root)
+        self.process.stdin.write(f"{data}\t{output}/out\t{how}\n")
+        self.process.stdin.flush()
+        taken = float(self.process.stdout.readline())
+        shutil.rmtree(output)
+        return taken
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compare(data: Path, checkout: Path, rounds: int) -> None:
+    """This code and another checkout's on a whole collection."""
+    with tempfile.TemporaryDirectory() as scratch:
+        readers = {"this code": Ours(Path(scratch), CHECKOUT), "the other": Ours(Path(scratch), checkout)}
+        contenders = {name: functools.partial(ours.seconds, data, "fast") for name, ours in readers.items()}
+        seconds = medians(in_turn(contenders, rounds))
+        for ours in readers.values():
+            ours.close()
+    for name, median in seconds.items():
+        print(f"{name:12s} {median:7.1f} s")
+    print(f"rate of this code over that of the other {seconds['the other'] / seconds['this code']:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", default=os.environ.get("LESIONGAN_TEST_DATA", ""))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--against", type=Path)
     arguments = parser.parse_args()
+    if arguments.against:
+        compare(arguments.data.resolve(), arguments.against.resolve(), arguments.rounds)
+        return
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         originals = sorted(Path(arguments.images).rglob("*.jpg"))[: arguments.count] if arguments.images else []
         make(root / "data", arguments.count, originals)
         files = sorted((root / "data").rglob("*.jpg"))
-        (root / "ours.py").write_text(_OURS.format(sizes=list(SIZES)))
-        process = subprocess.Popen(
-            [sys.executable, root / "ours.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        )
-        process.stdout.readline()
-        peak = Peak(process.pid)
+        reader = Ours(root, CHECKOUT)
+        peak = Peak(reader.process.pid)
 
         def ours(how: str) -> float:
-            output = tempfile.mkdtemp(dir=root)
-            process.stdin.write(f"{root / 'data'}\t{output}/out\t{how}\n")
-            process.stdin.flush()
-            return arguments.count / float(process.stdout.readline())
+            return arguments.count / reader.seconds(root / "data", how)
 
         def by_pillow(work, processes: int) -> float:
             target = Path(tempfile.mkdtemp(dir=root))
@@ -173,8 +217,7 @@ def main() -> None:
         }
         print(f"images/s, {arguments.count} files, {'real ones enlarged' if originals else 'phantoms'}, {cores} cores")
         rates = medians(in_turn(contenders, arguments.rounds))
-        process.stdin.close()
-        process.wait()
+        reader.close()
     for name, rate in rates.items():
         print(f"{name:32s} {rate:7.1f} images/s")
     print(f"peak memory of ours with its worker processes: {peak.megabytes:,.0f} MB")
