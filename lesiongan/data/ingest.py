@@ -217,6 +217,9 @@ def survey(
     refused = collections.Counter(source.refused)
     whys = "; ".join(f"{count:,} x {why}" for why, count in refused.most_common(3))
     log(f"rows of the table not used: {refused.total():,}{f' ({whys})' if whys else ''}")
+    for anomaly in source.anomalies:
+        if anomaly.why.startswith("the zip file cannot be read"):
+            log(f"{anomaly.what}: {anomaly.why}")
     anomalies = list(collection.anomalies)
     # The rule and the given split are checked before hours of decoding; near-duplicates are not known yet.
     split_rows(source, config, seed, anomalies=anomalies)

@@ -144,6 +144,15 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         raise UsageError(f"{path}: the zip file cannot be read ({error}); download it again") from None
 
 
+def fault_of_zip(path: Path) -> str:
+    """What is wrong with an archive, "" where it can be opened."""
+    try:
+        open_zip(path).close()
+    except UsageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return ""
+
+
 _PICTURE = "a picture"
 #: Pictures that are not read, by suffix.
 _UNREAD = {

@@ -96,7 +96,8 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
     """Test sets beside the usual one: the name of the split -> the path of the source.
 
     They are those of `config.further_tests`, and the official test set beside an official training set of the ISIC
-    challenges, where its ground truth and its pictures are present.
+    challenges, where its ground truth and its pictures are present. Of half a download of them the source's anomalies
+    tell.
 
     Raises:
         UsageError: two of them would have one name.
@@ -105,8 +106,10 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
     if data != PHANTOMS and Path(data).is_dir():
         table = ISICChallenge().find(data)
         official = table and table.with_name(table.name.replace("_Training_", "_Test_"))
-        if official and official != table and official.is_file() and ISICChallenge.input_of(official, Path(data)):
-            paths.append(str(official))
+        if official and official != table and official.is_file():
+            folder = ISICChallenge.input_of(official, Path(data))
+            if folder and (folder.is_dir() or not locations.fault_of_zip(folder.with_suffix(".zip"))):
+                paths.append(str(official))
     tests: dict[str, str] = {}
     for path in paths:
         check_exists(path)
@@ -248,6 +251,10 @@ class ISICChallenge(OneHotTable):
             unpacked = {locations.stem(name) for name in paths}
             entries = locations.in_archives(root, [archive], anomalies)
             paths += [name for name in entries if locations.stem(name) not in unpacked]
+        for other in locations.files_in(root, ".zip"):
+            fault = "" if other == archive else locations.fault_of_zip(other)
+            if fault:
+                anomalies.append(Anomaly(other.name, ".", fault))
         return paths
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,25 @@ def test_the_official_test_set_is_found(data, tmp_path):
     assert len(examples.load(tmp_path / "out", 16, "test")) == sum(info["counts"]["test"].values())
     with pytest.raises(UsageError, match="no split 'further'; there are train, validation, test, isic_2019_test"):
         examples.load(tmp_path / "out", 16, "further")
+
+
+def test_half_a_download_of_the_official_test_set_is_named_and_no_hindrance(data, tmp_path):
+    official_test(data)
+    folder = Path(data) / "ISIC_2019_Test_Input"
+    archive = folder.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as whole:
+        for path in sorted(folder.iterdir()):
+            whole.write(path, f"{folder.name}/{path.name}")
+    shutil.rmtree(folder)
+    assert list(further_tests(data, CONFIG)) == ["isic_2019_test"]
+    archive.write_bytes(archive.read_bytes()[:-100])
+    assert further_tests(data, CONFIG) == {}
+    said: list[str] = []
+    info = ingest(data, tmp_path / "out", CONFIG, [16], 0, log=said.append, workers=1)
+    assert info["further_tests"] == []
+    fault = "the zip file cannot be read (File is not a zip file); download it again"
+    assert info["anomalies"] == {fault: 1}
+    assert f"{archive.name}: {fault}" in said
 
 
 def test_a_named_test_set_with_classes_of_its_own(data, tmp_path):
