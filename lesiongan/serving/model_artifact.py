@@ -25,7 +25,8 @@ def find(directory: Path, kind: str = "") -> Path:
 
     Args:
         directory: a model's folder; a pushed model's version; the folder of its versions, of which the latest counts;
-            or a folder of several models (a Model artifact, `saved_models`) with one of the kind asked for.
+            a folder of several models (a Model artifact, `saved_models`) with one of the kind asked for; or the folder
+            that a training or a run was told to write to.
         kind: `classifier`, `acgan` or `cyclegan`; "" takes any.
 
     Raises:
@@ -37,14 +38,17 @@ def find(directory: Path, kind: str = "") -> Path:
         raise UsageError(f"{directory}: {problem}; give the folder of a model")
     if (directory / RECORD).is_file():
         return _of_kind(directory, kind)
-    versions = sorted((int(path.parent.name), path.parent) for path in directory.glob(f"[0-9]*/{RECORD}"))
+    versions = [path.parent for path in directory.glob(f"*/{RECORD}") if path.parent.name.isdecimal()]
     if versions:
-        return _of_kind(versions[-1][1], kind)
+        return _of_kind(max(versions, key=lambda folder: int(folder.name)), kind)
     inside = [folder for folder in sorted(directory.iterdir()) if folder.is_dir() and _holds_a_model(folder)]
     fitting = [folder for folder in inside if not kind or describe(find(folder))["kind"] == kind]
     if len(fitting) == 1:
         return find(fitting[0], kind)
     known = ", ".join(folder.name for folder in fitting or inside)
+    for name in () if inside else _WITHIN:
+        if (directory / name).is_dir():
+            return find(directory / name, kind)
     if not inside:
         raise UsageError(f"{directory}: no model here ({RECORD} is missing); give the folder of a model")
     what = f"no {kind}" if not fitting else "several models"
@@ -73,7 +77,7 @@ def describe(directory: Path) -> dict:
 
 
 def _holds_a_model(folder: Path) -> bool:
-    return (folder / RECORD).is_file() or any(folder.glob(f"[0-9]*/{RECORD}"))
+    return (folder / RECORD).is_file() or any(path.parent.name.isdecimal() for path in folder.glob(f"*/{RECORD}"))
 
 
 def _of_kind(directory: Path, kind: str) -> Path:
@@ -83,4 +87,6 @@ def _of_kind(directory: Path, kind: str) -> Path:
     return directory
 
 
+#: Where trainings and runs put their models.
+_WITHIN = ("model", "models", "saved_models")
 _SPOKEN = {"classifier": "classifier", "acgan": "ACGAN", "cyclegan": "CycleGAN"}
