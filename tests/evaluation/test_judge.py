@@ -112,7 +112,7 @@ def test_a_model_that_is_no_classifier_is_refused(tmp_path):
     write_json(tmp_path / "model.json", {"format": 1, "kind": "cyclegan", "name": "g"})
     with pytest.raises(UsageError, match="a model of kind cyclegan; give a classifier's folder"):
         judge_of(tmp_path)
-    with pytest.raises(UsageError, match="no model here"):
+    with pytest.raises(UsageError, match="there is no such folder"):
         judge_of(tmp_path / "nothing")
 
 
