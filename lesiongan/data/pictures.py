@@ -134,6 +134,8 @@ def _resized(image: Image.Image, size: tuple[int, int], box: tuple[float, float,
     would give other squares with another version, and in a served model's graph."""
     if image.size == size and box == (0, 0, *size):
         return image
+    if box == (0, 0, *image.size) and image.width >= image.height and size[0] == size[1]:
+        return image.resize(size, Image.Resampling.BICUBIC)  # every Pillow takes the rows first here
     left, top, right, bottom = box
     rows = image.resize((size[0], image.height), Image.Resampling.BICUBIC, box=(left, 0, right, image.height))
     return rows.resize(size, Image.Resampling.BICUBIC, box=(0, top, size[0], bottom))
@@ -186,10 +188,12 @@ def _upright(image: Image.Image) -> Image.Image:
         if image.format == "TIFF":
             orientation = image.getexif().get(ExifTags.Base.Orientation)
         else:
-            exif = Image.Exif()
             content = image.info.get("exif") or b""
             while content.startswith(b"Exif\0\0"):  # some cameras write it several times
                 content = content[6:]
+            if not content:
+                return image
+            exif = Image.Exif()
             exif.load(content)
             orientation = exif.get(ExifTags.Base.Orientation)
         turn = _TURNS.get(orientation or 0)
