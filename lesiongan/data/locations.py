@@ -103,7 +103,7 @@ def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
                 if kind == _PICTURE:
                     paths.append(name)
                 elif kind:
-                    anomalies.append(Anomaly(name, folder or ".", f"{kind}, which is not read; save it as PNG or JPEG"))
+                    anomalies.append(_not_read(name, folder or ".", kind))
     return sorted(paths)
 
 
@@ -126,7 +126,7 @@ def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) 
                     continue
                 kind = _kind_of_entry(opened, name)
                 if kind and kind != _PICTURE:
-                    anomalies.append(Anomaly(name, archive.name, f"{kind}, which is not read; save it as PNG or JPEG"))
+                    anomalies.append(_not_read(name, archive.name, kind))
                 if kind != _PICTURE:
                     continue
                 if ".." in parts or parts[0] == "" or ":" in parts[0] or INSIDE in name:
@@ -165,6 +165,10 @@ _UNREAD = {
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
 _BEGIN = 132  # bytes that tell what a file is
 _NEVER = (".csv", ".tsv", ".tab", ".txt", ".md", ".json", ".zip", ".html", ".pdf", ".py", ".npz", ".xml", ".log", ".gz")
+
+
+def _not_read(name: str, where: str, kind: str) -> Anomaly:
+    return Anomaly(name, where, f"{kind}, which is not read; save it as PNG or JPEG")
 
 
 def _kind_of_file(entry: os.DirEntry) -> str:

@@ -38,19 +38,19 @@ def find(directory: Path, kind: str = "") -> Path:
         raise UsageError(f"{directory}: {problem}; give the folder of a model")
     if (directory / RECORD).is_file():
         return _of_kind(directory, kind)
-    versions = [path.parent for path in directory.glob(f"*/{RECORD}") if path.parent.name.isdecimal()]
+    versions = _versions(directory)
     if versions:
         return _of_kind(max(versions, key=lambda folder: int(folder.name)), kind)
     inside = [folder for folder in sorted(directory.iterdir()) if folder.is_dir() and _holds_a_model(folder)]
     fitting = [folder for folder in inside if not kind or describe(find(folder))["kind"] == kind]
     if len(fitting) == 1:
         return find(fitting[0], kind)
-    known = ", ".join(folder.name for folder in fitting or inside)
-    for name in () if inside else _WITHIN:
-        if (directory / name).is_dir():
-            return find(directory / name, kind)
     if not inside:
+        for name in _WITHIN:
+            if (directory / name).is_dir():
+                return find(directory / name, kind)
         raise UsageError(f"{directory}: no model here ({RECORD} is missing); give the folder of a model")
+    known = ", ".join(folder.name for folder in fitting or inside)
     what = f"no {kind}" if not fitting else "several models"
     raise UsageError(f"{directory}: {what} here ({known}); give the folder of the one that is meant")
 
@@ -77,7 +77,12 @@ def describe(directory: Path) -> dict:
 
 
 def _holds_a_model(folder: Path) -> bool:
-    return (folder / RECORD).is_file() or any(path.parent.name.isdecimal() for path in folder.glob(f"*/{RECORD}"))
+    return (folder / RECORD).is_file() or bool(_versions(folder))
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The versions of a pushed model."""
+    return [path.parent for path in folder.glob(f"*/{RECORD}") if path.parent.name.isdecimal()]
 
 
 def _of_kind(directory: Path, kind: str) -> Path:
