@@ -11,7 +11,7 @@ import numpy as np
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
 from lesiongan.data.lesions import first_of_each_lesion
-from lesiongan.evaluation.feature_metrics import feature_scale
+from lesiongan.evaluation.feature_metrics import feature_scale, kernel_inception_distance, precision_recall
 from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.evaluation.judge import Judge
@@ -54,7 +54,7 @@ class Looks:
     scale: float
 
     @classmethod
-    def of(cls, judge: str, test: ImageSet, floor: ImageSet) -> Looks:
+    def of(cls, judge: str | Path, test: ImageSet, floor: ImageSet) -> Looks:
         network = judge_of(judge)
         seen = network.features(test.images)
         scale = feature_scale(seen)
@@ -62,6 +62,14 @@ class Looks:
 
     def features(self, images: np.ndarray) -> np.ndarray:
         return self.judge.features(images) / self.scale
+
+    def kid(self, features: np.ndarray, test_rows: np.ndarray) -> float:
+        """KID of generated images by their features, to the test images in `test_rows`."""
+        return kernel_inception_distance(self.test[test_rows], features)
+
+    def recall(self, features: np.ndarray, test_rows: np.ndarray) -> float:
+        """The share of the test images in `test_rows` that lie among the generated ones."""
+        return precision_recall(self.test[test_rows], features)["recall"]
 
     def quality(self, features: np.ndarray, test_rows: np.ndarray, floor_rows: np.ndarray) -> dict:
         """`image_quality` of generated images by their features, beside the test images in `test_rows`, with the

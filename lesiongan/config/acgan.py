@@ -24,10 +24,11 @@ class ACGANConfig:
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     aux_on_fake: bool = False  # train the class head on generated images too
+    class_weight: float = 1.0  # of the class in the generator's loss, beside the source
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     balanced: bool = False  # draw real images with equal probability for every class
     flip: bool = False  # mirror real images left-right at random
-    networks: Literal["paper", "residual"] = "paper"  # residual: blocks, class-conditional batch norm
+    networks: Literal["paper", "residual", "projected"] = "paper"  # projected: a discriminator on ImageNet features
     width: float = 1.0  # factor on the networks' filters
     dropout: float = 0.5  # rate in the paper's discriminator, after each of its layers
     loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source, real or generated
@@ -37,6 +38,8 @@ class ACGANConfig:
     r1: float = 0.0  # gamma of the R1 penalty on the discriminator's gradient at real images; 0: none
     r1_every: int = 16  # steps from one R1 penalty to the next, which counts for all of them
     augment: bool = False  # differentiable augmentation of real and generated images alike
+    augment_colour: bool = True  # augment changes colours too
+    augment_cutout: float = 0.5  # side of the square that augment cuts out, as a share of the image's
     ada_target: float = 0.0  # of augment: E[sign(D(real))] that steers how often (ADA's 0.6); 0: always
     ada_images: int = 500_000  # images seen while that probability goes from 0 to 1
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
@@ -51,7 +54,8 @@ class ACGANConfig:
         require(self.size in SIZES, "acgan.size", f"{self.size} is none of {sizes}, for which there are networks")
         at_least(self, "acgan", 1, ("latent", "batch", "r1_every", "ada_images"))
         at_least(self, "acgan", 0, ("images", "discriminator_rate", "r1", "measure_every_images", "patience"))
-        within(self, "acgan", 0.0, 1.0, ("dropout",))
+        at_least(self, "acgan", 0, ("class_weight",))
+        within(self, "acgan", 0.0, 1.0, ("dropout", "augment_cutout"))
         require(self.width > 0, "acgan.width", f"{self.width} is not positive")
         for name in ("label_smoothing", "ema", "ada_target"):
             value = getattr(self, name)
@@ -65,6 +69,12 @@ class ACGANConfig:
             not self.ada_target or self.augment,
             "acgan.ada_target",
             "it steers the augmentation: set acgan.augment=true too",
+        )
+
+        require(
+            not self.r1 or self.networks != "projected",
+            "acgan.r1",
+            "it is for acgan.networks=paper or residual: a projected discriminator has the spectral norm",
         )
 
     def steps(self, images: int) -> int:

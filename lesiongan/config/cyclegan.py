@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from lesiongan.config.checks import at_least, known_choices, require
+from lesiongan.config.checks import at_least, known_choices, require, within
 
 #: Smallest side in pixels that a discriminator takes.
 LEAST_SIZE = 32
@@ -17,11 +17,14 @@ class CycleGANConfig:
     """X -> Y without pairs (Zhu et al. 2017)."""
 
     size: int = 256  # pixels
+    generator: Literal["resnet", "additive"] = "resnet"  # additive: adds to its input, begins as "do nothing"
+    discriminator: Literal["patch", "projected"] = "patch"  # projected: on ImageNet features, in pairs, hinge loss
     blocks: int = 9  # residual blocks; 6 at 128 px and below
     filters: int = 64  # ngf
     discriminator_filters: int = 64  # ndf
     batch: int = 1
-    epochs: float = 200.0  # half at a constant rate, half towards 0
+    epochs: float = 200.0  # half at a constant rate, half towards 0 with `decay`
+    decay: bool = True
     images: int = 0  # budget in images of X seen; 0: `epochs` decides, at most `max_steps`
     max_steps: int = 267_000  # horse2zebra's 200 x 1,334; the cap of an epoch budget
     learning_rate: float = 2e-4
@@ -32,9 +35,12 @@ class CycleGANConfig:
     upsampling: Literal["transposed", "resize"] = "transposed"
     crop: bool = False  # resize to size * 286 / 256, then a random crop
     flip: bool = True
+    match_sources: bool = False  # draw X with Y's share of each source (beginning of the lesion id)
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     spectral_norm: bool = False  # of the discriminators' kernels, in place of their instance norm
     augment: bool = False  # differentiable augmentation before the discriminators, real and generated images alike
+    augment_colour: bool = True  # augment changes colours too
+    augment_cutout: float = 0.5  # side of the square that augment cuts out, as a share of the image's
     discriminator_scales: int = 1  # discriminators per domain, each at half the size of the one before
     discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
     accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
@@ -55,6 +61,18 @@ class CycleGANConfig:
         at_least(self, "cyclegan", 1, (*counts, "max_steps"))
         at_least(self, "cyclegan", 0, ("images", "pool", "cycle", "identity", "discriminator_rate"))
         at_least(self, "cyclegan", 0, ("measure_every_images", "patience"))
+        within(self, "cyclegan", 0.0, 1.0, ("augment_cutout",))
+        require(
+            self.discriminator == "patch" or (self.discriminator_scales == 1 and self.batch > self.accumulate),
+            "cyclegan.discriminator",
+            "projected sees images in pairs and at several scales anyway: set cyclegan.discriminator_scales=1 and a "
+            "cyclegan.batch of 2 or more for each of cyclegan.accumulate",
+        )
+        require(
+            self.discriminator == "patch" or self.size % 32 == 0,
+            "cyclegan.size",
+            f"{self.size} is not a multiple of 32, as cyclegan.discriminator=projected needs it",
+        )
         require(0.0 <= self.ema < 1.0, "cyclegan.ema", f"{self.ema} is not 0 or more and less than 1")
         smallest = self.size
         for _ in range(self.discriminator_scales - 1):

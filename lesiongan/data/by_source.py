@@ -13,6 +13,7 @@ import numpy as np
 
 from lesiongan.base.errors import UsageError
 from lesiongan.data.csv_files import Anomaly
+from lesiongan.data.lesions import source_of
 from lesiongan.data.sources import Source
 from lesiongan.data.splits import SPLITS
 from lesiongan.data.taxonomy import Taxonomy
@@ -41,7 +42,7 @@ def take_apart(source: Source, prefixes: Sequence[str], minimum: int) -> tuple[S
     member = np.stack([np.char.startswith(lesions, prefix) for prefix in prefixes])
     for prefix, rows in zip(prefixes, member, strict=True):
         if not rows.any():
-            known = sorted({re.split(r"[_\W]", lesion)[0] for lesion in lesions if lesion})
+            known = sorted({source_of(lesion) for lesion in lesions if lesion})
             hint = f"lesion ids begin with {', '.join(known[:8])}" if known else "it has no lesion ids"
             raise UsageError(f"option 'data.by_source': no lesion id begins with {prefix!r}; {hint}")
     if (member.sum(axis=0) > 1).any():

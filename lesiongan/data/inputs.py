@@ -76,13 +76,24 @@ def classifier_batches(
 
 
 def conditional_batches(
-    data: ImageSet, *, batch: int, start: int, steps: int, seed: int, flip: bool = True, balanced: bool = False
+    data: ImageSet,
+    *,
+    batch: int,
+    start: int,
+    steps: int,
+    seed: int,
+    flip: bool = True,
+    balanced: bool = False,
+    stratified: bool = False,
 ) -> tf.data.Dataset:
     """Batches of labelled images for a class-conditional GAN; mirrored left-right at random if `flip`.
 
-    Arguments, form and order are those of `classifier_batches`.
+    Arguments, form and order are those of `classifier_batches`. With `stratified` the classes that have images take
+    turns, so that each batch holds as many of one as of another (one more or less where the batch is no multiple).
     """
     pixels, labels, choose = _labelled(data, seed, balanced)
+    if stratified:
+        choose = _in_turn(data.labels, seed)
 
     def make(step):
         examples = _examples(step, batch)
@@ -103,6 +114,7 @@ def unpaired_batches(
     seed: int,
     flip: bool = True,
     crop: bool = False,
+    x_weights: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Batches `start` to `steps` - 1 of the two domains of a CycleGAN.
 
@@ -117,6 +129,7 @@ def unpaired_batches(
         seed: decides order and augmentation.
         flip: mirror left-right at random.
         crop: resize to size * 286 / 256 and crop at random to `size`.
+        x_weights: `[n]`, 0 or more: draw each image of X with a probability in proportion, with replacement.
 
     Returns:
         A dataset of (x, y), each float32 `[batch, size, size, 3]` in [-1, 1].
@@ -132,6 +145,7 @@ def unpaired_batches(
     x_pixels, y_pixels = _Pixels(x.images), _Pixels(y.images)
     seed_x, seed_y = _derive(seed, 0), _derive(seed, 1)  # so that x and y are augmented independently
     resized = round(size * 286 / 256) if crop else size
+    ends = None if x_weights is None else _ends(np.asarray(x_weights, np.float64))
 
     def take(pixels, index, examples, seed):
         images = _resize(pixels.take(index, _symmetry(examples, seed, left_right=flip)), resized)
@@ -139,7 +153,10 @@ def unpaired_batches(
 
     def make(step):
         examples = _examples(step, batch)
-        x_index = _permutation((examples % epoch_length) % n_x, examples // epoch_length, n_x, seed)
+        if ends is None:
+            x_index = _permutation((examples % epoch_length) % n_x, examples // epoch_length, n_x, seed)
+        else:
+            x_index = _drawn(ends, seed, examples)
         y_index = _integers(seed, _PARTNER, examples, n_y)
         return take(x_pixels, x_index, examples, seed_x), take(y_pixels, y_index, examples, seed_y)
 
@@ -165,13 +182,35 @@ def _labelled(data: ImageSet, seed: int, balanced: bool, weights: np.ndarray | N
         raise ValueError(f"weights must be {n} numbers above 0, got shape {shares.shape}")
     if balanced:
         shares = shares / np.bincount(data.labels, shares)[data.labels]
-    ends = tf.constant(np.cumsum(shares) / shares.sum())
+    ends = _ends(shares)
+    return pixels, labels, lambda examples: _drawn(ends, seed, examples)
+
+
+def _ends(shares: np.ndarray) -> tf.Tensor:
+    """Where each image's part of [0, 1) ends, float64 `[n]`."""
+    return tf.constant(np.cumsum(shares) / shares.sum())
+
+
+def _drawn(ends: tf.Tensor, seed: int, examples: tf.Tensor) -> tf.Tensor:
+    """Indices of images, drawn with replacement by their shares."""
+    index = tf.searchsorted(ends, _uniform(seed, _DRAW, examples), side="right", out_type=tf.int64)
+    return tf.minimum(index, ends.shape[0] - 1)  # the last end may be rounded to less than 1
+
+
+def _in_turn(labels: np.ndarray, seed: int):
+    """The function from example numbers to indices where the classes take turns and each draws with replacement."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    present = np.flatnonzero(counts)
+    first = tf.constant((np.cumsum(counts) - counts)[present], tf.int64)
+    sizes, order = tf.constant(counts[present], tf.int64), tf.constant(order, tf.int64)
 
     def choose(examples):
-        index = tf.searchsorted(ends, _uniform(seed, _DRAW, examples), side="right", out_type=tf.int64)
-        return tf.minimum(index, n - 1)  # the last end may be rounded to less than 1
+        turn = examples % len(present)
+        within = _integers(seed, _DRAW, examples, tf.gather(sizes, turn))
+        return tf.gather(order, tf.gather(first, turn) + within)
 
-    return pixels, labels, choose
+    return choose
 
 
 def _examples(step: tf.Tensor, batch: int) -> tf.Tensor:

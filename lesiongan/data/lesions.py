@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+
+def source_of(lesion_id: str) -> str:
+    """Where a lesion was photographed, as far as its id says: its beginning, in ISIC 2019 `HAM`, `BCN` or `MSK`; ""
+    where there is no id."""
+    return re.split(r"[_\W]", lesion_id)[0]
 
 
 def first_of_each_lesion(

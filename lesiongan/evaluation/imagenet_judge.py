@@ -1,4 +1,7 @@
-"""A judge that knows photographs in general: EfficientNet-Lite0 with its ImageNet weights.
+"""A judge that knows photographs in general: EfficientNet-Lite2 with its ImageNet weights.
+
+No training here sees with it (GANs look through EfficientNet-Lite0): features that a generator was trained against are
+too kind to it (Kynkaanniemi et al. 2023, "The role of ImageNet classes in Frechet inception distance").
 
 It stands apart from `judge`, so that what is judged by a classifier of this project does not depend on its code.
 """
@@ -11,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.evaluation.judge import Judge
-from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
 
 IMAGENET = "imagenet"
+_NETWORK = "lite2"
 _SIZE = 128  # pixels; a quarter of the cost at 224, and small images gain nothing from enlarging them further
 _BATCH = 32
 
@@ -33,7 +37,7 @@ def imagenet() -> Judge:
     Raises:
         UsageError: the weights are not installed.
     """
-    network = EfficientNetLite0()
+    network = EfficientNetLite(variant=_NETWORK)
     network.load_pretrained(IMAGENET)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, _SIZE, _SIZE, 3], tf.uint8)])

@@ -10,11 +10,10 @@ import keras
 import tensorflow as tf
 
 _TRANSLATION = 1 / 8  # of the image's side, to either side (Zhao et al.)
-_CUTOUT = 1 / 2  # side of the square cut out, as a share of the image's side (Zhao et al.)
 _ADJUSTED_EVERY = 4  # steps (Karras et al. 2020)
 
 
-def augment(images, seed, probability=None):
+def augment(images, seed, probability=None, *, with_colour=True, cut=1 / 2):
     """Colour, translation and cutout, drawn independently for each image.
 
     Args:
@@ -23,6 +22,8 @@ def augment(images, seed, probability=None):
             real and generated images are augmented alike.
         probability: float scalar: of each of the five transformations (brightness, saturation, contrast, translation,
             cutout) for each image; None: all happen to all.
+        with_colour: whether colours change.
+        cut: side of the square cut out, as a share of the image's side; Zhao et al.'s 1/2.
 
     Returns:
         Images of the same shape; brightness may take values out of [-1, 1], as in Zhao et al.'s code. What is moved in
@@ -33,8 +34,9 @@ def augment(images, seed, probability=None):
     if probability is not None:
         draws = tf.random.stateless_uniform([5, _count(images)], seeds[3], alg="philox")
         happens = tf.unstack(draws < probability)
-    images = colour(images, seeds[0], happens[:3])
-    return cutout(translate(images, seeds[1], happens[3]), seeds[2], happens[4])
+    if with_colour:
+        images = colour(images, seeds[0], happens[:3])
+    return cutout(translate(images, seeds[1], happens[3]), seeds[2], happens[4], cut)
 
 
 def colour(images, seed, happens=(None, None, None)):
@@ -66,11 +68,11 @@ def translate(images, seed, happens=None):
     return tf.einsum("bij,bjkc,blk->bilc", down, images, right)
 
 
-def cutout(images, seed, happens=None):
-    """A square of half the side set to zero, its centre anywhere in the image, where it `happens` (boolean
+def cutout(images, seed, happens=None, cut=1 / 2):
+    """A square of a share `cut` of the side set to zero, its centre anywhere in the image, where it `happens` (boolean
     `[batch]`)."""
     size = images.shape[1]
-    side = round(size * _CUTOUT)
+    side = round(size * cut)
     # Zhao et al.'s code draws the centre in [0, size + 1 - side % 2), and the square begins side // 2 before it.
     last = size + (1 - side % 2)
     centres = tf.random.stateless_uniform([2, _count(images)], seed, 0, last, tf.int32, alg="philox")

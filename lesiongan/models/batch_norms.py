@@ -5,13 +5,16 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+_NOISE_DEVIATION = 0.02  # of the first scales and offsets that noise gives
+
 
 class BatchNorms(keras.layers.Layer):
     """The batch norms of a network (Ioffe and Szegedy 2015), each kind of variable in one for all of them.
 
     With classes every class has scales and offsets of its own (Dumoulin et al. 2017; Miyato and Koyama 2018, appendix
     A): `y = scale[class] * (x - mean) / sqrt(variance + epsilon) + offset[class]`, mean and variance over the whole
-    batch, whatever its classes.
+    batch, whatever its classes. With `noise` more numbers of each image shift and scale it too (Brock et al. 2019,
+    appendix B): scale and offset are linear in [one-hot class, noise], so that an image's noise reaches every layer.
 
     A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
     so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
@@ -20,6 +23,7 @@ class BatchNorms(keras.layers.Layer):
     Args:
         widths: name -> channels of each norm, in order.
         classes: k; 0: one scale and offset for all.
+        noise: numbers beside the class, whose rows are N(0, 0.02) at first; only with classes.
         seed: of the initial scales, N(1, deviation).
         deviation: of the initial scales; 0.02 in the ACGAN.
         bias: keep the biases of the convolutions before the norms.
@@ -33,6 +37,7 @@ class BatchNorms(keras.layers.Layer):
         widths: dict[str, int],
         *,
         classes: int = 0,
+        noise: int = 0,
         seed: int = 0,
         deviation: float = 0.0,
         bias: bool = False,
@@ -42,9 +47,10 @@ class BatchNorms(keras.layers.Layer):
     ):
         super().__init__(name=name, autocast=False)
         self.widths, self.classes, self.epsilon, self.momentum = dict(widths), classes, epsilon, momentum
+        self.noise = noise
         self.seed, self.deviation = seed, deviation
         total = sum(widths.values())
-        shape = (classes, total) if classes else (total,)
+        shape = (classes + noise, total) if classes else (total,)
 
         def vector(shape, initializer, name, trainable=True):  # replicas see different images: means of theirs
             return self.add_weight(
@@ -52,47 +58,81 @@ class BatchNorms(keras.layers.Layer):
             )
 
         self.scale = vector(shape, lambda shape, **_: self._first_scales(shape), "scale")
-        self.offset = vector(shape, "zeros", "offset")
+        self.offset = vector(shape, lambda shape, **_: self._first_offsets(shape), "offset")
         self.bias = vector((total,), "zeros", "bias", trainable=False) if bias else None
         self.moving_mean = vector((total,), "zeros", "moving_mean", trainable=False)
         self.moving_variance = vector((total,), "ones", "moving_variance", trainable=False)
         self.built = True
 
-    def begin(self, training: bool, one_hot: tf.Tensor | None = None, *, update: bool = True) -> NormPass:
+    def begin(self, training: bool, condition: tf.Tensor | None = None, *, update: bool = True) -> NormPass:
         """The norms for one pass; call its `finish` after the last of them.
 
         Args:
             training: the batch's statistics, or the moving averages.
-            one_hot: float `[batch, k]`, the classes of a conditional norm's images.
+            condition: float `[batch, k + noise]`, of a conditional norm: each image's one-hot class, then its noise.
             update: a pass in training moves the moving averages.
         """
-        return NormPass(self, training, one_hot, update)
+        return NormPass(self, training, condition, update)
+
+    def folded(self) -> tuple[dict[str, tf.Tensor], FoldedNorms]:
+        """Norms of inference as what a convolution can do: name -> factors on the filters before the norm, and the
+        offsets that are left; not for conditional ones."""
+        factors = self.scale.value * tf.math.rsqrt(self.moving_variance.value + self.epsilon)
+        mean = self.moving_mean.value - (0.0 if self.bias is None else self.bias.value)
+        return self.split(factors), FoldedNorms(self.split(self.offset.value - mean * factors))
 
     def reset(self) -> None:
         """Re-initialises all variables."""
         self.scale.assign(self._first_scales(self.scale.shape))
+        self.offset.assign(self._first_offsets(self.offset.shape))
         self.moving_variance.assign(tf.ones(self.moving_variance.shape))
-        for variable in (self.offset, self.bias, self.moving_mean):
+        for variable in (self.bias, self.moving_mean):
             if variable is not None:
                 variable.assign(tf.zeros(variable.shape))
 
     def _first_scales(self, shape) -> tf.Tensor:
-        return tf.random.stateless_normal(shape, [self.seed, -1], 1.0, self.deviation, alg="philox")
+        rows = tf.concat([tf.ones([self.classes]), tf.zeros([self.noise])], 0)[:, None] if self.classes else 1.0
+        return tf.random.stateless_normal(shape, [self.seed, -1], rows, self._deviations(self.deviation), alg="philox")
+
+    def _first_offsets(self, shape) -> tf.Tensor:
+        return tf.random.stateless_normal(shape, [self.seed, -2], 0.0, self._deviations(0.0), alg="philox")
+
+    def _deviations(self, of_class: float):
+        """Of the first values, per row where there are classes."""
+        if not self.classes:
+            return of_class
+        return tf.constant([of_class] * self.classes + [_NOISE_DEVIATION] * self.noise)[:, None]
 
     def split(self, vectors) -> dict[str, tf.Tensor]:
         """`[..., all channels]`, cut into name -> part of each norm."""
         return dict(zip(self.widths, tf.split(vectors, list(self.widths.values()), axis=-1), strict=True))
 
 
+class FoldedNorms:
+    """What is left of norms whose factors are part of the kernels before them; used as `BatchNorms` and its pass."""
+
+    def __init__(self, offsets: dict[str, tf.Tensor]):
+        self.offsets = offsets
+
+    def begin(self, training: bool) -> FoldedNorms:
+        return self
+
+    def __call__(self, x: tf.Tensor, key: str) -> tf.Tensor:
+        return tf.nn.bias_add(x, tf.cast(self.offsets[key], x.dtype))
+
+    def finish(self) -> None:
+        """Nothing: there are no moving averages."""
+
+
 class NormPass:
     """The batch norms of one pass through a network; see `BatchNorms.begin`."""
 
-    def __init__(self, norms: BatchNorms, training: bool, one_hot: tf.Tensor | None, update: bool):
+    def __init__(self, norms: BatchNorms, training: bool, condition: tf.Tensor | None, update: bool):
         self.norms, self.training, self.update = norms, training, training and update
         scale, offset = norms.scale.value, norms.offset.value
         self.affine: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]] | None  # of each image, where there are classes
         if norms.classes:
-            self.affine = norms.split(tf.matmul(one_hot, scale)), norms.split(tf.matmul(one_hot, offset))
+            self.affine = norms.split(tf.matmul(condition, scale)), norms.split(tf.matmul(condition, offset))
             scale, offset = tf.ones_like(scale[0]), tf.zeros_like(offset[0])
         else:
             self.affine = None

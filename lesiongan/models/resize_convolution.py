@@ -9,8 +9,9 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Nearest-neighbour doubling, reflect padding 1, 3 x 3 convolution (Odena et al. 2016): leaves no checkerboard.
 
     Computed at the small size: a doubled picture holds each value twice along an axis, so that the three taps of an
-    even pixel are `w[0] x[i-1] + (w[1] + w[2]) x[i]`, of an odd one `(w[0] + w[1]) x[i] + w[2] x[i+1]`: four 2 x 2
-    convolutions with 16 instead of 36 products. Reflection of the doubled picture repeats the border of the small one.
+    even pixel are `w[0] x[i-1] + (w[1] + w[2]) x[i]`, of an odd one `(w[0] + w[1]) x[i] + w[2] x[i+1]`. That is one
+    transposed convolution of stride 2 with 4 x 4 taps: 16 products in place of 36, and a gradient that oneDNN and cuDNN
+    have a quick form of. Reflection of the doubled picture repeats the border of the small one.
 
     Args:
         x: `[batch, height, width, channels]`.
@@ -19,21 +20,23 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
         `[batch, 2 height, 2 width, filters]`.
     """
+    height, width = x.shape[1:3]
     x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-
-    def merged(w, parity):  # along axis 0
-        return tf.stack([w[0], w[1] + w[2]] if parity == 0 else [w[0] + w[1], w[2]])
-
-    phases = []
-    for row in (0, 1):
-        rows = tf.transpose(merged(kernel, row), [1, 0, 2, 3])
-        for column in (0, 1):
-            small = tf.transpose(merged(rows, column), [1, 0, 2, 3])
-            y = tf.nn.conv2d(x[:, row:, column:], small, 1, "VALID")
-            phases.append(y[:, : x.shape[1] - 2, : x.shape[2] - 2])
-    return interleave(phases)
+    for _ in range(2):  # along each of the two axes
+        kernel = tf.stack([kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]])
+        kernel = tf.transpose(kernel, [1, 0, 2, 3])
+    shape = tf.stack([tf.shape(x)[0], 2 * height + 4, 2 * width + 4, kernel.shape[3]])
+    y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), shape, 2, "SAME")
+    return _without_margin(y, 2)
 
 
-def interleave(phases: list[tf.Tensor]) -> tf.Tensor:
-    """Four pictures, of even and odd rows times even and odd columns, to one of twice the size."""
-    return tf.nn.depth_to_space(tf.concat(phases, -1), 2)
+def _without_margin(y: tf.Tensor, margin: int) -> tf.Tensor:
+    """`[batch, height, width, channels]` less so many pixels on each side; the gradient of a slice takes four times as
+    long on a CPU as padding."""
+    sides = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+
+    @tf.custom_gradient
+    def cut(y):
+        return y[:, margin:-margin, margin:-margin], lambda dy: tf.pad(dy, sides)
+
+    return cut(y)

@@ -18,10 +18,11 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         learning_rate: of the first half, 2e-4 in Zhu et al.
         steps: of the whole training.
+        decay: without it the rate stays constant.
     """
 
-    def __init__(self, learning_rate: float, steps: int):
-        self.learning_rate = learning_rate
+    def __init__(self, learning_rate: float, steps: int, decay: bool = True):
+        self.learning_rate, self.decay = learning_rate, decay
         # A variable, so that a compiled step can serve a next training of another length.
         self.steps = tf.Variable(steps, dtype=tf.int64, trainable=False)
 
@@ -34,9 +35,11 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return tf.minimum(tf.cast(step, tf.int64) * EPOCHS // self.steps, EPOCHS - 1)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        if not self.decay:
+            return tf.constant(self.learning_rate, tf.float32)
         half = EPOCHS // 2
         decayed = tf.maximum(self.epoch(step) + 1 - half, 0)
         return self.learning_rate * (1.0 - tf.cast(decayed, tf.float32) / (half + 1))
 
     def get_config(self) -> dict:
-        return {"learning_rate": self.learning_rate, "steps": int(self.steps)}
+        return {"learning_rate": self.learning_rate, "steps": int(self.steps), "decay": self.decay}

@@ -12,10 +12,11 @@ from lesiongan.base.progress import say
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
+from lesiongan.data.lesions import source_of
 from lesiongan.evaluation.judge import Judge
 from lesiongan.experiments.amounts import alpha_generator, refined_generator
 from lesiongan.experiments.path_rank_filter import RANKED
-from lesiongan.models.cyclegan.served_generator import ServedGenerator
+from lesiongan.models.cyclegan.served_generator import served_generator
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run
@@ -43,7 +44,7 @@ def run(task: Task[Options]) -> dict:
     taxonomy = examples.taxonomy(task.artifact("examples"))
     judge = Judge.of_classifier(task.artifact("judge")) if task.has("judge") else None
     model, finished = None, 0
-    for name, x, y, validation, details in [*_alpha_jobs(task), *_class_jobs(task)]:
+    for name, x, y, validation, sources, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
         # a job that was finished before a kill is not trained again: its export is in the working folder
         exported, run_dir = task.run_dir / "models" / name, task.run_dir / "runs" / name
@@ -58,11 +59,12 @@ def run(task: Task[Options]) -> dict:
                 model=model,
                 judge=judge,
                 validation=validation,
+                sources=sources,
             )
             details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
             details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
             details |= exported_state(run_dir, config.export)
-            served = ServedGenerator(model.exported)
+            served = served_generator(model.exported)
             saved_models.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
@@ -83,11 +85,16 @@ def _alpha_jobs(task: Task[Options]):
         chosen = set(ranked["image_id"][ranked[f"kept_{alpha:g}"]])
         y = target.take([i for i, image_id in enumerate(target.ids) if image_id in chosen])
         details = {"source": options.source, "target": options.target, "alpha": alpha}
-        yield alpha_generator(alpha), x, y, validation, details
+        sources = tuple(_sources(task, images) for images in (x, y))
+        yield alpha_generator(alpha), x, y, validation, sources, details
 
 
 def _of_class(task: Task[Options], split: str, name: str) -> ImageSet:
     return examples.load(task.artifact("examples"), task.options.cyclegan.size, split, classes=[name])
+
+
+def _sources(task: Task[Options], images: ImageSet) -> list[str]:
+    return [source_of(lesion) for lesion in examples.lesion_ids(task.artifact("examples"), images.ids)]
 
 
 def _class_jobs(task: Task[Options]):
@@ -103,4 +110,4 @@ def _class_jobs(task: Task[Options]):
     for abbreviation in options.classes:
         label = taxonomy.index(abbreviation)
         x, y, validation = (images.of_class(label) for images in (generated, real, held))
-        yield refined_generator(abbreviation), x, y, (x, validation), {"class": abbreviation}
+        yield refined_generator(abbreviation), x, y, (x, validation), None, {"class": abbreviation}

@@ -11,7 +11,7 @@ from lesiongan.config.data import DataConfig
 from lesiongan.data.folders import held_out, read_folder
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.imagenet_judge import judge_of
-from lesiongan.models.cyclegan.served_generator import ServedGenerator
+from lesiongan.models.cyclegan.served_generator import served_generator
 from lesiongan.serving import saved_models
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
@@ -53,7 +53,7 @@ def run(task: Task[Options]) -> dict:
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "source": source, "target": target}
     details["resize"] = data.resize
     saved_models.export(
-        ServedGenerator(model.exported),
+        served_generator(model.exported),
         task.outputs["model"] / "cyclegan",
         kind="cyclegan",
         size=config.size,

@@ -73,13 +73,27 @@ def train_acgan(
     if data.size != config.size:
         raise UsageError(f"{name}: images have {data.size} px, acgan.size is {config.size}; make Examples of that size")
     check_judge(config, "acgan", judge is not None)
+    stratified = config.networks == "projected"  # its discriminator sees images in pairs of one class
+    present = len(np.unique(data.labels))
+    if stratified and config.batch < 2 * present:
+        raise UsageError(
+            f"{name}: acgan.batch={config.batch} is too small for pairs of each of {present} classes, which "
+            f"acgan.networks=projected sees; give {2 * present} or more"
+        )
     steps = config.steps(len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()
 
     def batches(start: int) -> tf.data.Dataset:
         return conditional_batches(
-            data, batch=config.batch, start=start, steps=steps, seed=seed, flip=config.flip, balanced=config.balanced
+            data,
+            batch=config.batch,
+            start=start,
+            steps=steps,
+            seed=seed,
+            flip=config.flip,
+            balanced=config.balanced,
+            stratified=stratified,
         )
 
     specs = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]

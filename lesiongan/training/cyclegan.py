@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ def train_cyclegan(
     model: CycleGAN | None = None,
     judge: Judge | None = None,
     validation: tuple[ImageSet, ImageSet] | None = None,
+    sources: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> CycleGAN:
     """Trains X -> Y (and Y -> X), going on from the last checkpoint of `run_dir` where there is one.
 
@@ -57,6 +60,8 @@ def train_cyclegan(
         judge: whose features KID is measured in; `config.export` and `config.patience` go by it.
         validation: images of X and of Y that the sample grids show and that measurements are made with; of the training
             images where there are none, and then without KID. With fewer than 16 of either KID is not measured.
+        sources: where each image of X and of Y is from, for `config.match_sources`: else the camera is the first thing
+            that is learned.
 
     Returns:
         The trained model; `translate` gives X -> Y. With `config.export` "best" its exported generator has the weights
@@ -69,6 +74,9 @@ def train_cyclegan(
         if not len(images):
             raise UsageError(f"{name}: there are no images in domain {letter}; a CycleGAN needs some in both")
     check_judge(config, "cyclegan", judge is not None)
+    x_weights = _matching(*sources) if config.match_sources and sources else None
+    if config.match_sources and x_weights is None:
+        say(f"{name}: cyclegan.match_sources has no effect: X and Y have no sources in common that are known")
     steps = config.steps(len(x), len(y))
     if model is None:
         model = CycleGAN(config, seed=seed, steps=steps)
@@ -88,6 +96,7 @@ def train_cyclegan(
             seed=seed,
             flip=config.flip,
             crop=config.crop,
+            x_weights=x_weights,
         )
 
     shown_x, shown_y = (
@@ -175,6 +184,14 @@ def _reference(
         )
         return None
     return judge.reference(_spread(validation[1], MOST, size))
+
+
+def _matching(x: Sequence[str], y: Sequence[str]) -> np.ndarray | None:
+    """Weights of the images of X by which each source has the share that it has in Y; None where no two have the same
+    source."""
+    shares, counts = Counter(y), Counter(x)
+    weights = np.array([shares[source] / counts[source] for source in x])
+    return weights if weights.any() else None
 
 
 def _rates(model: CycleGAN) -> dict[str, float]:

@@ -42,7 +42,7 @@ def _versions(root: Path) -> dict[str, str]:
     [
         ("models/acgan/model.py", {"train_acgan"}),
         ("models/cyclegan/losses.py", {"train_cyclegan"}),
-        ("models/classifier/resnet50.py", {"train_classifier"}),
+        ("models/backbones/resnet50.py", {"train_classifier"}),
         ("reporting/template.html.j2", {"report"}),
         ("steps/push.py", {"push"}),
         ("base/errors.py", {"train_cyclegan", "train_acgan", "train_classifier", "report", "push"}),

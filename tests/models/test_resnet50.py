@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
+from lesiongan.models.backbones.resnet50 import ResNet50
 from lesiongan.models.classifier.model import LesionClassifier
-from lesiongan.models.classifier.resnet50 import ResNet50
 
 SIZE = 64
 

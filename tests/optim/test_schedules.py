@@ -46,5 +46,5 @@ def test_rescale_reaches_a_traced_step_and_config_comes_back():
     assert float(rate(tf.constant(600))) < 1
     schedule.rescale(2000)
     assert float(rate(tf.constant(600))) == 1
-    assert schedule.get_config() == {"learning_rate": 1.0, "steps": 2000}
+    assert schedule.get_config() == {"learning_rate": 1.0, "steps": 2000, "decay": True}
     assert float(LinearDecay.from_config(schedule.get_config())(1999)) == float(schedule(1999))

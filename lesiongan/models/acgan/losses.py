@@ -23,7 +23,7 @@ class CrossEntropy:
         self.smoothing = smoothing
 
     def real(self, logits: tf.Tensor) -> tf.Tensor:
-        """The discriminator's loss for the source logits `[batch, 1]` of real images."""
+        """The discriminator's loss for the source logits `[batch, any]` of real images."""
         loss = tf.reduce_mean(tf.nn.softplus(-logits))
         if self.smoothing:  # (1 - s) softplus(-x) + s softplus(x)
             loss += self.smoothing * tf.reduce_mean(logits)

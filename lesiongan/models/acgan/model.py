@@ -10,7 +10,7 @@ import tensorflow as tf
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.reader import from_dict
-from lesiongan.models.acgan import networks, residual
+from lesiongan.models.acgan import networks, projected, residual
 from lesiongan.models.acgan.losses import R1, class_loss, source_loss
 from lesiongan.models.augmentation import AdaptiveProbability, augment
 from lesiongan.models.averaging import move_average
@@ -22,6 +22,7 @@ from lesiongan.optim.loss_scale import LossScale
 NETWORKS = {
     "paper": (networks.Generator, networks.Discriminator),
     "residual": (residual.ResidualGenerator, residual.ResidualDiscriminator),
+    "projected": (projected.ProjectedGenerator, projected.ProjectedDiscriminator),
 }
 _NOISE = 0x6E6F  # keeps the noise that `sample` draws for a seed apart from training's
 
@@ -88,19 +89,21 @@ class ACGAN(keras.Model):
     def train_step(self, batch):
         """One step of the discriminator, then one of the generator, on the same generated images."""
         real, labels = batch
-        noise, fake_labels, seeds = self.draw(tf.shape(real)[0])
+        noise, fake_labels, seeds = self.draw(labels)
         generator, discriminator = self.generator, self.discriminator
         variables = [network.trainable_variables for network in (generator, discriminator)]
 
-        real = self._augmented(real, seeds)
+        real = discriminator.look(self._augmented(real, seeds))
         with tf.GradientTape() as generator_tape:
-            fake = self._augmented(generator(noise, training=True), seeds)
-        shown = tf.stop_gradient(fake)
+            fake = discriminator.look(self._augmented(generator(noise, training=True), seeds))
+        shown = tf.nest.map_structure(tf.stop_gradient, fake)
 
         with tf.GradientTape() as tape:
             # Real and generated images in separate passes: batch norm must not mix their statistics.
-            real_source, real_class = discriminator(real, training=True, dropout_seed=seeds["real"])
-            fake_source, fake_class = discriminator(shown, training=True, dropout_seed=seeds["fake"], update=False)
+            real_source, real_class = discriminator(real, labels, training=True, dropout_seed=seeds["real"])
+            fake_source, fake_class = discriminator(
+                shown, fake_labels, training=True, dropout_seed=seeds["fake"], update=False
+            )
             losses = {"d_real": self.source_loss.real(real_source), "d_fake": self.source_loss.generated(fake_source)}
             losses["d_class"] = class_loss(real_class, labels)
             if self.config.aux_on_fake:
@@ -115,9 +118,11 @@ class ACGAN(keras.Model):
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(shown)
-            source, classes = discriminator(shown, training=True, dropout_seed=seeds["generator"], update=False)
+            source, classes = discriminator(
+                shown, fake_labels, training=True, dropout_seed=seeds["generator"], update=False
+            )
             losses |= {"g_adversarial": self.source_loss.generator(source), "g_class": class_loss(classes, fake_labels)}
-            g_loss = losses["g_adversarial"] + losses["g_class"]
+            g_loss = losses["g_adversarial"] + self.config.class_weight * losses["g_class"]
             scaled = self.generator_optimizer.scale_loss(g_loss)
         gradient = tape.gradient(scaled, shown)
         gradients = generator_tape.gradient(fake, [v.value for v in variables[0]], output_gradients=gradient)
@@ -138,13 +143,17 @@ class ACGAN(keras.Model):
             "d_class_accuracy": tf.reduce_mean(tf.cast(tf.argmax(real_class, 1, tf.int32) == labels, tf.float32)),
         }
 
-    def draw(self, count):
-        """What is random in this step: noise with labels drawn uniformly over the classes `[count, latent]`, the labels
-        `[count]`, and the seeds of what follows, by name."""
+    def draw(self, real_labels):
+        """What is random in this step: noise with labels `[count, latent]`, the labels `[count]`, and the seeds of what
+        follows, by name. Labels are drawn uniformly over the classes; for `projected` networks, which see images in
+        pairs of one class, they are those of the real images."""
+        count = tf.shape(real_labels)[0]
         key = replica_seed(tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step, alg="philox"))
         names = ("noise", "labels", "augment", "real", "fake", "generator")
         seeds = dict(zip(names, tf.unstack(tf.random.split(key, len(names), alg="philox")), strict=True))
-        labels = tf.random.stateless_uniform([count], seeds["labels"], 0, self.num_classes, tf.int32, alg="philox")
+        labels = real_labels
+        if self.config.networks != "projected":
+            labels = tf.random.stateless_uniform([count], seeds["labels"], 0, self.num_classes, tf.int32, alg="philox")
         noise = tf.random.stateless_normal([count, self.config.latent], seeds["noise"], alg="philox")
         return with_label(noise, labels, self.num_classes), labels, seeds
 
@@ -186,7 +195,10 @@ class ACGAN(keras.Model):
     def _augmented(self, images, seeds):
         if not self.config.augment:
             return images
-        return augment(images, seeds["augment"], None if self.ada is None else self.ada.p)
+        config, probability = self.config, None if self.ada is None else self.ada.p
+        return augment(
+            images, seeds["augment"], probability, with_colour=config.augment_colour, cut=config.augment_cutout
+        )
 
     def _r1_gradients(self, r1: R1, real, dropout_seed):
         return r1.gradients(

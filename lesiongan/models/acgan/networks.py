@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.models.batch_norms import BatchNorms
-from lesiongan.models.spectral_norm import initial_vector, normalised
+from lesiongan.models.network import DEVIATION, Network
 
 #: Widths of the generator's feature maps, from the smallest map on; the last layer gives 3 channels.
 GENERATOR_WIDTHS = {
@@ -19,58 +19,8 @@ GENERATOR_WIDTHS = {
     256: (768, 384, 256, 192, 96, 64),
 }
 DISCRIMINATOR_WIDTHS = (16, 32, 64, 128, 256, 512)
-_DEVIATION = 0.02  # of the initial weights
 _FEW = 8  # filters
 _DROPOUT_LEVELS = 256  # one random byte per unit; the rate is a multiple of 1/256
-
-
-class Network(keras.layers.Layer):
-    """Kernels by name, from a seed; weights are float32, cast to the precision's type to compute with.
-
-    Args:
-        settings: the constructor's arguments, kept for `get_config`. `seed` decides the initial weights; `precision`
-            is a dtype policy of Keras; with `spectral_norm` every kernel is divided by its spectral norm.
-    """
-
-    def __init__(self, settings: dict, name: str):
-        super().__init__(name=name, autocast=False)
-        self.settings = settings
-        self.compute = tf.as_dtype(keras.DTypePolicy(settings["precision"]).compute_dtype)
-        self.kernels: dict[str, keras.Variable] = {}
-        self.vectors: dict[str, keras.Variable] = {}
-
-    def add_kernel(self, key: str, shape: tuple[int, ...], deviation: float = _DEVIATION) -> None:
-        """A kernel of N(0, deviation); the last axis of its shape is the outputs (of a transposed one, the inputs)."""
-        seed, index = self.settings["seed"], len(self.kernels)
-        value = tf.random.stateless_normal(shape, [seed, index], 0.0, deviation, alg="philox")
-        self.kernels[key] = self.weight(shape, lambda *_, **__: value, name=key)
-        if self.settings.get("spectral_norm"):
-            vector = initial_vector(seed, index, shape[-1])
-            self.vectors[key] = self.weight(shape[-1:], lambda *_, **__: vector, trainable=False, name=f"{key}_vector")
-
-    def kernel(self, key: str, update: bool = False) -> tf.Tensor:
-        """The kernel to compute with; `update` stores the power iteration's next vector."""
-        kernel = self.kernels[key].value
-        if key in self.vectors:
-            kernel = normalised(kernel, self.vectors[key].value, update=update)
-        return tf.cast(kernel, self.compute)
-
-    def add_biases(self, widths: dict[str, int]) -> None:
-        self.biases = {key: self.weight((width,), "zeros", name=f"{key}_bias") for key, width in widths.items()}
-
-    def weight(self, shape, initializer, **options) -> keras.Variable:
-        """A variable that replicas assign alike: an averaged generator's weights, a spectral norm's vector."""
-        return self.add_weight(shape, initializer, aggregation="only_first_replica", **options)
-
-    def dense(self, x: tf.Tensor, key: str, update: bool = False) -> tf.Tensor:
-        """`[batch, inputs]` -> `[batch, outputs]`, with a bias."""
-        return self.biased(tf.matmul(x, self.kernel(key, update)), key)
-
-    def biased(self, x: tf.Tensor, key: str) -> tf.Tensor:
-        return tf.nn.bias_add(x, tf.cast(self.biases[key].value, self.compute))
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
 
 
 @keras.saving.register_keras_serializable("lesiongan")
@@ -108,7 +58,7 @@ class Generator(Network):
         self.padding = "VALID" if published else "SAME"
         widths = {} if published else {"dense": first}
         widths |= {f"up_{index + 1}": after for index, after in enumerate(filters)}
-        self.norms = BatchNorms(widths, seed=seed, deviation=_DEVIATION)
+        self.norms = BatchNorms(widths, seed=seed, deviation=DEVIATION)
         self.built = True
 
     def call(self, noise, training=False):
@@ -169,12 +119,18 @@ class Discriminator(Network):
         self.add_kernel("classes", (self.units[-1], num_classes))
         self.add_biases({"source": 1, "classes": num_classes})
         widths = {f"conv_{index + 1}": width for index, width in enumerate(filters) if index}
-        self.norms = BatchNorms(widths, seed=seed, deviation=_DEVIATION)
+        self.norms = BatchNorms(widths, seed=seed, deviation=DEVIATION)
         self.built = True
 
-    def call(self, images, training=False, dropout_seed=None, update=True):
-        """`dropout_seed`, int `[2]`, decides what is dropped; without it nothing is. With `update` a pass in training
-        moves what the network remembers of earlier ones: moving averages and the vectors of the spectral norm."""
+    @staticmethod
+    def look(images):
+        """What of the images needs no weights of this network: here they themselves."""
+        return images
+
+    def call(self, images, labels=None, training=False, dropout_seed=None, update=True):
+        """`dropout_seed`, int `[2]`, decides what is dropped; without it nothing is. `labels` are ignored. With
+        `update` a pass in training moves what the network remembers of earlier ones: moving averages and the vectors of
+        the spectral norm."""
         x = tf.reshape(self.maps(images, training, dropout_seed, update)[-1], [-1, self.units[-1]])
         update = training and update
         return tuple(tf.cast(self.dense(x, head, update), tf.float32) for head in ("source", "classes"))

@@ -6,12 +6,14 @@ Narrow enough that a step at 64 px takes about twice the multiplications of a st
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
-from lesiongan.models.acgan.networks import Network, for_size, scaled
+from lesiongan.models.acgan.networks import for_size, scaled
 from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.network import Network
 from lesiongan.models.resize_convolution import resize_convolution
 
 #: Widths of the maps, from 4 x 4 on, each twice as large as the one before.
@@ -44,10 +46,14 @@ class ResidualGenerator(Network):
         UsageError: there is no network for the size.
     """
 
+    WIDTHS: ClassVar = WIDTHS
+    NOISE_IN_NORMS = False  # whether the norms know all of the noise, or the class alone
+
     def __init__(self, size, latent, num_classes, *, width=1.0, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "latent": latent, "num_classes": num_classes, "width": width, "seed": seed}
         super().__init__({**settings, "precision": precision}, name)
-        filters = scaled(for_size(WIDTHS, size), width)
+        filters = scaled(for_size(self.WIDTHS, size), width)
+        self.conditions = latent if self.NOISE_IN_NORMS else num_classes
         self.blocks = range(1, len(filters))
         self.add_kernel("dense", (latent, 16 * filters[0]), latent**-0.5)
         biases = {"dense": 16 * filters[0]}
@@ -61,7 +67,8 @@ class ResidualGenerator(Network):
             norms |= {f"first_{index}": before, f"second_{index}": after}
         add_convolution(self, "image", 3, filters[-1], 3, 1.0)
         self.add_biases({**biases, "image": 3})
-        self.norms = BatchNorms({**norms, "image": filters[-1]}, classes=num_classes)
+        noise = self.conditions - num_classes
+        self.norms = BatchNorms({**norms, "image": filters[-1]}, classes=num_classes, noise=noise, seed=seed)
         self.built = True
 
     def call(self, noise, training=False):
@@ -69,8 +76,7 @@ class ResidualGenerator(Network):
 
     def maps(self, noise: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """The output of the dense layer and of every block, the images last."""
-        one_hot = noise[:, : self.settings["num_classes"]]
-        norms = self.norms.begin(training, one_hot)
+        norms = self.norms.begin(training, noise[:, : self.conditions])
         x = self.dense(tf.cast(noise, self.compute), "dense")
         maps = [tf.reshape(x, [-1, 4, 4, x.shape[-1] // 16])]
         for index in self.blocks:
@@ -132,8 +138,14 @@ class ResidualDiscriminator(Network):
         self.add_biases(biases)
         self.built = True
 
-    def call(self, images, training=False, dropout_seed=None, update=True):
-        """With `update` a pass in training moves the vectors of the spectral norm; `dropout_seed` is ignored."""
+    @staticmethod
+    def look(images):
+        """What of the images needs no weights of this network: here they themselves."""
+        return images
+
+    def call(self, images, labels=None, training=False, dropout_seed=None, update=True):
+        """With `update` a pass in training moves the vectors of the spectral norm; `labels` and `dropout_seed` are
+        ignored."""
         update = training and update
         x = tf.reduce_sum(tf.nn.relu(self.maps(images, training, update=update)[-1]), [1, 2])
         return tuple(tf.cast(self.dense(x, head, update), tf.float32) for head in ("source", "classes"))

@@ -13,15 +13,15 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.models.backbones.conv_stack import he_normal
+from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
+from lesiongan.models.backbones.resnet50 import ResNet50
 from lesiongan.models.batch_norms import BatchNorms
-from lesiongan.models.classifier.conv_stack import he_normal
-from lesiongan.models.classifier.efficientnet_lite import EfficientNetLite0
-from lesiongan.models.classifier.resnet50 import ResNet50
 
 #: The backbones by name; this is the place where another is added (and in the Literal of `ClassifierConfig.backbone`).
 #: Each is a layer made from (stem, width), with `features` (channels of its maps), `width`, `reset(random)` and
 #: `load_pretrained(weights)`, and maps images float32 `[n, s, s, 3]` in [-1, 1] to `[n, s', s', features]`.
-BACKBONES: dict[str, Callable[..., Any]] = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite0}
+BACKBONES: dict[str, Callable[..., Any]] = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite}
 
 
 class Head(keras.layers.Layer):

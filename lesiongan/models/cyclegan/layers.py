@@ -9,7 +9,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from lesiongan.models.resize_convolution import interleave, resize_convolution
+from lesiongan.models.resize_convolution import resize_convolution
 
 ACTIVATIONS = {
     "none": tf.identity,
@@ -100,6 +100,11 @@ def subpixel_transposed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tenso
             for column in (0, 1)
         ]
     )
+
+
+def interleave(phases: list[tf.Tensor]) -> tf.Tensor:
+    """Four pictures, of even and odd rows times even and odd columns, to one of twice the size."""
+    return tf.nn.depth_to_space(tf.concat(phases, -1), 2)
 
 
 class _Block(keras.layers.Layer):

@@ -19,6 +19,18 @@ def discriminator_loss(real: tf.Tensor | list[tf.Tensor], fake: tf.Tensor | list
     return 0.5 * (least_squares(real, 1.0) + least_squares(fake, 0.0))
 
 
+def hinge_discriminator_loss(real: list[tf.Tensor], fake: list[tf.Tensor]) -> tf.Tensor:
+    """mean relu(1 - real) + mean relu(1 + generated), over images and places (Lim and Ye 2017)."""
+    return sum(tf.reduce_mean(tf.nn.relu(1.0 - each)) for each in real) + sum(
+        tf.reduce_mean(tf.nn.relu(1.0 + each)) for each in fake
+    )
+
+
+def hinge_generator_loss(fake: list[tf.Tensor]) -> tf.Tensor:
+    """- mean of the scores of generated images."""
+    return -sum(tf.reduce_mean(each) for each in fake)
+
+
 def l1(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference over images, pixels and channels: the cycle-consistency and the identity loss."""
     return tf.reduce_mean(tf.abs(images - targets))

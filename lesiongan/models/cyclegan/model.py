@@ -12,10 +12,19 @@ from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.models.augmentation import augment
 from lesiongan.models.averaging import move_average
 from lesiongan.models.cyclegan.accumulation import in_parts
+from lesiongan.models.cyclegan.additive import AdditiveGenerator, PairDiscriminator
 from lesiongan.models.cyclegan.fast.forms import choose
 from lesiongan.models.cyclegan.image_pool import ImagePool
-from lesiongan.models.cyclegan.losses import discriminator_loss, l1, least_squares
+from lesiongan.models.cyclegan.losses import (
+    discriminator_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    l1,
+    least_squares,
+)
 from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator
+from lesiongan.models.network import Network
+from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.replicas import replica_seed, share_of_mean
 from lesiongan.models.spectral_norm import initial_vector
 from lesiongan.optim.adam import Adam
@@ -50,8 +59,10 @@ class CycleGAN(keras.Model):
         size = config.size
         self.generator_xy = _generator(config, self.form, "generator_xy")
         self.generator_yx = _generator(config, self.form, "generator_yx")
-        self.discriminator_x = _discriminator(config, self.form, "discriminator_x")
-        self.discriminator_y = _discriminator(config, self.form, "discriminator_y")
+        self.in_pairs = config.discriminator == "projected"
+        look = FrozenFeatures(size, compute=_compute(config)) if self.in_pairs else None
+        self.discriminator_x = _discriminator(config, self.form, look, "discriminator_x")
+        self.discriminator_y = _discriminator(config, self.form, look, "discriminator_y")
         self.averaged_xy = _generator(config, self.form, "averaged_xy") if config.ema else None
         self.pool_x = ImagePool(config.pool, (size, size, 3))
         self.pool_y = ImagePool(config.pool, (size, size, 3))
@@ -60,8 +71,9 @@ class CycleGAN(keras.Model):
         discriminators = (self.discriminator_x, self.discriminator_y)
         self.generator_variables = [v for network in generators for v in network.trainable_variables]
         self.discriminator_variables = [v for network in discriminators for v in network.trainable_variables]
-        self.schedule = LinearDecay(config.learning_rate, steps)
-        self.discriminator_schedule = LinearDecay(config.discriminator_rate or config.learning_rate, steps)
+        self.schedule = LinearDecay(config.learning_rate, steps, decay=config.decay)
+        rate = config.discriminator_rate or config.learning_rate
+        self.discriminator_schedule = LinearDecay(rate, steps, decay=config.decay)
         self.generator_optimizer = _optimizer(config, self.schedule)
         self.discriminator_optimizer = _optimizer(config, self.discriminator_schedule)
         self.generator_optimizer.build(self.generator_variables)
@@ -98,8 +110,9 @@ class CycleGAN(keras.Model):
 
         shown = self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
         more, gradients = in_parts(self.discriminator_gradients, parts, (x, y, *shown), seeds[3])
-        self.discriminator_x.advance()
-        self.discriminator_y.advance()
+        if not self.in_pairs:  # those move their vectors in the pass of real images
+            self.discriminator_x.advance()
+            self.discriminator_y.advance()
         self.discriminator_optimizer.apply(share_of_mean(gradients), self.discriminator_variables)
 
         self.step.assign_add(1)
@@ -127,8 +140,8 @@ class CycleGAN(keras.Model):
             losses["cycle_y"] = l1(self.generator_xy(fake_x), y)
             (scores_y,) = self._scores(self.discriminator_y, seed, fake_y)
             (scores_x,) = self._scores(self.discriminator_x, seed, fake_x)
-            losses["adversarial_xy"] = least_squares(scores_y, 1.0)
-            losses["adversarial_yx"] = least_squares(scores_x, 1.0)
+            losses["adversarial_xy"] = self._generator_loss(scores_y)
+            losses["adversarial_yx"] = self._generator_loss(scores_x)
             total = losses["adversarial_xy"] + losses["adversarial_yx"]
             total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
             if config.identity:
@@ -143,21 +156,36 @@ class CycleGAN(keras.Model):
         scales its loss; `shown_x` and `shown_y` are the pools' generated images, `seed` is the augmentation's."""
         losses = {}
         with tf.GradientTape() as tape:
-            losses["discriminator_x"] = discriminator_loss(*self._scores(self.discriminator_x, seed, x, shown_x))
-            losses["discriminator_y"] = discriminator_loss(*self._scores(self.discriminator_y, seed, y, shown_y))
+            for name, network, real, shown in (
+                ("discriminator_x", self.discriminator_x, x, shown_x),
+                ("discriminator_y", self.discriminator_y, y, shown_y),
+            ):
+                losses[name] = self._discriminator_loss(*self._scores(network, seed, real, shown))
             total = losses["discriminator_x"] + losses["discriminator_y"]
             total = self.discriminator_optimizer.scale_loss(total)
         return losses, tape.gradient(total, self.discriminator_variables)
 
     def _scores(self, discriminator, seed, *batches) -> list:
         """The scores of each batch of images, a list of one map per scale; one draw augments all batches."""
-        if self.config.augment:
-            batches = tuple(augment(images, seed) for images in batches)
+        config = self.config
+        if config.augment:
+            batches = tuple(
+                augment(images, seed, with_colour=config.augment_colour, cut=config.augment_cutout)
+                for images in batches
+            )
+        if self.in_pairs:  # batch norm: real and generated images apart
+            return [[discriminator(images, update=len(batches) > 1 and images is batches[0])] for images in batches]
         maps = tf.nest.flatten(discriminator(tf.concat(batches, 0)))
         return list(zip(*(tf.split(scores, len(batches)) for scores in maps), strict=True))
 
+    def _generator_loss(self, scores: list) -> tf.Tensor:
+        return hinge_generator_loss(scores) if self.in_pairs else least_squares(scores, 1.0)
+
+    def _discriminator_loss(self, real: list, fake: list) -> tf.Tensor:
+        return hinge_discriminator_loss(real, fake) if self.in_pairs else discriminator_loss(real, fake)
+
     @property
-    def exported(self) -> ResNetGenerator:
+    def exported(self) -> ResNetGenerator | AdditiveGenerator:
         """The generator X -> Y to export: the averaged one if there is one."""
         return self.averaged_xy or self.generator_xy
 
@@ -191,10 +219,15 @@ class CycleGAN(keras.Model):
             stream = tf.constant([seed, index], tf.int64)
             normal = tf.random.stateless_normal(variable.shape, stream, stddev=0.02)
             variable.value.assign(normal if len(variable.shape) == 4 else tf.zeros_like(normal))
+        networks = (self.generator_xy, self.generator_yx, self.discriminator_x, self.discriminator_y)
+        for index, network in enumerate(networks):
+            if isinstance(network, Network):  # it knows its own first weights
+                network.reset(seed * len(networks) + index)
         if self.averaged_xy is not None:
             for average, weight in zip(self.averaged_xy.variables, self.generator_xy.variables, strict=True):
                 average.value.assign(weight.value)
-        for index, vector in enumerate([*self.discriminator_x.vectors, *self.discriminator_y.vectors], len(trained)):
+        normed = () if self.in_pairs else (*self.discriminator_x.vectors, *self.discriminator_y.vectors)
+        for index, vector in enumerate(normed, len(trained)):
             vector.value.assign(initial_vector(seed, index, vector.shape[0]))
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             for variable in optimizer.variables:
@@ -227,12 +260,21 @@ class CycleGAN(keras.Model):
         return cls(CycleGANConfig(**config["config"]), seed=config["seed"], form=config["form"])
 
 
-def _generator(config: CycleGANConfig, form: str, name: str) -> ResNetGenerator:
+def _compute(config: CycleGANConfig) -> tf.DType:
+    return tf.as_dtype(keras.DTypePolicy(config.precision).compute_dtype)
+
+
+def _generator(config: CycleGANConfig, form: str, name: str) -> ResNetGenerator | AdditiveGenerator:
+    if config.generator == "additive":
+        size = {"filters": config.filters, "blocks": config.blocks}
+        return AdditiveGenerator(config.size, **size, precision=config.precision, name=name)
     settings = {"filters": config.filters, "blocks": config.blocks, "upsampling": config.upsampling}
     return ResNetGenerator(config.size, **settings, form=form, dtype=config.precision, name=name)
 
 
-def _discriminator(config: CycleGANConfig, form: str, name: str) -> PatchGAN | MultiScalePatchGAN:
+def _discriminator(config: CycleGANConfig, form: str, look: FrozenFeatures | None, name: str):
+    if look is not None:
+        return PairDiscriminator(config.size, look, precision=config.precision, name=name)
     settings = {"filters": config.discriminator_filters, "spectral_norm": config.spectral_norm, "form": form}
     scales = config.discriminator_scales
     if scales == 1:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from lesiongan.models.cyclegan.additive import AdditiveGenerator
 from lesiongan.models.cyclegan.fast.forms import choose
 from lesiongan.models.cyclegan.layers import ResidualBlock
 from lesiongan.models.cyclegan.networks import ResNetGenerator
 
 _ONE_BY_ONE = 128  # pixels; from here on the transformed data of one image fill the processor's cache
+
+
+def served_generator(generator: ResNetGenerator | AdditiveGenerator):
+    """What is exported of a trained generator, with float32 weights and arithmetic whatever it was trained with."""
+    if isinstance(generator, AdditiveGenerator):
+        copy = AdditiveGenerator(**{**generator.settings, "precision": "float32"}, name="generator")
+        copy.set_weights(generator.get_weights())
+        return copy
+    return ServedGenerator(generator)
 
 
 class ServedGenerator:

