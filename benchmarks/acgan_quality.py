@@ -5,8 +5,10 @@
 MODEL is the folder of an exported ACGAN. For each judge KID, recall and coverage against the test side of the Examples,
 overall (as many images of each class as the test side has) and for the classes with 200 test images or more, with
 intervals, and real validation images against the same as the floor. A judge that is a classifier also says how often
-it names the class that was asked for. `--grids` writes a sheet of 8 classes x 8 images per model, with the distance
-from its images to the nearest training image.
+it names the class that was asked for, and of real test images the class that they have. Beside them the spread of
+mean colours within a class over that of real ones (0.8 to 1.25 is healthy), and how near generated images are to their
+nearest training image, as the test images are (a copy is nearer). `--grids` writes a sheet of 8 classes x 8 images per
+model.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import generated_quality as numbers
 from benchmarks.judged import Looks, line, one_per_lesion, parser, run_name
 from lesiongan.data import examples
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
@@ -41,14 +44,22 @@ def main() -> None:
             looks = Looks.of(judge, test, floor)
             print(f"judge {looks.judge.name}, {size} px, {len(test):,} test images, one per lesion")
             _report("real validation images", looks, test, floor, floor.labels, looks.floor, alone, classes)
+            if looks.judge.classes:
+                _agreement(looks.judge.probabilities(test.images).argmax(1), test.labels, classes)
             for path, (generated, labels) in sampled.items():
                 print(run_name(path))
                 _report(run_name(path), looks, test, floor, labels, looks.features(generated), alone, classes)
                 if looks.judge.classes:
                     _agreement(looks.judge.probabilities(generated).argmax(1), labels, classes)
-        if arguments.grids:
-            for path, model in models.items():
-                _grid(arguments, path, model, classes)
+        train = examples.load(arguments.examples, size, "train").images
+        print(f"to the nearest training image, {size} px, root mean square of the differences (range 0 to 1)")
+        print(f"  {'real test images':<28}{_nearest(test.images, train)}")
+        for path, (generated, labels) in sampled.items():
+            spreads = numbers.spreads(generated, labels, test)
+            shown = "  ".join(f"{classes[label]} {spread:.2f}" for label, spread in spreads.items())
+            print(f"  {run_name(path):<28}{_nearest(generated, train)}\n  spread of mean colours over real: {shown}")
+            if arguments.grids:
+                _grid(arguments, path, models[path], classes, train)
 
 
 def _sample(model: saved_models.Served, test: ImageSet, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,24 +87,25 @@ def _report(name, looks: Looks, test: ImageSet, floor: ImageSet, labels, feature
 
 
 def _agreement(called: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    rates = [float((called[labels == k] == k).mean()) for k in range(len(classes))]
+    rates = numbers.agreement(called, labels, len(classes))
     named = "  ".join(f"{name} {rate:.2f}" for name, rate in zip(classes, rates, strict=True))
-    print(f"  classifier names the intended class: {named}; mean {np.mean(rates):.3f}")
+    print(f"  classifier names the intended class: {named}; mean {np.nanmean(rates):.3f}")
 
 
-def _grid(arguments: argparse.Namespace, path: Path, model: saved_models.Served, classes: tuple[str, ...]) -> None:
+def _nearest(images: np.ndarray, train: np.ndarray) -> str:
+    distances = numbers.nearest_distances(images, train)
+    least, hundredth, median = np.quantile(distances, (0.0, 0.01, 0.5))
+    return f"least {least:.3f}, first percentile {hundredth:.3f}, median {median:.3f}"
+
+
+def _grid(
+    arguments: argparse.Namespace, path: Path, model: saved_models.Served, classes: tuple[str, ...], train: np.ndarray
+) -> None:
     labels, seeds = np.divmod(np.arange(len(classes) * _COLUMNS), _COLUMNS)
     images = model.sample(labels, seeds)
-    train = examples.load(arguments.examples, model.size, "train").images
-    flat = train.reshape(len(train), -1).astype(np.float32) / 255
-    squares = (flat * flat).sum(1)
-    generated = images.reshape(len(images), -1).astype(np.float32) / 255
-    nearest = (generated * generated).sum(1) - (2 * generated @ flat.T - squares).max(1)
-    nearest = np.sqrt(np.maximum(nearest, 0) / flat.shape[1])
-    name = run_name(path)
-    print(f"{name}: to the nearest training image {nearest.min():.3f} or more (root mean square of the differences)")
+    print(f"  {run_name(path):<28}the sheet's images: {_nearest(images, train)}")
     rows = list(images.reshape(len(classes), _COLUMNS, *images.shape[1:]))
-    save_sheet(contact_sheet(rows, list(classes), cell=model.size), arguments.grids / f"acgan-{name}.png")
+    save_sheet(contact_sheet(rows, list(classes), cell=model.size), arguments.grids / f"acgan-{run_name(path)}.png")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
     generator, kernels = 294 * f + (9 + 18 * config.blocks + up) * f**2, 9 * (2 + 8 + 32 * config.blocks + 8 + 2)
     if config.generator == "additive":
         generator, kernels = 54 * f + (68 + 18 * config.blocks) * f**2, 340 + 288 * config.blocks
-    discriminator, judging = 12.0 * d + 12 * d**2, 16 * 43 * d**2
+    discriminator, judging = 12.0 * d + 12 * d**2, 16.0 * 43 * d**2
     if config.discriminator == "projected":
         millions, judging = (1e6 * n for n in _PAIRS[min(_PAIRS, key=lambda size: abs(size - config.size))])
         discriminator = millions / config.size**2
