@@ -131,6 +131,10 @@ _ACGAN = {
 
 _CYCLEGAN = {
     "recipe": Variation("the recipe"),
+    "negatives": Variation(
+        "discriminators learn to tell the other side's real images apart too", "cyclegan.negatives=true"
+    ),
+    "negatives-cycle-2": Variation("the same with cycle weight 2", "cyclegan.negatives=true cyclegan.cycle=2"),
     "cycle-2": Variation("cycle weight 2", "cyclegan.cycle=2"),
     "cycle-10": Variation("cycle weight 10", "cyclegan.cycle=10"),
     "identity": Variation("identity loss 0.5", "cyclegan.identity=0.5"),

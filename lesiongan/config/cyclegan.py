@@ -19,6 +19,7 @@ class CycleGANConfig:
     size: int = 256  # pixels
     generator: Literal["resnet", "additive"] = "resnet"  # additive: adds to its input, begins as "do nothing"
     discriminator: Literal["patch", "projected"] = "patch"  # projected: on ImageNet features, in pairs, hinge loss
+    negatives: bool = False  # the discriminator of a side learns to tell real images of the other side apart too
     blocks: int = 9  # residual blocks; 6 at 128 px and below
     filters: int = 64  # ngf
     discriminator_filters: int = 64  # ndf

@@ -156,11 +156,17 @@ class CycleGAN(keras.Model):
         scales its loss; `shown_x` and `shown_y` are the pools' generated images, `seed` is the augmentation's."""
         losses = {}
         with tf.GradientTape() as tape:
-            for name, network, real, shown in (
-                ("discriminator_x", self.discriminator_x, x, shown_x),
-                ("discriminator_y", self.discriminator_y, y, shown_y),
+            for name, network, real, shown, other in (
+                ("discriminator_x", self.discriminator_x, x, shown_x, y),
+                ("discriminator_y", self.discriminator_y, y, shown_y, x),
             ):
-                losses[name] = self._discriminator_loss(*self._scores(network, seed, real, shown))
+                if self.config.negatives:
+                    scores, fake, apart = self._scores(network, seed, real, shown, other)
+                    losses[name] = 0.5 * (
+                        self._discriminator_loss(scores, fake) + self._discriminator_loss(scores, apart)
+                    )
+                else:
+                    losses[name] = self._discriminator_loss(*self._scores(network, seed, real, shown))
             total = losses["discriminator_x"] + losses["discriminator_y"]
             total = self.discriminator_optimizer.scale_loss(total)
         return losses, tape.gradient(total, self.discriminator_variables)
