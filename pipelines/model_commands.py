@@ -11,6 +11,8 @@ from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.config.run import Config
 from pipelines import arguments as shared
 
+_GENERATOR = "NAME or NAME:VERSION of a pushed model, or the folder of one"
+
 
 def add(commands) -> None:
     """Adds the commands to a parser's subparsers."""
@@ -41,6 +43,40 @@ def add(commands) -> None:
     translate.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
     translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets one PNG per picture")
     translate.set_defaults(run=_translate)
+
+    generate = commands.add_parser("generate", help="PNG pictures by a trained ACGAN or CycleGAN, with their tables")
+    generate.add_argument("--model", type=Path, required=True, metavar="MODEL", help=_GENERATOR)
+    generate.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        default=[],
+        metavar="CLASS",
+        help="of an ACGAN; repeatable (default: all)",
+    )
+    generate.add_argument(
+        "--from",
+        dest="source",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="of a CycleGAN: a picture or a folder of pictures to make others of; repeatable",
+    )
+    generate.add_argument(
+        "--count", type=int, help="pictures per class (default: 100; of a CycleGAN: one of each picture)"
+    )
+    generate.add_argument("--seed", type=int, default=0, help="of the first picture of each class (default: 0)")
+    generate.add_argument(
+        "-o",
+        "--out",
+        "--output",
+        dest="output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="goes on from what is there",
+    )
+    generate.set_defaults(run=_generate)
 
     evaluate = commands.add_parser("evaluate", help="how well a trained classifier does on labelled images")
     _model(evaluate)
@@ -142,6 +178,24 @@ def _translate(arguments: argparse.Namespace) -> int:
     from lesiongan.serving.translate import translate_pictures
 
     done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
+    for fault in faults:
+        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+    print(f"{done:,} pictures: {arguments.output}")
+    return ExitCode.USAGE if faults else ExitCode.DONE
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    shared.check_output_folder(arguments.output)
+    if arguments.count is not None and arguments.count < 1:
+        raise UsageError(f"--count {arguments.count}: give 1 or more")
+    if not 0 <= arguments.seed < 2**62:
+        raise UsageError(f"--seed {arguments.seed}: give a number from 0 to 2^62 - 1")
+    from lesiongan.serving.generate import Request, generate
+
+    source = tuple(str(Path(path).resolve()) for path in arguments.source)
+    count = arguments.count or (0 if source else 100)
+    classes = tuple(dict.fromkeys(arguments.classes))
+    done, faults = generate(arguments.model, Request(classes, count, arguments.seed, source), arguments.output)
     for fault in faults:
         print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
     print(f"{done:,} pictures: {arguments.output}")

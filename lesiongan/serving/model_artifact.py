@@ -6,6 +6,7 @@ it. Reading the records needs no TensorFlow; `saved_models` loads and writes the
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lesiongan.base.errors import UsageError
@@ -13,6 +14,9 @@ from lesiongan.base.files import read_json
 
 FORMAT = 1
 RECORD = "model.json"
+#: Environment variable: the folder of pushed models, where names are looked up; else `saved_models` below the current
+#: folder.
+STORE_VARIABLE, STORE = "LESIONGAN_MODELS", "saved_models"
 
 
 def names(artifact: Path) -> list[str]:
@@ -20,22 +24,22 @@ def names(artifact: Path) -> list[str]:
     return sorted(path.parent.name for path in Path(artifact).glob(f"*/{RECORD}"))
 
 
-def find(directory: Path, kind: str = "") -> Path:
+def find(directory: str | Path, kind: str = "") -> Path:
     """The folder of one model, whatever folder above it is given.
 
     Args:
         directory: a model's folder; a pushed model's version; the folder of its versions, of which the latest counts;
-            a folder of several models (a Model artifact, `saved_models`) with one of the kind asked for; or the folder
-            that a training or a run was told to write to.
+            a folder of several models (a Model artifact, `saved_models`) with one of the kind asked for; the folder
+            that a training or a run was told to write to; or `NAME` or `NAME:VERSION` of a pushed model (see `store`).
         kind: `classifier`, `acgan` or `cyclegan`; "" takes any.
 
     Raises:
         UsageError: no such folder, no model in it, several, or one of another kind.
     """
-    directory = Path(directory)
+    directory = _named(Path(directory))
     if not directory.is_dir():
-        problem = "that is a file" if directory.exists() else "there is no such folder"
-        raise UsageError(f"{directory}: {problem}; give the folder of a model")
+        problem = "that is a file" if directory.exists() else f"there is no such folder, and no such model in {store()}"
+        raise UsageError(f"{directory}: {problem}; give the folder of a model, or the name of a pushed one")
     if (directory / RECORD).is_file():
         return _of_kind(directory, kind)
     versions = _versions(directory)
@@ -53,6 +57,28 @@ def find(directory: Path, kind: str = "") -> Path:
     known = ", ".join(folder.name for folder in fitting or inside)
     what = f"no {kind}" if not fitting else "several models"
     raise UsageError(f"{directory}: {what} here ({known}); give the folder of the one that is meant")
+
+
+def store() -> Path:
+    """The folder of pushed models by name and version."""
+    return Path(os.environ.get(STORE_VARIABLE) or STORE)
+
+
+def versions(folder: Path) -> list[int]:
+    """The versions of a pushed model, ascending."""
+    return sorted(int(path.name) for path in _versions(folder))
+
+
+def _named(path: Path) -> Path:
+    """Where a pushed model lies that is meant by `NAME` or `NAME:VERSION`; another path as it is."""
+    name, _, version = path.name.partition(":")
+    folder = store() / name
+    if path.exists() or len(path.parts) != 1 or not _versions(folder):
+        return path
+    if version and not (folder / version / RECORD).is_file():
+        known = ", ".join(map(str, versions(folder)))
+        raise UsageError(f"{path}: {folder} has no version {version}; it has {known}")
+    return folder / version if version else folder
 
 
 def describe(directory: Path) -> dict:

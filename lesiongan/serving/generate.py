@@ -1,0 +1,161 @@
+"""Pictures of the classes asked for by a trained generator, as a folder that trainings take as they take real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import read_json, write_json
+from lesiongan.base.progress import Progress
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.folders import check_apart
+from lesiongan.data.labelled import distinct_names, listed, squares
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.serving import model_artifact, saved_models
+from lesiongan.serving.picture_files import IMAGES, SHEET, write_picture, write_tables
+
+REQUEST = "generation.json"
+_CHUNK = 64  # pictures made at a time
+_SHOWN = 8  # per class on the sheet
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a folder of generated pictures was asked for.
+
+    Attributes:
+        classes: abbreviations.
+        count: pictures per class; of a translator at most so many, 0: one of each picture.
+        seed: of the first picture of each class; picture i is of seed + i.
+        source: files and folders of pictures that a translator turns into others.
+    """
+
+    classes: tuple[str, ...]
+    count: int
+    seed: int = 0
+    source: tuple[str, ...] = ()
+
+
+def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str]]:
+    """Makes pictures; what an earlier call with the same request has made is not made again.
+
+    Args:
+        model: a folder with an ACGAN or a CycleGAN, or the name of a pushed one (see `model_artifact.find`).
+        request: what to make.
+        output: gets `images/` (PNG), `ground_truth.csv` in ISIC's form, `provenance.csv` and `contact_sheet.png`; it is
+            a source for `--data` and `--synthetic`.
+
+    Returns:
+        How many pictures there are, and a line for each source that cannot be used.
+
+    Raises:
+        UsageError: no generator there, a class that it does not know, pictures given to one that needs none or the
+            other way round, or an output that holds what another request made.
+    """
+    record = model_artifact.describe(model_artifact.find(model))  # a wrong one is refused before TensorFlow starts
+    request = _checked(record, request, model)
+    _claim(output, request, record)
+    for entry in request.source:
+        if Path(entry).is_dir():
+            check_apart({"the pictures": entry, "the output": output})
+    served = saved_models.load(model_artifact.find(model))
+    rows, faults = (_translated if request.source else _sampled)(served, request, output / IMAGES)
+    if not rows:
+        raise UsageError(f"no picture to translate{f': {faults[0]}' if faults else '; give files or folders of them'}")
+    write_tables(output, rows, served.taxonomy.classes, record)
+    shown = [[row["image"] for row in rows if row["class"] == name][:_SHOWN] for name in request.classes]
+    pictures = [[np.asarray(Image.open(output / IMAGES / f"{image}.png")) for image in images] for images in shown]
+    save_sheet(contact_sheet(pictures, request.classes, cell=max(96, served.size)), output / SHEET)
+    return len(rows), faults
+
+
+def _checked(record: dict, request: Request, model: Path) -> Request:
+    """The request with every class that it means; raises where the model cannot do it."""
+    known = Taxonomy.from_dict(record["taxonomy"]).classes
+    unknown = [name for name in request.classes if name not in known]
+    if unknown:
+        raise UsageError(f"--class {unknown[0]}: {model} does not know it; it knows {', '.join(known)}")
+    if record["kind"] == "classifier":
+        raise UsageError(f"{model}: a classifier makes no pictures; give an ACGAN or a CycleGAN")
+    if record["kind"] == "acgan":
+        if request.source:
+            raise UsageError(f"--from: {model} makes pictures from noise and takes none; give a CycleGAN, or no --from")
+        return dataclasses.replace(request, classes=request.classes or known)
+    if not request.source:
+        raise UsageError(f"{model}: a CycleGAN makes pictures of others; say of which with --from")
+    target = record.get("target") or record["class"]
+    if request.classes not in ((), (target,)):
+        raise UsageError(f"--class {request.classes[0]}: {model} makes {target}; leave --class out")
+    return dataclasses.replace(request, classes=(target,))
+
+
+def _claim(output: Path, request: Request, record: dict) -> None:
+    """Notes the request in the folder; raises where another one has been at work there."""
+    place = output / REQUEST
+    wanted = {"generator_digest": record["digest"], **json.loads(json.dumps(dataclasses.asdict(request)))}
+    found = read_json(place) if place.is_file() else None
+    if found is None and output.is_dir() and any(output.iterdir()):
+        raise UsageError(f"-o {output}: not empty, and not made by this command; name another folder")
+    if found is not None:
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
+        more = differing == ["count"] and 0 < found["count"] < wanted["count"]
+        if differing and not more:
+            raise UsageError(
+                f"-o {output}: holds pictures of another request ({differing[0]} was {found.get(differing[0])}); "
+                "name another folder"
+            )
+    write_json(place, wanted)
+
+
+def _sampled(served: saved_models.Served, request: Request, folder: Path) -> tuple[list[dict], list[str]]:
+    """Rows of all pictures; those that are not there yet are made."""
+    rows: list[dict] = [
+        {"image": f"{name}_{request.seed + number:010d}", "class": name, "seed": request.seed + number}
+        for name in request.classes
+        for number in range(request.count)
+    ]
+    missing = [row for row in rows if not (folder / f"{row['image']}.png").is_file()]
+    progress = Progress("generate", len(rows), "images", start=len(rows) - len(missing))
+    for begin in range(0, len(missing), _CHUNK):
+        chunk = missing[begin : begin + _CHUNK]
+        labels = np.array([served.taxonomy.index(row["class"]) for row in chunk])
+        images = served.sample(labels, np.array([row["seed"] for row in chunk], np.int64), batch=_CHUNK)
+        _write(served, folder, chunk, images)
+        progress.update(len(rows) - len(missing) + begin + len(chunk))
+    progress.close()
+    return rows, []
+
+
+def _translated(served: saved_models.Served, request: Request, folder: Path) -> tuple[list[dict], list[str]]:
+    files, faults = listed(request.source)
+    files = files[: request.count or None]
+    names = dict(zip(files, distinct_names(files), strict=True))
+    rows, done = [], 0
+    progress = Progress("generate", len(files), "images")
+    for begin in range(0, len(files), _CHUNK):
+        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, served.reading)
+        faults += unusable
+        made = [{"image": names[path], "class": request.classes[0], "source": str(path)} for path in chunk]
+        missing = np.array([not (folder / f"{row['image']}.png").is_file() for row in made], bool)
+        if missing.any():
+            chosen = [row for row, absent in zip(made, missing, strict=True) if absent]
+            _write(served, folder, chosen, served.translate(images[missing]))
+        rows += made
+        done += len(files[begin : begin + _CHUNK])
+        progress.update(done)
+    progress.close()
+    return rows, faults
+
+
+def _write(served: saved_models.Served, folder: Path, rows: Sequence[dict], images: np.ndarray) -> None:
+    record = served.record
+    for row, image in zip(rows, images, strict=True):
+        origin = {"seed": row["seed"]} if "seed" in row else {"source": Path(row["source"]).name}
+        facts = {"class": row["class"], **origin, "generator": record["name"], "generator_digest": record["digest"]}
+        write_picture(folder / f"{row['image']}.png", image, facts)
