@@ -245,7 +245,8 @@ class _Build:
             "classifier": real.classifier.outputs["model"],
             "acgan": middle.acgan and middle.acgan.outputs["model"],
         }
-        served = self.task(infra_validator, "evaluate", options="{}", models=middle.collected("model"), **models)
+        limits = _options(max_latency=self.config.evaluation.max_latency, max_memory=self.config.evaluation.max_memory)
+        served = self.task(infra_validator, "evaluate", options=limits, models=middle.collected("model"), **models)
         self.task(
             pusher,
             "light",

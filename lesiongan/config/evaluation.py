@@ -15,9 +15,11 @@ class EvaluationConfig:
     resamples: int = 2000
     min_agreement: float = 0.0  # share of generated images that the classifier must call their intended class
     max_kid: float = 0.0  # 0: no limit
+    max_latency: float = 0.0  # seconds of a served answer to two pictures; 0: no limit
+    max_memory: float = 0.0  # GB of a process that serves a model; 0: no limit
 
     def __post_init__(self):
         require(0.0 < self.confidence < 1.0, "evaluation.confidence", f"{self.confidence} is not between 0 and 1")
         at_least(self, "evaluation", 1, ("resamples",))
-        at_least(self, "evaluation", 0, ("max_kid",))
+        at_least(self, "evaluation", 0, ("max_kid", "max_latency", "max_memory"))
         within(self, "evaluation", 0.0, 1.0, ("min_agreement",))

@@ -7,7 +7,7 @@ A generator is used by two verbs only, `sample(labels, seeds)` and `translate(im
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.serving.model_artifact import FORMAT, describe, find
-from lesiongan.serving.served_pictures import decoded as _decoded
+from lesiongan.serving.reference import write_reference
+from lesiongan.serving.signatures import MODULES
 
 
 def export(
@@ -32,7 +33,7 @@ def export(
     Args:
         model: has `classify`, `sample` or `translate` (TensorFlow functions, see `lesiongan.models`); of a CycleGAN
             its `ServedGenerator` is the quickest.
-        directory: where `saved_model/` and `model.json` go.
+        directory: where `saved_model/`, `model.json` and a reference answer (see `reference`) go.
         kind: `classifier`, `acgan` or `cyclegan`.
         size: pixels of the images that go in or come out.
         taxonomy: the classes, in label order.
@@ -42,8 +43,9 @@ def export(
     Returns:
         The content of `model.json`.
     """
-    module = _MODULES[kind](model, size, details.get("resize", "squash"))
-    signatures = module.signatures()
+    module = MODULES[kind](model, size, details.get("resize", "squash"), taxonomy.classes)
+    signatures = {name: function.get_concrete_function() for name, function in module.signatures().items()}
+    signatures["serving_default"] = next(iter(signatures.values()))
     # Keras's objects stay out of the file: the functions hold the variables that they read, and those alone are saved.
     held = {id(v): v for function in signatures.values() for v in function.graph.variables}
     module.held = list(held.values())
@@ -61,6 +63,7 @@ def export(
             **details,
         }
         write_json(folder / "model.json", record)
+        write_reference(folder, model, kind, size, record.get("resize", "squash"))
     return record
 
 
@@ -83,6 +86,11 @@ class Served:
     @property
     def size(self) -> int:
         return self.record["size"]
+
+    @property
+    def _translate(self):
+        # models of version 0.1 have their squares' function under the signature's name
+        return getattr(self.module, "translate_squares", self.module.translate)
 
     def predict(self, images: np.ndarray, batch: int = 64, *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities `[n, classes]` and features `[n, f]` of images; with test-time augmentation (`tta`) means
@@ -108,7 +116,7 @@ class Served:
         seeds = np.zeros(len(images), np.int64) if seeds is None else np.asarray(seeds)
 
         def one(part, seed):
-            return to_uint8(self.module.translate(to_unit(part), seed.astype(np.int64)).numpy())
+            return to_uint8(self._translate(to_unit(part), seed.astype(np.int64)).numpy())
 
         return np.concatenate(_batched(one, batch, images, seeds))
 
@@ -143,79 +151,3 @@ def _batched(function, batch: int, *arrays: np.ndarray) -> list:
             result = tuple(r[:keep] for r in result) if isinstance(result, tuple) else result[:keep]
         results.append(result)
     return results
-
-
-def _encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Float [-1, 1] images as uint8 and as PNG bytes; TensorFlow Serving sends bytes over REST only where a
-    name ends in `_bytes`."""
-    pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
-    return {"image": pixels, "png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
-
-
-# `autograph=False` below: no Python control flow depends on a tensor, and the conversion took up to 15 s in a step.
-class _ClassifierModule(tf.Module):
-    def __init__(self, model, size: int, resize: str):
-        super().__init__()
-        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
-        self.predict = tf.function(lambda images: model.classify(images), autograph=False, input_signature=[images])
-        self.predict_encoded = tf.function(
-            lambda encoded: self.predict(_decoded(encoded, size, resize)),
-            autograph=False,
-            input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
-        )
-
-    def signatures(self):
-        return {
-            "serving_default": self.predict_encoded.get_concrete_function(),
-            "images": self.predict.get_concrete_function(),
-        }
-
-
-class _CycleGANModule(tf.Module):
-    def __init__(self, model, size: int, resize: str):
-        super().__init__()
-        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
-        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.translate = tf.function(
-            lambda images, seeds: model.translate(images, seeds), autograph=False, input_signature=[images, seeds]
-        )
-        self.translate_encoded = tf.function(
-            lambda encoded: _encoded(
-                self.translate(_decoded(encoded, size, resize), tf.zeros(tf.shape(encoded), tf.int64))
-            ),
-            autograph=False,
-            input_signature=[tf.TensorSpec([None], tf.string, name="encoded")],
-        )
-
-    def signatures(self):
-        return {"serving_default": self.translate_encoded.get_concrete_function()}
-
-
-class _ACGANModule(tf.Module):
-    def __init__(self, model, size: int, resize: str):
-        super().__init__()
-        labels = tf.TensorSpec([None], tf.int32, name="labels")
-        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.sample = tf.function(
-            lambda labels, seeds: model.sample(labels, seeds), autograph=False, input_signature=[labels, seeds]
-        )
-        # a request names a class, a first seed and a count; image i comes from seed + i, so it repeats exactly
-        self.sample_encoded = tf.function(
-            lambda label, seed, count: _encoded(
-                self.sample(tf.fill([count], label), seed + tf.range(tf.cast(count, tf.int64), dtype=tf.int64))
-            ),
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([], t, name=n) for n, t in (("label", tf.int32), ("seed", tf.int64), ("count", tf.int32))
-            ],
-        )
-
-    def signatures(self):
-        return {"serving_default": self.sample_encoded.get_concrete_function()}
-
-
-_MODULES: dict[str, Callable[..., Any]] = {
-    "classifier": _ClassifierModule,
-    "cyclegan": _CycleGANModule,
-    "acgan": _ACGANModule,
-}

@@ -1,76 +1,90 @@
-"""InfraValidator: loads each SavedModel as a server would, in a fresh process, and asks it for an answer before it
-is pushed."""
+"""InfraValidator: each SavedModel is loaded in a process that has TensorFlow alone, as a server's has, warmed up, and
+asked; its answers must be the training-time model's, repeat, and come within the limits of time and memory."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from lesiongan.base.files import write_json
-from lesiongan.serving import model_artifact
+from lesiongan.serving import clean_process, model_artifact
+from lesiongan.serving.reference import ANSWER, REQUEST
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("blessing",)
+_GREY_LEVELS, _PROBABILITY = 1, 1e-4  # by which a served answer may differ from the training-time model's
+_PATIENCE = 600  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    pass
+    max_latency: float = 0.0  # seconds of an answer to two pictures, after the first; 0: no limit
+    max_memory: float = 0.0  # GB that the process may take; 0: no limit
 
 
 def run(task: Task[Options]) -> dict:
     """Inputs: `classifier`, `models` (a list), and `acgan` where there is one.
-    Outputs: `blessing` (`blessing.json`: model -> blessed, reason).
+    Outputs: `blessing` (`blessing.json`: model -> blessed, reason, `latency` in seconds, `memory` in GB).
     """
     verdicts = {}
     for artifact in task.artifacts("classifier", "acgan", "models"):
         for name in model_artifact.names(artifact):
-            reason = _fault(Path(artifact) / name)
-            verdicts[name] = {"blessed": not reason, "reason": reason or "serves, and repeats its answer"}
+            verdicts[name] = validate(Path(artifact) / name, task.options)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
     return {"models": len(verdicts), "blessed": sum(v["blessed"] for v in verdicts.values())}
 
 
-def _fault(directory: Path) -> str:
+def validate(directory: Path, options: Options = Options()) -> dict:
+    """The verdict on one exported model; see `run`."""
+    with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
+        place = Path(scratch) / "answer.npz"
+        program = [sys.executable, "-I", clean_process.__file__]
+        command = [*program, str(directory / "saved_model"), str(directory / REQUEST), str(place)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return {"blessed": False, "reason": f"no answer after {_PATIENCE} s"}
+        if done.returncode or not place.exists():
+            words = [line for line in done.stderr.strip().splitlines() if line.strip()]
+            last = words[-1] if words else f"exit code {done.returncode}"
+            return {"blessed": False, "reason": f"a process with TensorFlow alone could not serve it: {last}"}
+        with np.load(place) as arrays:
+            answer = dict(arrays)
+    measured = {"latency": round(float(answer["seconds"]), 4), "memory": round(float(answer["megabytes"]) / 1024, 3)}
+    reason = _fault(directory, answer) or _beyond(measured, options)
+    return {"blessed": not reason, "reason": reason or "serves the training-time model, and repeats itself", **measured}
+
+
+def _fault(directory: Path, answer: dict[str, np.ndarray]) -> str:
     """What is wrong with a model's served answer; empty where nothing is."""
     record = model_artifact.describe(directory)
-    try:
-        served = tf.saved_model.load(str(directory / "saved_model")).signatures["serving_default"]
-        first, second = _ask(served, record), _ask(served, record)
-    except Exception as error:  # whatever a server would meet, the model is not fit to be pushed
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    for key, value in first.items():
-        if not np.array_equal(value, second[key]):
-            return f"{key}: two equal requests gave different answers"
+    if not answer["repeats"]:
+        return "two equal requests gave different answers"
+    with np.load(directory / ANSWER) as arrays:
+        (key, expected), *_ = arrays.items()
+    found = answer.get(key)
+    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+        given = "nothing" if found is None else f"{found.dtype} of shape {found.shape}"
+        return f"{key}: {given} in place of {expected.dtype} of shape {expected.shape}"
+    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    if not difference <= (_PROBABILITY if record["kind"] == "classifier" else _GREY_LEVELS):  # NaN too
+        return f"{key} differs from the training-time model's by up to {difference:g}"
     if record["kind"] == "classifier":
-        probabilities = first["probabilities"]
-        if probabilities.shape != (2, len(record["taxonomy"]["classes"])) or not np.allclose(
-            probabilities.sum(1), 1.0, atol=1e-4
-        ):
-            return f"probabilities of shape {probabilities.shape} that sum to {probabilities.sum(1)}"
         return ""
-    size = record["size"]
-    if first["image"].shape != (2, size, size, 3) or first["image"].dtype != np.uint8:
-        return f"images of shape {first['image'].shape} and type {first['image'].dtype}"
-    decoded = np.asarray(Image.open(io.BytesIO(first["png_bytes"][0])))
-    return "" if np.array_equal(decoded, first["image"][0]) else "the PNG is not the image"
+    length = int.from_bytes(answer["png_bytes"][:8].tobytes(), "big")
+    decoded = np.asarray(Image.open(io.BytesIO(answer["png_bytes"][8 : 8 + length].tobytes())))
+    return "" if np.array_equal(decoded, found[0]) else "the PNG is not the image"
 
 
-def _ask(served, record: dict) -> dict[str, np.ndarray]:
-    if record["kind"] == "acgan":
-        request = {"label": tf.constant(0), "seed": tf.constant(7, tf.int64), "count": tf.constant(2)}
-    else:
-        request = {"encoded": tf.constant([_picture("JPEG"), _picture("PNG")])}
-    return {key: value.numpy() for key, value in served(**request).items()}
-
-
-def _picture(form: str) -> bytes:
-    ramp = np.linspace(0, 255, 90 * 120 * 3).reshape(90, 120, 3).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(ramp).save(stream, form)
-    return stream.getvalue()
+def _beyond(measured: dict[str, float], options: Options) -> str:
+    for name, limit, unit in (("latency", options.max_latency, "s"), ("memory", options.max_memory, "GB")):
+        if limit and measured[name] > limit:
+            return f"{name} {measured[name]:g} {unit} is above the limit of {limit:g}"
+    return ""

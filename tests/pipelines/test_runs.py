@@ -154,7 +154,7 @@ def test_pushed_models_serve_the_images_that_the_artifacts_hold(demo):
         ISIC_2019.index(row["label"]),
         json.loads((Path(pushed["acgan"]["path"]) / "model.json").read_text())["size"],
     )
-    answer = acgan(label=tf.constant(label), seed=tf.constant(row["seed"], tf.int64), count=tf.constant(1))
+    answer = acgan(labels=tf.constant([label]), seeds=tf.constant([row["seed"]], tf.int64))
     stored = examples.load(made["sample-images"]["generated"] / "acgan", size, "train").images[0]
     assert abs(answer["image"].numpy()[0].astype(int) - stored).max() <= 1
 

@@ -91,7 +91,7 @@ def test_requests_of_encoded_pictures_are_those_of_decoded_ones(artifact):
     stream = io.BytesIO()
     Image.fromarray(images(1)[0]).save(stream, "PNG")
     serve = tf.saved_model.load(str(folder / "cyclegan" / "saved_model")).signatures["serving_default"]
-    answer = serve(encoded=tf.constant([stream.getvalue()] * 2))
+    answer = serve(images_bytes=tf.constant([stream.getvalue()] * 2))
     expected = to_uint8(models["cyclegan"].translate(tf.constant(to_unit(images(1)))))[0]
     for picture, png in zip(answer["image"].numpy(), answer["png_bytes"].numpy(), strict=True):
         assert np.abs(picture.astype(int) - expected).max() <= 1
@@ -103,7 +103,7 @@ def test_a_saved_model_needs_tensorflow_alone(artifact):
     code = (
         "import sys, tensorflow as tf\n"
         "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
-        "r = f(label=tf.constant(3), seed=tf.constant(1, tf.int64), count=tf.constant(2))\n"
+        "r = f(labels=tf.constant([3, 3]), seeds=tf.constant([1, 2], tf.int64))\n"
         "assert not any(m.startswith('lesiongan') for m in sys.modules)\n"
         "print(r['image'].shape)\n"
     )

@@ -1,0 +1,48 @@
+"""A SavedModel as a stranger's server meets it: `python -I clean_process.py SAVED_MODEL REQUEST.npz ANSWER.npz`.
+
+Nothing of this project is imported, TensorFlow alone. The request's arrays go to `serving_default` by their names, once
+to warm up and then a few times; the answer holds what came back, whether it was the same every time, the median time
+(`seconds`) and the most memory that the process took (`megabytes`).
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+_ASKED = 5  # times after the first
+
+
+def main() -> None:
+    model, request, answer = sys.argv[1:]
+    serve = tf.saved_model.load(model).signatures["serving_default"]
+    with np.load(request) as arrays:
+        asked = {
+            name: tf.constant(value.tolist() if value.dtype.kind == "S" else value) for name, value in arrays.items()
+        }
+    first = {name: value.numpy() for name, value in serve(**asked).items()}
+    seconds, repeats = [], True
+    for _ in range(_ASKED):
+        begin = time.perf_counter()
+        again = {name: value.numpy() for name, value in serve(**asked).items()}
+        seconds.append(time.perf_counter() - begin)
+        repeats &= all(np.array_equal(v, first[name], equal_nan=v.dtype.kind == "f") for name, v in again.items())
+    # bytes with zeros at their end would be cut by an array of strings
+    plain = {name: value if value.dtype != object else _lengths(value) for name, value in first.items()}
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    arrays = {"repeats": repeats, "seconds": np.median(seconds), "megabytes": megabytes, **plain}
+    np.savez(answer, **arrays)
+
+
+def _lengths(value: np.ndarray) -> np.ndarray:
+    """Strings, of any shape, as numbers: their lengths and their bytes one after the other."""
+    parts = [bytes(part) for part in value.ravel()]
+    return np.frombuffer(b"".join(len(part).to_bytes(8, "big") + part for part in parts), np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What an exported SavedModel answers to: per kind of model a verb, for bytes of files and for pixels.
+
+| kind | signatures, the first is `serving_default` | inputs | outputs |
+|---|---|---|---|
+| `acgan` | `generate`, `generate_by_name` | `labels` int32 or `names` string, `seeds` int64, `[n]` | pictures |
+| `cyclegan` | `translate_bytes`, `translate` | `images_bytes` string `[n]`, `images` uint8 `[n, h, w, 3]` | pictures |
+| `classifier` | `classify_bytes`, `classify` | the same | `probabilities`, `names` `[n, k]`, `features` |
+
+Pictures are `image`, uint8 `[n, size, size, 3]`, and `png_bytes`, string `[n]`: TensorFlow Serving's REST sends bytes
+only where a name ends in `_bytes`. Any n is served by one graph; pictures of any size become squares inside it, as they
+did in training. What cannot be answered (no picture, a label that does not exist) is an `InvalidArgumentError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from lesiongan.serving.served_pictures import decoded, square
+
+_PIXELS = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
+_FILES = tf.TensorSpec([None], tf.string, name="images_bytes")
+
+
+def _function(body: Callable, *specs: tf.TensorSpec):
+    # no Python control flow depends on a tensor, and AutoGraph's conversion took up to 15 s in a step
+    return tf.function(body, autograph=False, input_signature=specs)
+
+
+def _pictures(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Float [-1, 1] images as uint8 and as PNG."""
+    pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+    return {"image": pixels, "png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
+
+
+def _squares(images: tf.Tensor, size: int, resize: str) -> tf.Tensor:
+    """uint8 `[n, h, w, 3]` -> float32 `[n, size, size, 3]` in [-1, 1]."""
+    shape = tf.TensorSpec([size, size, 3], tf.float32)
+    pixels = tf.cast(images, tf.float32)
+    return tf.map_fn(lambda one: square(one, size, resize), pixels, fn_output_signature=shape) / 127.5 - 1.0
+
+
+class ClassifierModule(tf.Module):
+    """`predict(images float32 [n, size, size, 3])` in Python, and the signatures of `classifier`."""
+
+    def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
+        super().__init__()
+        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
+        self.predict = _function(lambda images: model.classify(images), images)
+
+        def named(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            answer = self.predict(images)
+            names = tf.tile(tf.constant([list(classes)]), [tf.shape(images)[0], 1])
+            return {**answer, "names": names}
+
+        self.classify_bytes = _function(lambda images_bytes: named(decoded(images_bytes, size, resize)), _FILES)
+        self.classify = _function(lambda images: named(_squares(images, size, resize)), _PIXELS)
+
+    def signatures(self) -> dict[str, Any]:
+        return {"classify_bytes": self.classify_bytes, "classify": self.classify}
+
+
+class CycleGANModule(tf.Module):
+    """`translate_squares(images float32 [n, size, size, 3], seeds)` in Python, and the signatures of `cyclegan`."""
+
+    def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
+        super().__init__()
+        images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
+        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
+        self.translate_squares = _function(lambda images, seeds: model.translate(images, seeds), images, seeds)
+
+        def pictures(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return _pictures(self.translate_squares(images, tf.zeros(tf.shape(images)[:1], tf.int64)))
+
+        self.translate_bytes = _function(lambda images_bytes: pictures(decoded(images_bytes, size, resize)), _FILES)
+        self.translate = _function(lambda images: pictures(_squares(images, size, resize)), _PIXELS)
+
+    def signatures(self) -> dict[str, Any]:
+        return {"translate_bytes": self.translate_bytes, "translate": self.translate}
+
+
+class ACGANModule(tf.Module):
+    """`sample(labels, seeds)` in Python, and the signatures of `acgan`."""
+
+    def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
+        super().__init__()
+        labels = tf.TensorSpec([None], tf.int32, name="labels")
+        names = tf.TensorSpec([None], tf.string, name="names")
+        seeds = tf.TensorSpec([None], tf.int64, name="seeds")
+        self.sample = _function(lambda labels, seeds: model.sample(labels, seeds), labels, seeds)
+        known = ", ".join(classes)
+
+        def generate(labels: tf.Tensor, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+            # a one-hot form of a label that does not exist would be zeros, and the picture plausible
+            exists = tf.logical_and(labels >= 0, labels < len(classes))
+            asserts = [
+                tf.debugging.Assert(
+                    tf.reduce_all(exists), [f"labels are 0 to {len(classes) - 1} ({known}), got", labels]
+                ),
+                tf.debugging.assert_equal(tf.shape(labels), tf.shape(seeds), "as many seeds as labels are needed"),
+            ]
+            with tf.control_dependencies([check for check in asserts if check is not None]):
+                return _pictures(self.sample(tf.identity(labels), seeds))
+
+        def by_name(names: tf.Tensor, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+            equal = tf.equal(names[:, None], tf.constant([list(classes)]))
+            found = tf.reduce_all(tf.reduce_any(equal, 1))
+            with tf.control_dependencies([tf.debugging.Assert(found, [f"names are {known}, got", names])]):
+                return generate(tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32), seeds)
+
+        self.generate = _function(generate, labels, seeds)
+        self.generate_by_name = _function(by_name, names, seeds)
+
+    def signatures(self) -> dict[str, Any]:
+        return {"generate": self.generate, "generate_by_name": self.generate_by_name}
+
+
+MODULES: dict[str, Callable[..., Any]] = {
+    "classifier": ClassifierModule,
+    "cyclegan": CycleGANModule,
+    "acgan": ACGANModule,
+}
