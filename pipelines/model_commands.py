@@ -9,9 +9,11 @@ from pathlib import Path
 
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.config.run import Config
+from lesiongan.serving.model_artifact import find
 from pipelines import arguments as shared
 
 _GENERATOR = "NAME or NAME:VERSION of a pushed model, or the folder of one"
+_CLASSIFIER = "NAME or NAME:VERSION of a pushed classifier, or the folder of one"
 
 
 def add(commands) -> None:
@@ -26,7 +28,7 @@ def add(commands) -> None:
     acgan = models.add_parser("acgan", help="an ACGAN: images of a class from noise")
     _labelled(acgan)
     _training(acgan, "of the split and the training")
-    acgan.add_argument("--judge", type=Path, metavar="MODEL", help="a classifier's folder: measure KID while it trains")
+    acgan.add_argument("--judge", type=Path, metavar="MODEL", help=f"{_CLASSIFIER}: measure KID while it trains")
     acgan.set_defaults(run=_train_acgan)
 
     cyclegan = models.add_parser("cyclegan", help="a CycleGAN: pictures of one folder as those of another")
@@ -34,12 +36,12 @@ def add(commands) -> None:
     cyclegan.add_argument("--to", dest="target", required=True, metavar="DIR", help="what they are to look like")
     _training(cyclegan, "of the pictures set aside and the training")
     cyclegan.add_argument(
-        "--judge", default="", metavar="MODEL", help="a classifier's folder, or `imagenet`: measure KID while it trains"
+        "--judge", default="", metavar="MODEL", help=f"{_CLASSIFIER}, or `imagenet`: measure KID while it trains"
     )
     cyclegan.set_defaults(run=_train_cyclegan)
 
     translate = commands.add_parser("translate", help="pictures through a trained CycleGAN")
-    translate.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported CycleGAN's folder")
+    translate.add_argument("--model", type=Path, required=True, metavar="MODEL", help=_GENERATOR)
     translate.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
     translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets one PNG per picture")
     translate.set_defaults(run=_translate)
@@ -104,7 +106,7 @@ def add(commands) -> None:
 
 
 def _model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="an exported classifier's folder")
+    parser.add_argument("--model", type=Path, required=True, metavar="MODEL", help=_CLASSIFIER)
     parser.add_argument("--tta", action="store_true", help="mean over the square's eight symmetries")
 
 
@@ -153,7 +155,7 @@ def _train_acgan(arguments: argparse.Namespace) -> int:
     config = _configured(arguments)
 
     data = whole_path(arguments.data)
-    judge = arguments.judge.resolve() if arguments.judge else ""
+    judge = find(arguments.judge, "classifier").resolve() if arguments.judge else ""
     print(f"model: {standalone.acgan(data, arguments.output.resolve(), config, arguments.seed, judge)}")
     print(f"sample grids, statistics: {arguments.output.resolve() / 'model_run' / 'acgan'}")
     return ExitCode.DONE
@@ -165,7 +167,8 @@ def _train_cyclegan(arguments: argparse.Namespace) -> int:
     config = _configured(arguments)
 
     output = arguments.output.resolve()
-    judge = arguments.judge if arguments.judge in ("", "imagenet") else Path(arguments.judge).resolve()
+    named = arguments.judge in ("", "imagenet")
+    judge = arguments.judge if named else find(arguments.judge, "classifier").resolve()
     model = standalone.cyclegan(arguments.source, arguments.target, output, config, arguments.seed, judge)
     print(f"model: {model}")
     print(f"sample grids, statistics: {output / 'model_run' / 'cyclegan'}")

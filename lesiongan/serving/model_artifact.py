@@ -64,11 +64,6 @@ def store() -> Path:
     return Path(os.environ.get(STORE_VARIABLE) or STORE)
 
 
-def versions(folder: Path) -> list[int]:
-    """The versions of a pushed model, ascending."""
-    return sorted(int(path.name) for path in _versions(folder))
-
-
 def _named(path: Path) -> Path:
     """Where a pushed model lies that is meant by `NAME` or `NAME:VERSION`; another path as it is."""
     name, _, version = path.name.partition(":")
@@ -76,7 +71,7 @@ def _named(path: Path) -> Path:
     if path.exists() or len(path.parts) != 1 or not _versions(folder):
         return path
     if version and not (folder / version / RECORD).is_file():
-        known = ", ".join(map(str, versions(folder)))
+        known = ", ".join(sorted((path.name for path in _versions(folder)), key=int))
         raise UsageError(f"{path}: {folder} has no version {version}; it has {known}")
     return folder / version if version else folder
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from lesiongan.base.files import read_json, whole_directory, write_json
 from lesiongan.base.progress import say
-from lesiongan.serving import model_artifact
+from lesiongan.serving import model_artifact, registry
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("pushed",)
@@ -29,9 +30,8 @@ def run(task: Task[Options]) -> dict:
     pushed = {}
     for artifact in task.artifacts("classifier", "acgan", "models"):
         for name in model_artifact.names(artifact):
-            refusals = [
-                f"{component}: {v['reason']}" for component, v in _verdicts(name, evaluated, served) if not v["blessed"]
-            ]
+            verdicts = _verdicts(name, evaluated, served)
+            refusals = [f"{component}: {v['reason']}" for component, v in verdicts.items() if not v["blessed"]]
             if refusals:
                 say(f"{name} is not pushed: {'; '.join(refusals)}")
                 pushed[name] = {"pushed": False, "reason": "; ".join(refusals)}
@@ -39,29 +39,34 @@ def run(task: Task[Options]) -> dict:
             target = Path(task.parameters["models_dir"]) / (
                 name if name == "classifier" else task.options.prefix + name
             )
-            version = push(Path(artifact) / name, target)
+            version = push(Path(artifact) / name, target, verdicts)
             say(f"{name} is pushed: {target / str(version)}")
             pushed[name] = {"pushed": True, "path": str(target / str(version)), "version": version}
     write_json(task.outputs["pushed"] / "pushed.json", pushed)
     return {"models": len(pushed), "pushed": sum(p["pushed"] for p in pushed.values())}
 
 
-def push(model: Path, target: Path) -> int:
+def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = None) -> int:
     """Copies a SavedModel to `target/<version>/` and returns the version; a model that is there already is not
-    copied again."""
+    copied again.
+
+    Args:
+        model: the folder of an exported model.
+        target: the folder of a pushed model's versions.
+        blessing: component -> its verdict, which the record keeps.
+    """
     record = model_artifact.describe(model)
-    versions = sorted(int(p.name) for p in target.glob("*") if p.name.isdigit()) if target.exists() else []
+    versions = registry.versions(target)
     for version in versions:
-        other = target / str(version) / "model.json"
-        if other.exists() and read_json(other)["digest"] == record["digest"]:
+        if model_artifact.describe(target / str(version))["digest"] == record["digest"]:
             return version
-    version = versions[-1] + 1 if versions else 1
+    version = max([0, *versions, *registry.versions(target, withdrawn=True)]) + 1
     with whole_directory(target / str(version)) as folder:
         shutil.copytree(model / "saved_model", folder, dirs_exist_ok=True)
-        shutil.copy(model / "model.json", folder / "model.json")
+        write_json(folder / model_artifact.RECORD, {**record, "blessing": dict(blessing or {})})
     return version
 
 
-def _verdicts(name: str, evaluated: dict, served: dict):
+def _verdicts(name: str, evaluated: dict, served: dict) -> dict[str, dict]:
     missing = {"blessed": False, "reason": "no verdict"}
-    return ("Evaluator", evaluated.get(name, missing)), ("InfraValidator", served.get(name, missing))
+    return {"Evaluator": evaluated.get(name, missing), "InfraValidator": served.get(name, missing)}
