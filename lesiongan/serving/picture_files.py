@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,17 +25,24 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int]) -> None:
-    """Writes uint8 `[h, w, 3]` as PNG, whole or not at all, with IPTC's digital source type as XMP, where programs for
-    pictures look for it, and `facts` as text. The same pixels and facts give the same bytes."""
+def picture_bytes(pixels: np.ndarray, facts: Mapping[str, str | int]) -> bytes:
+    """uint8 `[h, w, 3]` as a PNG file with IPTC's digital source type as XMP, where programs for pictures look for it,
+    and `facts` as text. The same pixels and facts give the same bytes."""
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", f"lesiongan {__version__}")
     text.add_text("Description", "synthetic image made by a trained model; for research only")
     for key, value in facts.items():
         text.add_text(f"lesiongan:{key}", str(value))
     text.add_itxt("XML:com.adobe.xmp", _XMP.format(source_type=DIGITAL_SOURCE_TYPE))
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", pnginfo=text)
+    return stream.getvalue()
+
+
+def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int]) -> None:
+    """Writes `picture_bytes`, whole or not at all."""
     with whole_file(path) as file:
-        Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
+        file.write(picture_bytes(pixels, facts))
 
 
 def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], record: Mapping) -> None:

@@ -45,22 +45,23 @@ class Tab:
                 return message["result"]
             self._note(message)
 
-    def open(self, path: Path, width: int, *, dark: bool = False) -> None:
-        """Loads a file from disk, with no network, on a screen of so many CSS pixels."""
+    def open(self, page: Path | str, width: int, *, dark: bool = False) -> None:
+        """Loads a file from disk, with no network, or an address, on a screen of so many CSS pixels."""
         self.problems, self.requests, self._events = [], [], []
+        offline = isinstance(page, Path)
         self.call(
-            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
+            "Network.emulateNetworkConditions", offline=offline, latency=0, downloadThroughput=-1, uploadThroughput=-1
         )
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
         end = time.monotonic() + _PATIENCE
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             if time.monotonic() > end:
-                raise TimeoutError(f"{path} did not load")
+                raise TimeoutError(f"{page} did not load")
             self._note(json.loads(self._socket.recv()))
 
     def value(self, script: str) -> Any:
@@ -69,6 +70,23 @@ class Tab:
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"]))
         return found["result"].get("value")
+
+    def until(self, script: str) -> Any:
+        """Waits for an expression that is true, and returns it."""
+        end = time.monotonic() + _PATIENCE
+        while not (found := self.value(script)):
+            if time.monotonic() > end:
+                raise TimeoutError(script)
+            time.sleep(0.1)
+        return found
+
+    def key(self, name: str) -> None:
+        """Presses a key: `Tab`, `Enter` or `Space`."""
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
+        text = {"Tab": "", "Enter": "\r", "Space": " "}[name]
+        shared = {"key": name if name != "Space" else " ", "code": name, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **shared)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **shared)
 
     def close(self) -> None:
         self._socket.close()

@@ -1,0 +1,50 @@
+"""`lesiongan serve`: models over REST and gRPC, and a page for people."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lesiongan.base.errors import ExitCode, UsageError
+
+
+def add(commands) -> None:
+    """Adds the command to a parser's subparsers."""
+    serve = commands.add_parser("serve", help="models over REST (V1, V2) and gRPC, and a page for people")
+    serve.add_argument(
+        "models",
+        nargs="+",
+        metavar="[CALLED=]MODEL",
+        help="NAME or NAME:VERSION of a pushed model, or the folder of one; CALLED is how it is asked for",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=8080, help="of REST and the page (default: %(default)s)")
+    serve.add_argument("--grpc-port", type=int, default=8081, help="0: no gRPC (default: %(default)s)")
+    serve.add_argument("--max-batch", type=int, default=32, help="pictures per request (default: %(default)s)")
+    serve.add_argument("--max-request", type=float, default=32, metavar="MB", help="(default: %(default)s)")
+    serve.set_defaults(run=_serve)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    for option, value, low, high in (
+        ("--port", arguments.port, 1, 65535),
+        ("--grpc-port", arguments.grpc_port, 0, 65535),
+        ("--max-batch", arguments.max_batch, 1, 10_000),
+        ("--max-request", arguments.max_request, 0.01, 1000),
+    ):
+        if not low <= value <= high:
+            raise UsageError(f"{option} {value}: give a number from {low} to {high}")
+    models: dict[str, Path] = {}
+    for entry in arguments.models:
+        called, equals, place = entry.partition("=")
+        place = place if equals else entry
+        called = called if equals else Path(place).name.partition(":")[0]
+        if called in models:
+            raise UsageError(f"{entry}: there is a model called {called} already; give CALLED=MODEL")
+        models[called] = Path(place)
+    from lesiongan.serving.server.answers import Limits
+    from lesiongan.serving.server.serve import serve
+
+    limits = Limits(arguments.max_batch, int(arguments.max_request * 2**20))
+    serve(models, host=arguments.host, port=arguments.port, grpc_port=arguments.grpc_port, limits=limits)
+    return ExitCode.DONE
