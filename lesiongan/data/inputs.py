@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
+from lesiongan.data.hashed_random import derive, in_range, integers, permutation, uniform
 from lesiongan.data.image_set import ImageSet
 
 # Streams of random numbers: one per independent use, part of each draw's key.
@@ -143,7 +144,7 @@ def unpaired_batches(
     n_x, n_y = len(x), len(y)
     epoch_length = max(n_x, n_y)
     x_pixels, y_pixels = _Pixels(x.images), _Pixels(y.images)
-    seed_x, seed_y = _derive(seed, 0), _derive(seed, 1)  # so that x and y are augmented independently
+    seed_x, seed_y = derive(seed, 0), derive(seed, 1)  # so that x and y are augmented independently
     resized = round(size * 286 / 256) if crop else size
     ends = None if x_weights is None else _ends(np.asarray(x_weights, np.float64))
 
@@ -154,10 +155,10 @@ def unpaired_batches(
     def make(step):
         examples = _examples(step, batch)
         if ends is None:
-            x_index = _permutation((examples % epoch_length) % n_x, examples // epoch_length, n_x, seed)
+            x_index = permutation((examples % epoch_length) % n_x, examples // epoch_length, n_x, seed, _ORDER)
         else:
             x_index = _drawn(ends, seed, examples)
-        y_index = _integers(seed, _PARTNER, examples, n_y)
+        y_index = integers(seed, _PARTNER, examples, n_y)
         return take(x_pixels, x_index, examples, seed_x), take(y_pixels, y_index, examples, seed_y)
 
     return _dataset(make, start, steps)
@@ -176,7 +177,7 @@ def _labelled(data: ImageSet, seed: int, balanced: bool, weights: np.ndarray | N
         raise UsageError("there are no images to train on; check the split and the classes of the Examples")
     pixels, labels = _Pixels(data.images), tf.constant(data.labels, tf.int32)
     if not balanced and weights is None:
-        return pixels, labels, lambda examples: _permutation(examples % n, examples // n, n, seed)
+        return pixels, labels, lambda examples: permutation(examples % n, examples // n, n, seed, _ORDER)
     shares = np.ones(n) if weights is None else np.asarray(weights, np.float64)
     if shares.shape != (n,) or not (shares > 0).all():
         raise ValueError(f"weights must be {n} numbers above 0, got shape {shares.shape}")
@@ -193,7 +194,7 @@ def _ends(shares: np.ndarray) -> tf.Tensor:
 
 def _drawn(ends: tf.Tensor, seed: int, examples: tf.Tensor) -> tf.Tensor:
     """Indices of images, drawn with replacement by their shares."""
-    index = tf.searchsorted(ends, _uniform(seed, _DRAW, examples), side="right", out_type=tf.int64)
+    index = tf.searchsorted(ends, uniform(seed, _DRAW, examples), side="right", out_type=tf.int64)
     return tf.minimum(index, ends.shape[0] - 1)  # the last end may be rounded to less than 1
 
 
@@ -207,7 +208,7 @@ def _in_turn(labels: np.ndarray, seed: int):
 
     def choose(examples):
         turn = examples % len(present)
-        within = _integers(seed, _DRAW, examples, tf.gather(sizes, turn))
+        within = integers(seed, _DRAW, examples, tf.gather(sizes, turn))
         return tf.gather(order, tf.gather(first, turn) + within)
 
     return choose
@@ -216,55 +217,6 @@ def _in_turn(labels: np.ndarray, seed: int):
 def _examples(step: tf.Tensor, batch: int) -> tf.Tensor:
     """The numbers of a batch's examples in the stream, int64 `[batch]`."""
     return step * batch + tf.range(batch, dtype=tf.int64)
-
-
-# Random numbers: splitmix64 (Steele, Lea, Flood 2014) as a hash of (seed, stream, example). TensorFlow's stateless
-# generators take one seed per call, which would mean one call per image.
-
-
-def _mix(z: tf.Tensor) -> tf.Tensor:
-    shift = tf.bitwise.right_shift
-    z += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
-    z = tf.bitwise.bitwise_xor(z, shift(z, tf.constant(30, tf.uint64))) * tf.constant(0xBF58476D1CE4E5B9, tf.uint64)
-    z = tf.bitwise.bitwise_xor(z, shift(z, tf.constant(27, tf.uint64))) * tf.constant(0x94D049BB133111EB, tf.uint64)
-    return tf.bitwise.bitwise_xor(z, shift(z, tf.constant(31, tf.uint64)))
-
-
-def _bits(seed: int, stream: int, examples: tf.Tensor) -> tf.Tensor:
-    """Random uint64 for each example: a function of the seed, the stream and the example's number."""
-    key = _mix(_mix(tf.constant(seed % 2**64, tf.uint64)) + tf.constant(stream, tf.uint64))
-    return _mix(key + _mix(tf.cast(examples, tf.uint64)))
-
-
-def _uniform(seed: int, stream: int, examples: tf.Tensor) -> tf.Tensor:
-    """Float64 in [0, 1), one for each example."""
-    return (
-        tf.cast(tf.bitwise.right_shift(_bits(seed, stream, examples), tf.constant(11, tf.uint64)), tf.float64) / 2**53
-    )
-
-
-def _integers(seed: int, stream: int, examples: tf.Tensor, below) -> tf.Tensor:
-    """Int64 in [0, below), one for each example; `below` is a number or one for each example."""
-    return tf.cast(tf.floor(_uniform(seed, stream, examples) * tf.cast(below, tf.float64)), tf.int64)
-
-
-def _range(seed: int, stream: int, examples: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Float32 in [low, high), shaped `[n, 1, 1, 1]` to be applied to images."""
-    return tf.cast(low + (high - low) * _uniform(seed, stream, examples), tf.float32)[:, None, None, None]
-
-
-def _derive(seed: int, part: int) -> int:
-    """A seed for a part of a pipeline."""
-    return int(np.random.SeedSequence([seed % 2**64, part]).generate_state(1, np.uint64)[0])
-
-
-def _permutation(position: tf.Tensor, epoch: tf.Tensor, n: int, seed: int) -> tf.Tensor:
-    """Where `position` goes in the epoch's permutation of range(n); position and epoch are int64 `[batch]`."""
-    bits = _bits(seed, _ORDER, epoch)
-    low, high = tf.cast(bits, tf.uint32), tf.cast(tf.bitwise.right_shift(bits, tf.constant(32, tf.uint64)), tf.uint32)
-    keys = tf.stack([low, high, tf.cast(epoch, tf.uint32)], axis=1)
-    # The op itself: `tf.random.experimental.index_shuffle` cannot take a key for each index (it pads the wrong axis).
-    return tf.raw_ops.RandomIndexShuffle(index=position, seed=keys, max_index=tf.constant(n - 1, tf.int64), rounds=4)
 
 
 def _to_unit(images: tf.Tensor) -> tf.Tensor:
@@ -295,10 +247,10 @@ class _Pixels:
 
 def _symmetry(examples, seed: int, *, left_right=False, up_down=False, turns=False) -> tf.Tensor:
     """A random symmetry for each example, int64 `[batch]`."""
-    mirrored = _integers(seed, _FLIP_X, examples, 2 if left_right else 1)
-    turned = _integers(seed, _TURN, examples, 4 if turns else 1)
+    mirrored = integers(seed, _FLIP_X, examples, 2 if left_right else 1)
+    turned = integers(seed, _TURN, examples, 4 if turns else 1)
     if up_down:  # up-down is left-right and half a turn
-        upside_down = _integers(seed, _FLIP_Y, examples, 2)
+        upside_down = integers(seed, _FLIP_Y, examples, 2)
         mirrored, turned = (mirrored + upside_down) % 2, turned + 2 * upside_down
     return 4 * mirrored + turned % 4
 
@@ -307,7 +259,7 @@ def _affine(images, examples, seed: int, angle: float, zoom: float) -> tf.Tensor
     """Rotation and enlargement at random, bilinear."""
 
     def draw(stream, low, high):
-        return tf.reshape(_range(seed, stream, examples, low, high), [-1])
+        return tf.reshape(in_range(seed, stream, examples, low, high), [-1])
 
     turn = draw(_ANGLE, -angle, angle) * (np.pi / 180.0)
     scale = 1.0 / draw(_ZOOM, 1.0, 1.0 + zoom)  # input pixels per output pixel
@@ -330,11 +282,11 @@ def _affine(images, examples, seed: int, angle: float, zoom: float) -> tf.Tensor
 
 def _colour(images, examples, seed: int, strength: float) -> tf.Tensor:
     """Brightness shifted, contrast (about the image's mean) and saturation (about grey) scaled; clipped to [-1, 1]."""
-    images += _range(seed, _BRIGHTNESS, examples, -strength, strength)
+    images += in_range(seed, _BRIGHTNESS, examples, -strength, strength)
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
-    images = mean + (images - mean) * _range(seed, _CONTRAST, examples, 1 - strength, 1 + strength)
+    images = mean + (images - mean) * in_range(seed, _CONTRAST, examples, 1 - strength, 1 + strength)
     grey = tf.reduce_sum(images * tf.constant(_LUMA), axis=-1, keepdims=True)
-    images = grey + (images - grey) * _range(seed, _SATURATION, examples, 1 - strength, 1 + strength)
+    images = grey + (images - grey) * in_range(seed, _SATURATION, examples, 1 - strength, 1 + strength)
     return tf.clip_by_value(images, -1.0, 1.0)
 
 
@@ -349,6 +301,6 @@ def _random_crop(images, examples, seed: int, size: int) -> tf.Tensor:
     """A square of `size` pixels from each image, at a place of its own."""
     places = images.shape[1] - size + 1
     offsets = tf.range(size, dtype=tf.int64)
-    rows = _integers(seed, _TOP, examples, places)[:, None] + offsets
-    columns = _integers(seed, _LEFT, examples, places)[:, None] + offsets
+    rows = integers(seed, _TOP, examples, places)[:, None] + offsets
+    columns = integers(seed, _LEFT, examples, places)[:, None] + offsets
     return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

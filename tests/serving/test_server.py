@@ -8,84 +8,31 @@ import base64
 import http.client
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import executable, tab
 from PIL import Image
+from server_process import SIZE, export_models, get, picture, pixels_of, running
 
-import lesiongan
-from lesiongan.config.acgan import ACGANConfig
-from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.taxonomy import ISIC_2019
-from lesiongan.models.acgan.model import ACGAN
-from lesiongan.models.classifier.model import LesionClassifier
-from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.serving import saved_models
 
 pytest.importorskip("kserve", reason="pip install 'lesiongan[serve]'")
 pytestmark = pytest.mark.slow
-SIZE = 32
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    classifier = LesionClassifier(8, width=0.1)
-    classifier.reset(0)
-    acgan = ACGAN(ACGANConfig(size=SIZE, width=0.1), 8, seed=0)
-    for kernel in acgan.generator.kernels.values():
-        kernel.assign(10 * kernel)
-    cyclegan = CycleGAN(CycleGANConfig(size=SIZE, blocks=1, filters=4, discriminator_filters=4))
-    details = {"source": "NV", "target": "MEL"}
-    for kind, model in {"classifier": classifier, "acgan": acgan, "cyclegan": cyclegan}.items():
-        saved_models.export(model, folder / kind, kind=kind, size=SIZE, taxonomy=ISIC_2019, details=details)
-    return folder
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+def models(tmp_path_factory):
+    return export_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
 def server(models, tmp_path_factory):
-    """Ports of REST and gRPC of a running server."""
-    port, grpc_port = free_port(), free_port()
-    command = [sys.executable, "-m", "pipelines.cli", "serve", "acgan", "cyclegan", "judge=classifier"]
-    command += ["--port", str(port), "--grpc-port", str(grpc_port), "--max-batch", "8", "--max-request", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parents[1])}
-    log = (tmp_path_factory.mktemp("server") / "log").open("w+")
-    process = subprocess.Popen(command, cwd=models, env=environment, stdout=log, stderr=log)
-    end = time.monotonic() + 240
-    while True:
-        try:
-            if get(port, "/v2/health/ready")[0] == 200:
-                break
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > end:
-            log.seek(0)
-            raise RuntimeError(log.read())
-        time.sleep(0.5)
-    yield port, grpc_port
-    process.terminate()
-    assert process.wait(timeout=60) == 0
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
-        return answer.status, answer.read().decode()
+    """Ports of REST and gRPC."""
+    yield from running(models, tmp_path_factory.mktemp("server"))
 
 
 def post(port: int, path: str, body, content="application/json") -> tuple[int, dict]:
@@ -96,17 +43,6 @@ def post(port: int, path: str, body, content="application/json") -> tuple[int, d
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"{}")
-
-
-def pixels_of(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
-
-
-def picture() -> tuple[bytes, np.ndarray]:
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue(), pixels
 
 
 def test_a_generators_answers_are_the_models_and_say_what_they_are(server, models):
@@ -289,79 +225,3 @@ def test_health_metadata_metrics_and_the_page(server):
     status, page = get(server[0], "/")
     assert status == 200
     assert "research only" in page
-
-
-# The page for people
-
-
-@pytest.fixture(scope="module")
-def page(server, tmp_path_factory):
-    if executable() is None:
-        pytest.skip("no Chromium here")
-    with tab(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
-def opened(page, server, width: int) -> None:
-    page.open(f"http://127.0.0.1:{server[0]}/", width)
-    page.until("document.getElementById('class').options.length === 8")
-
-
-def test_a_person_generates_lesions_of_a_class(page, server, models):
-    opened(page, server, 1200)
-    page.value("document.getElementById('class').value = 'BCC'")
-    page.value("document.getElementById('seed').value = '7'; document.getElementById('count').value = '3'")
-    page.value("document.querySelector('#generate button').click()")
-    assert page.until("document.querySelectorAll('#results img').length") == 3
-    captions = page.value("[...document.querySelectorAll('#results img')].map(image => image.alt)")
-    assert captions == ["BCC, seed 7", "BCC, seed 8", "BCC, seed 9"]
-    sources = page.value("[...document.querySelectorAll('#results a')].map(link => [link.href, link.download])")
-    assert sources[0][1] == "acgan-BCC-7.png"
-    png = base64.b64decode(sources[0][0].partition("base64,")[2])
-    expected = saved_models.load(models / "acgan").sample(np.array([2]), np.array([7]))[0]
-    assert np.abs(pixels_of(png).astype(int) - expected).max() <= 1
-    assert Image.open(io.BytesIO(png)).text["lesiongan:class"] == "BCC"
-    assert page.problems == []
-    assert all(url.startswith((f"http://127.0.0.1:{server[0]}/", "data:", "blob:")) for url in page.requests)
-
-
-def test_a_person_has_a_picture_translated_and_classified(page, server):
-    opened(page, server, 1200)
-    give = (
-        "var bytes = Uint8Array.from(atob('DATA'), letter => letter.charCodeAt(0)), files = new DataTransfer();"
-        "files.items.add(new File([bytes], 'nevus.png', {type: 'image/png'}));"
-        "document.getElementById('file').files = files.files"
-    ).replace("DATA", base64.b64encode(picture()[0]).decode())
-    for model, seen in (
-        ("cyclegan", "document.querySelectorAll('#results img').length === 2"),
-        ("judge", "/MEL .*%/.test(document.getElementById('status').textContent)"),
-    ):
-        page.value(f"document.getElementById('model').value = '{model}'")
-        page.value("document.getElementById('model').dispatchEvent(new Event('change'))")
-        page.value(give)
-        page.value("document.getElementById('send-button').click()")
-        assert page.until(seen)
-    assert page.value("/Not a diagnosis/.test(document.getElementById('status').textContent)")
-    assert page.problems == []
-
-
-def test_an_error_is_shown_where_a_person_looks(page, server):
-    opened(page, server, 1200)
-    page.value("document.getElementById('count').max = 99; document.getElementById('count').value = 9")
-    page.value("document.querySelector('#generate button').click()")
-    shown = page.until("document.querySelector('#status.bad')?.textContent")
-    assert shown == "9 instances: at most 8 are answered at a time"
-
-
-def test_the_page_works_on_a_phone_and_by_keyboard(page, server):
-    opened(page, server, 375)
-    assert page.value("document.documentElement.scrollWidth") <= 375
-    assert page.value("getComputedStyle(document.querySelector('.notice')).display") == "block"
-    reached = []
-    for _ in range(5):
-        page.key("Tab")
-        reached.append(page.value("document.activeElement.id || document.activeElement.textContent"))
-    assert reached == ["model", "class", "seed", "count", "Generate"]
-    page.key("Enter")
-    assert page.until("document.querySelectorAll('#results img').length") == 4
-    assert page.problems == []
