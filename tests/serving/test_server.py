@@ -14,7 +14,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from server_process import SIZE, export_models, get, picture, pixels_of, running
+from server_process import export_models, get, picture, pixels_of, running
 
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.taxonomy import ISIC_2019
