@@ -77,6 +77,17 @@ def _no_projection() -> Iterator[None]:
         yield
 
 
+def _heads_of_width(width: float) -> Callable[[], Any]:
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        from lesiongan.models.projected import heads
+
+        with mock.patch.dict(heads.WIDTHS, {side: round(width * filters) for side, filters in heads.WIDTHS.items()}):
+            yield
+
+    return patched
+
+
 def _features_at(size: int) -> Callable[[], Any]:
     @contextlib.contextmanager
     def patched() -> Iterator[None]:
@@ -102,17 +113,19 @@ def _features_at(size: int) -> Callable[[], Any]:
 
 _ACGAN = {
     "recipe": Variation("the recipe"),
+    "heads-0.5": Variation("heads half as wide", without=_heads_of_width(0.5)),
+    "class-0.3": Variation("class loss 0.3", "acgan.class_weight=0.3"),
+    "batch-64": Variation("batch 64", "acgan.batch=64"),
+    "features-96": Variation("features at 96 px", without=_features_at(96)),
+    "rate-4e-4": Variation("rate 4e-4", "acgan.learning_rate=4e-4"),
     "no-pairs": Variation("images alone, not in pairs", without=_no_pairs),
     "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
     "no-colour": Variation("no map of colours", without=_no_colour_map),
     "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
     "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
-    "class-0.3": Variation("class loss 0.3", "acgan.class_weight=0.3"),
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),
     "aux-on-fake": Variation("class head learns from generated images too", "acgan.aux_on_fake=true"),
     "batch-16": Variation("batch 16", "acgan.batch=16"),
-    "batch-64": Variation("batch 64", "acgan.batch=64"),
-    "features-96": Variation("features at 96 px", without=_features_at(96)),
     "features-128": Variation("features at 128 px", without=_features_at(128)),
     "latent-40": Variation("32 numbers of noise", "acgan.latent=40"),
     "latent-136": Variation("128 numbers of noise", "acgan.latent=136"),
@@ -125,7 +138,6 @@ _ACGAN = {
     "ema-0.998": Variation("average over half as many steps", "acgan.ema=0.998"),
     "ema-0.9995": Variation("average over twice as many steps", "acgan.ema=0.9995"),
     "rate-1e-4": Variation("rate 1e-4", "acgan.learning_rate=1e-4"),
-    "rate-4e-4": Variation("rate 4e-4", "acgan.learning_rate=4e-4"),
     "cross-entropy": Variation("cross-entropy in place of hinge", "acgan.loss=cross_entropy"),
 }
 

@@ -1,4 +1,4 @@
-"""`lesiongan serve`: models over REST and gRPC, and a page for people."""
+"""`lesiongan serve` and `push-to-hub`: models for others, over REST and gRPC, on a page, on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -23,6 +23,35 @@ def add(commands) -> None:
     serve.add_argument("--max-batch", type=int, default=32, help="pictures per request (default: %(default)s)")
     serve.add_argument("--max-request", type=float, default=32, metavar="MB", help="(default: %(default)s)")
     serve.set_defaults(run=_serve)
+
+    hub = commands.add_parser("push-to-hub", help="a model with its card to the Hugging Face Hub")
+    hub.add_argument(
+        "model", type=Path, metavar="MODEL", help="NAME or NAME:VERSION of a pushed model, or the folder of one"
+    )
+    hub.add_argument("repository", metavar="OWNER/NAME", help="made where it does not exist")
+    hub.add_argument(
+        "--licence", default="cc-by-nc-4.0", help="the Hub's name of it (default: %(default)s, ISIC 2019's)"
+    )
+    hub.add_argument("--public", action="store_true", help="a new repository is private without it")
+    hub.add_argument("--dry-run", action="store_true", help="print the files and the card; send nothing")
+    hub.set_defaults(run=_push_to_hub)
+
+
+def _push_to_hub(arguments: argparse.Namespace) -> int:
+    import tempfile
+
+    from lesiongan.serving import hub
+
+    if arguments.dry_run:
+        with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
+            files = hub.prepared(arguments.model, Path(scratch), arguments.repository, arguments.licence)
+            for name, size in files.items():
+                print(f"{size:12,}  {name}")
+            print((Path(scratch) / "README.md").read_text(encoding="utf-8"))
+        return ExitCode.DONE
+    where = hub.push(arguments.model, arguments.repository, licence=arguments.licence, private=not arguments.public)
+    print(f"pushed: {where}")
+    return ExitCode.DONE
 
 
 def _serve(arguments: argparse.Namespace) -> int:
