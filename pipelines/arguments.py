@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -50,7 +51,7 @@ def configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
     parser.add_argument("--config", metavar="FILE.toml", help="options in groups, e.g. [cyclegan] images = 2000")
 
 
-def resolved(arguments: argparse.Namespace, here: bool = True) -> Config:
+def resolved(arguments: argparse.Namespace, here: bool = True, **options: Any) -> Config:
     """The configuration that the arguments ask for; see `presets.resolve`."""
     from pipelines.presets import resolve
 
@@ -60,6 +61,7 @@ def resolved(arguments: argparse.Namespace, here: bool = True) -> Config:
         config_file=arguments.config,
         assignments=assignments(arguments),
         here=here,
+        **options,
     )
 
 

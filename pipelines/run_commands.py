@@ -76,7 +76,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _launch(arguments, shared.resolved(arguments), (arguments.pipeline,))
+    gans = ("acgan", "cyclegan") if arguments.pipeline == "noise-to-lesion" else ("cyclegan",)
+    config = shared.resolved(arguments, trains=("classifier", *gans))
+    return _launch(arguments, config, (arguments.pipeline,))
 
 
 def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> int:

@@ -78,7 +78,7 @@ def test_the_command_writes_a_model_that_is_served(tmp_path, translated):
     assert (model.record["kind"], model.size, model.record["target"]) == ("cyclegan", 32, "MEL")
     assert model.taxonomy.index("MEL") == 0
     images = make.pair(0)[0]
-    served = model.module.translate(tf.constant(images), tf.zeros(1, tf.int64))
+    served = model.module.translate_squares(tf.constant(images), tf.zeros(1, tf.int64))
     np.testing.assert_allclose(served, translated, atol=1e-4)
     pixels = to_uint8(images)
     expected = to_uint8(import_generator(PTH, 32)[0](to_unit(pixels)).numpy())

