@@ -39,7 +39,7 @@ def demo(recipe: Recipe = "best") -> Config:
         cyclegan = dataclasses.replace(cyclegan, blocks=2, filters=8, images=256)
     else:  # what comes nearest to lesions on skin in a minute and a half
         acgan = dataclasses.replace(acgan, width=0.5, images=7680)
-        cyclegan = dataclasses.replace(cyclegan, generator="additive", blocks=1, filters=12, cycle=5.0, images=640)
+        cyclegan = dataclasses.replace(cyclegan, generator="additive", blocks=1, filters=12, cycle=5.0, images=512)
     return dataclasses.replace(
         base,
         scale="demo",
