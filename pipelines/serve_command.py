@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lesiongan.base.errors import ExitCode, UsageError
 
+_MODEL = "NAME or NAME:VERSION of a pushed model, or the folder of one"
+
 
 def add(commands) -> None:
     """Adds the command to a parser's subparsers."""
@@ -25,9 +27,7 @@ def add(commands) -> None:
     serve.set_defaults(run=_serve)
 
     hub = commands.add_parser("push-to-hub", help="a model with its card to the Hugging Face Hub")
-    hub.add_argument(
-        "model", type=Path, metavar="MODEL", help="NAME or NAME:VERSION of a pushed model, or the folder of one"
-    )
+    hub.add_argument("model", type=Path, metavar="MODEL", help=_MODEL)
     hub.add_argument("repository", metavar="OWNER/NAME", help="made where it does not exist")
     hub.add_argument(
         "--licence", default="cc-by-nc-4.0", help="the Hub's name of it (default: %(default)s, ISIC 2019's)"

@@ -13,6 +13,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+#: Files that take minutes, the longest first: a file goes to one worker, and one that begins last ends alone.
+LONG = (
+    "test_runs.py",
+    "test_model_commands.py",
+    "test_train_cyclegan.py",
+    "test_failure_watch.py",
+    "test_train_grid.py",
+)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))  # stable: the rest keep their order
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real dermoscopy images; tests that need it are skipped where there is none."""

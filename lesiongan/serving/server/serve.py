@@ -125,6 +125,7 @@ class LimitedBody:
             return await self.app(scope, receive, send)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > self.limit:
+            await self._drain(receive)
             return await self._refuse(send)
         seen, refused = 0, False
 
@@ -145,7 +146,17 @@ class LimitedBody:
             await self.app(scope, counted, watched)
         except _TooLarge:
             if not refused:
+                await self._drain(receive)
                 await self._refuse(send)
+
+    async def _drain(self, receive: Any) -> None:
+        """Reads on and keeps nothing: who is answered while still sending may see a reset in place of the answer."""
+        seen = 0
+        while seen < 8 * self.limit:
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
 
     async def _refuse(self, send: Any) -> None:
         text = f'{{"error": "the request is larger than {self.limit:,} bytes"}}'.encode()
