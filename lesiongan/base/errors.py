@@ -37,3 +37,9 @@ class MachineError(LesionganError):
     """The machine cannot do it now: disk full, out of memory, workdir held by another run."""
 
     exit_code = ExitCode.MACHINE
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, on one line; its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -58,13 +58,14 @@ def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str
         UsageError: no generator there, a class that it does not know, pictures given to one that needs none or the
             other way round, or an output that holds what another request made.
     """
-    record = model_artifact.describe(model_artifact.find(model))  # a wrong one is refused before TensorFlow starts
+    place = model_artifact.find(model)
+    record = model_artifact.describe(place)
     request = _checked(record, request, model)
     _claim(output, request, record)
     for entry in request.source:
         if Path(entry).is_dir():
             check_apart({"the pictures": entry, "the output": output})
-    served = saved_models.load(model_artifact.find(model))
+    served = saved_models.load(place)
     rows, faults = (_translated if request.source else _sampled)(served, request, output / IMAGES)
     if not rows:
         raise UsageError(f"no picture to translate{f': {faults[0]}' if faults else '; give files or folders of them'}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 
-from lesiongan.base.errors import MachineError, UsageError
+from lesiongan.base.errors import MachineError, UsageError, first_line
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.serving.model_artifact import RECORD, describe, find
 
@@ -73,16 +73,16 @@ def push(model: Path, repository: str, *, licence: str = LICENCE, private: bool 
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repository, folder_path=scratch, commit_message="A model of lesiongan")
         except HFValidationError as error:
-            raise UsageError(f"{repository}: no name of a repository; give OWNER/NAME ({_first(error)})") from None
+            raise UsageError(f"{repository}: no name of a repository; give OWNER/NAME ({first_line(error)})") from None
         except LocalTokenNotFoundError:
             raise UsageError("no token for the Hub: set HF_TOKEN, or log in with `hf auth login`") from None
         except HfHubHTTPError as error:
-            raise MachineError(f"the Hub refuses: {_first(error)}") from error
+            raise MachineError(f"the Hub refuses: {first_line(error)}") from error
         except Exception as error:
             # the library's transport has changed its name from version to version, its errors' base has not
             if not isinstance(error, OSError) and "HTTPError" not in {kind.__name__ for kind in type(error).__mro__}:
                 raise
-            raise MachineError(f"the Hub cannot be reached: {_first(error)}") from error
+            raise MachineError(f"the Hub cannot be reached: {first_line(error)}") from error
     return str(commit.commit_url)
 
 
@@ -103,8 +103,3 @@ def card(record: Mapping, repository: str, licence: str) -> str:
         classes=list(zip(taxonomy.classes, taxonomy.names, strict=True)),
         measured={key: value for key, value in measured.items() if isinstance(value, (int, float))},
     )
-
-
-def _first(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -42,9 +42,9 @@ def find(directory: str | Path, kind: str = "") -> Path:
         raise UsageError(f"{directory}: {problem}; give the folder of a model, or the name of a pushed one")
     if (directory / RECORD).is_file():
         return _of_kind(directory, kind)
-    versions = _versions(directory)
+    versions = version_folders(directory)
     if versions:
-        return _of_kind(max(versions, key=lambda folder: int(folder.name)), kind)
+        return _of_kind(versions[-1], kind)
     inside = [folder for folder in sorted(directory.iterdir()) if folder.is_dir() and _holds_a_model(folder)]
     fitting = [folder for folder in inside if not kind or describe(find(folder))["kind"] == kind]
     if len(fitting) == 1:
@@ -68,10 +68,10 @@ def _named(path: Path) -> Path:
     """Where a pushed model lies that is meant by `NAME` or `NAME:VERSION`; another path as it is."""
     name, _, version = path.name.partition(":")
     folder = store() / name
-    if path.exists() or len(path.parts) != 1 or not _versions(folder):
+    if path.exists() or len(path.parts) != 1 or not version_folders(folder):
         return path
     if version and not (folder / version / RECORD).is_file():
-        known = ", ".join(sorted((path.name for path in _versions(folder)), key=int))
+        known = ", ".join(path.name for path in version_folders(folder))
         raise UsageError(f"{path}: {folder} has no version {version}; it has {known}")
     return folder / version if version else folder
 
@@ -98,12 +98,13 @@ def describe(directory: Path) -> dict:
 
 
 def _holds_a_model(folder: Path) -> bool:
-    return (folder / RECORD).is_file() or bool(_versions(folder))
+    return (folder / RECORD).is_file() or bool(version_folders(folder))
 
 
-def _versions(folder: Path) -> list[Path]:
-    """The versions of a pushed model."""
-    return [path.parent for path in folder.glob(f"*/{RECORD}") if path.parent.name.isdecimal()]
+def version_folders(folder: Path) -> list[Path]:
+    """The versions of a pushed model, ascending."""
+    found = [path.parent for path in folder.glob(f"*/{RECORD}") if path.parent.name.isdecimal()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def _of_kind(directory: Path, kind: str) -> Path:

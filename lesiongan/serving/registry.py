@@ -12,7 +12,6 @@ from pathlib import Path
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import disk_used
 from lesiongan.serving import model_artifact
-from lesiongan.serving.model_artifact import RECORD
 
 WITHDRAWN = "withdrawn"
 
@@ -20,7 +19,7 @@ WITHDRAWN = "withdrawn"
 def versions(folder: Path, *, withdrawn: bool = False) -> list[int]:
     """The versions of a pushed model, ascending; with `withdrawn` those that were taken back."""
     folder = folder / WITHDRAWN if withdrawn else folder
-    return sorted(int(path.parent.name) for path in folder.glob(f"*/{RECORD}") if path.parent.name.isdecimal())
+    return [int(path.name) for path in model_artifact.version_folders(folder)]
 
 
 def pushed(store: Path) -> list[dict]:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan import __version__
-from lesiongan.base.errors import UsageError
+from lesiongan.base.errors import UsageError, first_line
 from lesiongan.base.files import digest_directory, whole_directory, write_json
 from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
@@ -132,8 +132,7 @@ def load(directory: Path, kind: str = "") -> Served:
     except tf.errors.ResourceExhaustedError:
         raise  # the machine's fault
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, tf.errors.OpError) as error:
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{directory}: the model is damaged ({why}); export it again") from error
+        raise UsageError(f"{directory}: the model is damaged ({first_line(error)}); export it again") from error
     return Served(record, module)
 
 

@@ -10,34 +10,13 @@ import pytest
 from PIL import Image
 
 from lesiongan.base.errors import UsageError
-from lesiongan.config.acgan import ACGANConfig
-from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.config.data import DataConfig
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.sources import open_source
 from lesiongan.data.taxonomy import ISIC_2019
-from lesiongan.models.acgan.model import ACGAN
-from lesiongan.models.classifier.model import LesionClassifier
-from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.serving import model_artifact, saved_models
 from lesiongan.serving.generate import Request, generate
 from lesiongan.steps.push import push
-
-SIZE = 32
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A folder of models, one of each kind."""
-    folder = tmp_path_factory.mktemp("models")
-    classifier = LesionClassifier(8, width=0.1)
-    classifier.reset(0)
-    acgan = ACGAN(ACGANConfig(size=SIZE, width=0.1), 8, seed=0)
-    cyclegan = CycleGAN(CycleGANConfig(size=SIZE, blocks=1, filters=4, discriminator_filters=4))
-    details = {"source": "NV", "target": "MEL"}
-    for kind, model in {"classifier": classifier, "acgan": acgan, "cyclegan": cyclegan}.items():
-        saved_models.export(model, folder / kind, kind=kind, size=SIZE, taxonomy=ISIC_2019, details=details)
-    return folder
 
 
 def digests(folder) -> dict[str, str]:

@@ -14,7 +14,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from server_process import export_models, get, picture, pixels_of, running
+from server_process import get, picture, pixels_of
 
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.taxonomy import ISIC_2019
@@ -22,17 +22,6 @@ from lesiongan.serving import saved_models
 
 pytest.importorskip("kserve", reason="pip install 'lesiongan[serve]'")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return export_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def server(models, tmp_path_factory):
-    """Ports of REST and gRPC."""
-    yield from running(models, tmp_path_factory.mktemp("server"))
 
 
 def post(port: int, path: str, body, content="application/json") -> tuple[int, dict]:

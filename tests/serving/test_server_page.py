@@ -9,23 +9,12 @@ import numpy as np
 import pytest
 from chromium import executable, tab
 from PIL import Image
-from server_process import export_models, picture, pixels_of, running
+from server_process import picture, pixels_of
 
 from lesiongan.serving import saved_models
 
 pytest.importorskip("kserve", reason="pip install 'lesiongan[serve]'")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return export_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def server(models, tmp_path_factory):
-    """Ports of REST and gRPC."""
-    yield from running(models, tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture(scope="module")

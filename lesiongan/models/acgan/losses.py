@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from lesiongan.config.acgan import ACGANConfig
+from lesiongan.models.hinge import Hinge
 
 
 class CrossEntropy:
@@ -36,19 +37,6 @@ class CrossEntropy:
     def generator(self, logits: tf.Tensor) -> tf.Tensor:
         """The generator's loss for the same logits."""
         return tf.reduce_mean(tf.nn.softplus(-logits))
-
-
-class Hinge:
-    """Lim and Ye 2017, "Geometric GAN"; Miyato et al. 2018, equations 16 and 17. Methods as in `CrossEntropy`."""
-
-    def real(self, logits: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(tf.nn.relu(1.0 - logits))
-
-    def generated(self, logits: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(tf.nn.relu(1.0 + logits))
-
-    def generator(self, logits: tf.Tensor) -> tf.Tensor:
-        return -tf.reduce_mean(logits)
 
 
 def source_loss(config: ACGANConfig) -> CrossEntropy | Hinge:

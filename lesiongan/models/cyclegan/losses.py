@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from lesiongan.models.hinge import Hinge
+
+_HINGE = Hinge()
+
 
 def least_squares(scores: tf.Tensor | list[tf.Tensor], target: float) -> tf.Tensor:
     """Mean of (score - target)^2 over images and patches: the LSGAN loss, target 1 for real and 0 for generated.
@@ -21,14 +25,12 @@ def discriminator_loss(real: tf.Tensor | list[tf.Tensor], fake: tf.Tensor | list
 
 def hinge_discriminator_loss(real: list[tf.Tensor], fake: list[tf.Tensor]) -> tf.Tensor:
     """mean relu(1 - real) + mean relu(1 + generated), over images and places (Lim and Ye 2017)."""
-    return sum(tf.reduce_mean(tf.nn.relu(1.0 - each)) for each in real) + sum(
-        tf.reduce_mean(tf.nn.relu(1.0 + each)) for each in fake
-    )
+    return sum(map(_HINGE.real, real)) + sum(map(_HINGE.generated, fake))
 
 
 def hinge_generator_loss(fake: list[tf.Tensor]) -> tf.Tensor:
     """- mean of the scores of generated images."""
-    return -sum(tf.reduce_mean(each) for each in fake)
+    return sum(map(_HINGE.generator, fake))
 
 
 def l1(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ from kserve.errors import InvalidInput
 
 from lesiongan.serving.server.answers import Answers, Refused
 
-_AT_ONCE = 2  # requests that compute side by side; others wait, so that memory is bounded
+AT_ONCE = 2  # requests that compute side by side; others wait, so that memory is bounded
 
 
 class LesionModel(kserve.Model):

@@ -59,9 +59,9 @@ async def _run(kserve, answers: list[Answers], host: str, port: int, grpc_port: 
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
     from kserve.protocol.rest.server import RESTServer
 
-    from lesiongan.serving.server.kserve_model import _AT_ONCE, LesionModel
+    from lesiongan.serving.server.kserve_model import AT_ONCE, LesionModel
 
-    turn = asyncio.Semaphore(_AT_ONCE)
+    turn = asyncio.Semaphore(AT_ONCE)
     registry = kserve.ModelRepository()
     for each in answers:
         registry.update(LesionModel(each, turn))
@@ -127,7 +127,7 @@ class LimitedBody:
         if not announced.isdigit() or int(announced) > self.limit:
             await self._drain(receive)
             return await self._refuse(send)
-        seen, refused = 0, False
+        seen, answered = 0, False
 
         async def counted() -> dict:
             nonlocal seen
@@ -138,14 +138,14 @@ class LimitedBody:
             return message
 
         async def watched(message: dict) -> None:
-            nonlocal refused
-            refused = True
+            nonlocal answered
+            answered = True
             await send(message)
 
         try:
             await self.app(scope, counted, watched)
         except _TooLarge:
-            if not refused:
+            if not answered:
                 await self._drain(receive)
                 await self._refuse(send)
 
