@@ -22,7 +22,11 @@ from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.serving.model_artifact import FORMAT, describe, find
 from lesiongan.serving.reference import write_reference
-from lesiongan.serving.signatures import MODULES
+from lesiongan.serving.served_pictures import decoded
+from lesiongan.serving.signatures import MODULES, encoded
+
+# As version 0.1 called what the graph of a served model does with files.
+_decoded, _encoded = decoded, encoded
 
 
 def export(

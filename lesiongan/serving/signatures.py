@@ -29,7 +29,7 @@ def _function(body: Callable, *specs: tf.TensorSpec):
     return tf.function(body, autograph=False, input_signature=specs)
 
 
-def _pictures(images: tf.Tensor) -> dict[str, tf.Tensor]:
+def encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Float [-1, 1] images as uint8 and as PNG."""
     pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
     return {"image": pixels, "png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
@@ -72,7 +72,7 @@ class CycleGANModule(tf.Module):
         self.translate_squares = _function(lambda images, seeds: model.translate(images, seeds), images, seeds)
 
         def pictures(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            return _pictures(self.translate_squares(images, tf.zeros(tf.shape(images)[:1], tf.int64)))
+            return encoded(self.translate_squares(images, tf.zeros(tf.shape(images)[:1], tf.int64)))
 
         self.translate_bytes = _function(lambda images_bytes: pictures(decoded(images_bytes, size, resize)), _FILES)
         self.translate = _function(lambda images: pictures(_squares(images, size, resize)), _PIXELS)
@@ -102,7 +102,7 @@ class ACGANModule(tf.Module):
                 tf.debugging.assert_equal(tf.shape(labels), tf.shape(seeds), "as many seeds as labels are needed"),
             ]
             with tf.control_dependencies([check for check in asserts if check is not None]):
-                return _pictures(self.sample(tf.identity(labels), seeds))
+                return encoded(self.sample(tf.identity(labels), seeds))
 
         def by_name(names: tf.Tensor, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
             equal = tf.equal(names[:, None], tf.constant([list(classes)]))

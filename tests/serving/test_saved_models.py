@@ -110,3 +110,10 @@ def test_a_saved_model_needs_tensorflow_alone(artifact):
     command = [sys.executable, "-I", "-c", code, str(folder / "acgan" / "saved_model")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert f"(2, {SIZE}, {SIZE}, 3)" in result.stdout, result.stderr
+
+
+def test_what_the_graph_does_with_files_is_found_by_the_names_of_version_0_1():
+    found = saved_models._encoded(tf.zeros([1, 8, 8, 3]))
+    assert set(found) == {"image", "png_bytes"}
+    squares = saved_models._decoded(tf.constant([found["png_bytes"].numpy()[0]]), 4)
+    np.testing.assert_allclose(squares, np.full((1, 4, 4, 3), 128 / 127.5 - 1), atol=1e-6)
