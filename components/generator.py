@@ -35,6 +35,19 @@ def translate_images(
 
 
 @component
+def chain_generators(
+    options: str, seed: int, work_dir: str,
+    acgan: Input[Model], models: Input[List[Model]],
+    model: Output[Model], metrics: Output[Metrics],
+):  # fmt: skip
+    """The ACGAN and the CycleGANs that refine its images as one model."""
+    given = locals()
+    from lesiongan.steps import chain_generators as step, run_component
+
+    run_component(step, **given)
+
+
+@component
 def import_synthetic(
     options: str, seed: int, work_dir: str, fingerprint: str,
     examples: Input[Dataset],

@@ -12,7 +12,7 @@ def infra_validator(
     options: str, seed: int, work_dir: str,
     classifier: Input[Model], models: Input[List[Model]],
     blessing: Output[Artifact], metrics: Output[Metrics],
-    acgan: Optional[Input[Model]] = None,
+    acgan: Optional[Input[Model]] = None, chained: Optional[Input[Model]] = None,
 ):  # fmt: skip
     """Loads every model in a fresh process and asks it for an answer."""
     given = locals()

@@ -13,7 +13,7 @@ def pusher(
     classifier: Input[Model], models: Input[List[Model]], blessing: Input[Artifact],
     infra_blessing: Input[Artifact],
     pushed: Output[Artifact], metrics: Output[Metrics],
-    acgan: Optional[Input[Model]] = None,
+    acgan: Optional[Input[Model]] = None, chained: Optional[Input[Model]] = None,
 ):  # fmt: skip
     """Copies each model that the Evaluator and the InfraValidator bless to `<models_dir>/<name>/<version>/`."""
     given = locals()

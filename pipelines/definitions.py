@@ -15,7 +15,7 @@ from kfp import dsl
 from components.evaluator import evaluator, reporter
 from components.example_gen import example_gen
 from components.filter import path_rank_filter
-from components.generator import import_synthetic, join_sets, sample_images, translate_images
+from components.generator import chain_generators, import_synthetic, join_sets, sample_images, translate_images
 from components.infra_validator import infra_validator
 from components.pusher import pusher
 from components.trainer import join_grid, train_acgan, train_classifier, train_cyclegan, train_grid, train_grid_part
@@ -245,6 +245,9 @@ class _Build:
             "classifier": real.classifier.outputs["model"],
             "acgan": middle.acgan and middle.acgan.outputs["model"],
         }
+        if middle.acgan:
+            trained = {"acgan": models["acgan"], "models": middle.collected("model")}
+            models["chained"] = self.task(chain_generators, "evaluate", options="{}", **trained).outputs["model"]
         limits = _options(max_latency=self.config.evaluation.max_latency, max_memory=self.config.evaluation.max_memory)
         served = self.task(infra_validator, "evaluate", options=limits, models=middle.collected("model"), **models)
         self.task(

@@ -78,6 +78,9 @@ def add(commands) -> None:
         metavar="DIR",
         help="goes on from what is there",
     )
+    generate.add_argument(
+        "--full-size", action="store_true", help="of a CycleGAN: pictures keep their size (see docs/serving.md)"
+    )
     generate.set_defaults(run=_generate)
 
     evaluate = commands.add_parser("evaluate", help="how well a trained classifier does on labelled images")
@@ -200,7 +203,8 @@ def _generate(arguments: argparse.Namespace) -> int:
     source = tuple(str(Path(path).resolve()) for path in arguments.source)
     count = arguments.count or (0 if source else 100)
     classes = tuple(dict.fromkeys(arguments.classes))
-    done, faults = generate(arguments.model, Request(classes, count, arguments.seed, source), arguments.output)
+    request = Request(classes, count, arguments.seed, source, arguments.full_size)
+    done, faults = generate(arguments.model, request, arguments.output)
     for fault in faults:
         print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
     print(f"{done:,} pictures: {arguments.output}")

@@ -6,7 +6,7 @@ import collections
 import io
 import itertools
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -130,18 +130,29 @@ def distinct_names(files: Sequence[Path], reserved: Iterable[str] = ()) -> list[
 
 def squares(files: Sequence[Path], size: int, config: DataConfig) -> tuple[np.ndarray, list[Path], list[str]]:
     """Pictures as uint8 `[n, size, size, 3]`, their files, and a line for each file that cannot be used."""
+
+    def square(data: bytes) -> np.ndarray:
+        return pictures.decode(data, (size,), config.resize, config.exact_resize).squares[size]
+
+    images, used, faults = opened(files, square)
+    return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8), used, faults
+
+
+def opened(
+    files: Sequence[Path], decode: Callable[[bytes], np.ndarray]
+) -> tuple[list[np.ndarray], list[Path], list[str]]:
+    """Pictures as `decode` makes them of a file's bytes, their files, and a line for each file that cannot be used."""
     images, used, faults = [], [], []
     for path in files:
         try:
-            picture = pictures.decode(path.read_bytes(), (size,), config.resize, config.exact_resize)
+            images.append(decode(path.read_bytes()))
         except OSError as error:
             faults.append(f"{path}: {error.strerror}")
         except pictures.Unusable as unusable:
             faults.append(f"{path}: {unusable}")
         else:
-            images.append(picture.squares[size])
             used.append(path)
-    return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8), used, faults
+    return images, used, faults
 
 
 def _pixels(png: bytes) -> np.ndarray:

@@ -69,6 +69,18 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
     Raises:
         Unusable: not a picture, damaged, animated, too small or too large.
     """
+    image, shape = _opened(data, 0 if exact else 2 * max((*sizes, THUMBNAIL)))
+    return _picture(image, shape, sizes, resize)
+
+
+def whole(data: bytes) -> np.ndarray:
+    """The picture at its own size: uint8 `[height, width, 3]`; else as `decode`."""
+    return np.asarray(_opened(data, 0)[0])
+
+
+def _opened(data: bytes, needed: int) -> tuple[Image.Image, tuple[int, int]]:
+    """An encoded picture as an RGB image, upright, and the file's width and height; a JPEG may be decoded smaller, at
+    `needed` pixels or more of each side (0: whole)."""
     if not data:
         raise Unusable("the file is empty (0 bytes)")
     from lesiongan.data import dicom  # it builds on this module
@@ -79,15 +91,14 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
             warnings.simplefilter("ignore")
             if dicom.is_dicom(data):
                 decoded = dicom.image(data)
-                return _picture(decoded, decoded.size, sizes, resize)
+                return decoded, decoded.size
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
-                width, height = image.size
-                if not exact:
-                    needed = 2 * max((*sizes, THUMBNAIL))
+                shape = image.size
+                if needed:
                     image.draft(None, (needed, needed))
                 image.load()
-                upright = _rgb(_upright(image))
+                return _rgb(_upright(image)), shape
     except (Unusable, MemoryError):
         raise
     except Image.UnidentifiedImageError:
@@ -96,7 +107,6 @@ def decode(data: bytes, sizes: Sequence[int], resize: Resize = "squash", exact: 
         raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise Unusable(f"damaged: {error or type(error).__name__}") from error
-    return _picture(upright, (width, height), sizes, resize)
 
 
 def from_array(array: np.ndarray, sizes: Sequence[int], resize: Resize = "squash") -> Picture:

@@ -20,7 +20,7 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
         `[batch, 2 height, 2 width, filters]`.
     """
-    height, width = x.shape[1:3]
+    height, width = sides(x)
     x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     for _ in range(2):  # along each of the two axes
         kernel = tf.stack([kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]])
@@ -28,6 +28,11 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     shape = tf.stack([tf.shape(x)[0], 2 * height + 4, 2 * width + 4, kernel.shape[3]])
     y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), shape, 2, "SAME")
     return _without_margin(y, 2)
+
+
+def sides(x: tf.Tensor) -> list:
+    """Height and width of `[batch, height, width, channels]`, as tensors where the graph does not know them."""
+    return [tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis] for axis in (1, 2)]
 
 
 def _without_margin(y: tf.Tensor, margin: int) -> tf.Tensor:

@@ -15,8 +15,8 @@ from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import Progress
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.folders import check_apart
-from lesiongan.data.labelled import distinct_names, listed, squares
-from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.data.labelled import distinct_names, listed, opened, squares
+from lesiongan.data.pictures import whole
 from lesiongan.serving import model_artifact, saved_models
 from lesiongan.serving.picture_files import IMAGES, SHEET, write_picture, write_tables
 
@@ -34,12 +34,14 @@ class Request:
         count: pictures per class; of a translator at most so many, 0: one of each picture.
         seed: of the first picture of each class; picture i is of seed + i.
         source: files and folders of pictures that a translator turns into others.
+        full_size: the translated pictures keep their size, see `cyclegan.full_size`.
     """
 
     classes: tuple[str, ...]
     count: int
     seed: int = 0
     source: tuple[str, ...] = ()
+    full_size: bool = False
 
 
 def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str]]:
@@ -78,18 +80,25 @@ def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str
 
 def _checked(record: dict, request: Request, model: Path) -> Request:
     """The request with every class that it means; raises where the model cannot do it."""
-    known = Taxonomy.from_dict(record["taxonomy"]).classes
+    known = model_artifact.made_classes(record)
     unknown = [name for name in request.classes if name not in known]
     if unknown:
         raise UsageError(f"--class {unknown[0]}: {model} does not know it; it knows {', '.join(known)}")
     if record["kind"] == "classifier":
         raise UsageError(f"{model}: a classifier makes no pictures; give an ACGAN or a CycleGAN")
     if record["kind"] == "acgan":
+        if request.full_size:
+            raise UsageError(f"--full-size: {model} makes pictures from noise, of {record['size']} px; leave it out")
         if request.source:
             raise UsageError(f"--from: {model} makes pictures from noise and takes none; give a CycleGAN, or no --from")
         return dataclasses.replace(request, classes=request.classes or known)
     if not request.source:
         raise UsageError(f"{model}: a CycleGAN makes pictures of others; say of which with --from")
+    if request.full_size and not record.get("any_size"):
+        raise UsageError(
+            f"--full-size: {model} translates at {record['size']} px alone; `lesiongan convert --to portable` makes a "
+            "model of it that takes any size"
+        )
     target = record.get("target") or record["class"]
     if request.classes not in ((), (target,)):
         raise UsageError(f"--class {request.classes[0]}: {model} makes {target}; leave --class out")
@@ -139,19 +148,29 @@ def _translated(served: saved_models.Served, request: Request, folder: Path) -> 
     names = dict(zip(files, distinct_names(files), strict=True))
     rows, done = [], 0
     progress = Progress("generate", len(files), "images")
-    for begin in range(0, len(files), _CHUNK):
-        images, chunk, unusable = squares(files[begin : begin + _CHUNK], served.size, served.reading)
+    step = 1 if request.full_size else _CHUNK
+    for begin in range(0, len(files), step):
+        images, chunk, unusable = _read(files[begin : begin + step], served, request)
         faults += unusable
         made = [{"image": names[path], "class": request.classes[0], "source": str(path)} for path in chunk]
         missing = np.array([not (folder / f"{row['image']}.png").is_file() for row in made], bool)
         if missing.any():
             chosen = [row for row, absent in zip(made, missing, strict=True) if absent]
-            _write(served, folder, chosen, served.translate(images[missing]))
+            translate = served.translate_full if request.full_size else served.translate
+            _write(served, folder, chosen, translate(images[missing]))
         rows += made
-        done += len(files[begin : begin + _CHUNK])
+        done += len(files[begin : begin + step])
         progress.update(done)
     progress.close()
     return rows, faults
+
+
+def _read(files: Sequence[Path], served: saved_models.Served, request: Request) -> tuple[np.ndarray, list[Path], list]:
+    """Pictures as an array, their files, and a line for each that cannot be used."""
+    if not request.full_size:
+        return squares(files, served.size, served.reading)
+    images, used, faults = opened(files, whole)
+    return np.stack(images) if images else np.zeros((0, 1, 1, 3), np.uint8), used, faults
 
 
 def _write(served: saved_models.Served, folder: Path, rows: Sequence[dict], images: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import read_json
+from lesiongan.data.taxonomy import Taxonomy
 
 FORMAT = 1
 RECORD = "model.json"
@@ -95,6 +96,11 @@ def describe(directory: Path) -> dict:
             f"{path}: format {record['format']} is newer than this lesiongan knows ({FORMAT}); update lesiongan"
         )
     return record
+
+
+def made_classes(record: dict) -> tuple[str, ...]:
+    """Of a model's record: abbreviations of the classes that an ACGAN makes or a classifier tells apart."""
+    return tuple(record.get("refines") or Taxonomy.from_dict(record["taxonomy"]).classes)
 
 
 def _holds_a_model(folder: Path) -> bool:

@@ -23,7 +23,8 @@ def write_reference(folder: Path, model: Any, kind: str, size: int, resize: Any)
     `[2, size, size, 3]`) of a generator, `probabilities` of a classifier."""
     request: dict[str, np.ndarray]
     if kind == "acgan":
-        request = {"labels": np.arange(_ASKED, dtype=np.int32), "seeds": np.arange(7, 7 + _ASKED, dtype=np.int64)}
+        labels = [*getattr(model, "labels", range(_ASKED))] * _ASKED
+        request = {"labels": np.array(labels[:_ASKED], np.int32), "seeds": np.arange(7, 7 + _ASKED, dtype=np.int64)}
         answer = {"image": to_uint8(model.sample(*map(tf.constant, request.values())))}
     else:
         files = [_file("JPEG"), _file("PNG")]

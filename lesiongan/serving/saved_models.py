@@ -20,7 +20,7 @@ from lesiongan.base.files import digest_directory, whole_directory, write_json
 from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving.model_artifact import FORMAT, describe, find
+from lesiongan.serving.model_artifact import FORMAT, describe, find, made_classes
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
 from lesiongan.serving.signatures import MODULES, encoded
@@ -39,7 +39,7 @@ def export(
             its `ServedGenerator` is the quickest.
         directory: where `saved_model/`, `model.json` and a reference answer (see `reference`) go.
         kind: `classifier`, `acgan` or `cyclegan`.
-        size: pixels of the images that go in or come out.
+        size: pixels of the images that go in or come out; those of a model with `any_size` may have others too.
         taxonomy: the classes, in label order.
         details: more for `model.json`: configuration, seed, classes, alpha; `resize`, how a picture became a square in
             training (`squash` where it is not said), which is built into the served model.
@@ -60,6 +60,7 @@ def export(
             "name": Path(directory).name,
             "kind": kind,
             "size": size,
+            **({"any_size": module.any_size} if kind == "cyclegan" else {}),
             "taxonomy": taxonomy.to_dict(),
             "digest": digest_directory(folder / "saved_model"),
             "parameters": int(sum(np.prod(v.shape) for v in module.held if v.dtype.is_floating)),
@@ -88,13 +89,23 @@ class Served:
         return Taxonomy.from_dict(self.record["taxonomy"])
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Abbreviations of the classes that it makes or tells apart."""
+        return made_classes(self.record)
+
+    @property
     def size(self) -> int:
         return self.record["size"]
 
     @property
-    def _translate(self):
+    def translate_squares(self):
+        """The module's own function: float32 images in [-1, 1], and seeds."""
         # models of version 0.1 have their squares' function under the signature's name
         return getattr(self.module, "translate_squares", self.module.translate)
+
+    def translate_full(self, images: np.ndarray) -> np.ndarray:
+        """Images at their own size, uint8 `[n, h, w, 3]` on both sides; of a model whose record says `any_size`."""
+        return self.module.translate_full(tf.constant(images))["image"].numpy()
 
     def predict(self, images: np.ndarray, batch: int = 64, *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities `[n, classes]` and features `[n, f]` of images; with test-time augmentation (`tta`) means
@@ -120,7 +131,7 @@ class Served:
         seeds = np.zeros(len(images), np.int64) if seeds is None else np.asarray(seeds)
 
         def one(part, seed):
-            return to_uint8(self._translate(to_unit(part), seed.astype(np.int64)).numpy())
+            return to_uint8(self.translate_squares(to_unit(part), seed.astype(np.int64)).numpy())
 
         return np.concatenate(_batched(one, batch, images, seeds))
 

@@ -4,11 +4,13 @@
 |---|---|---|---|
 | `acgan` | `generate`, `generate_by_name` | `labels` int32 or `names` string, `seeds` int64, `[n]` | pictures |
 | `cyclegan` | `translate_bytes`, `translate` | `images_bytes` string `[n]`, `images` uint8 `[n, h, w, 3]` | pictures |
+| | `translate_full_bytes`, `translate_full` | the same | pictures of the same sizes (of bytes `png_bytes` alone) |
 | `classifier` | `classify_bytes`, `classify` | the same | `probabilities`, `names` `[n, k]`, `features` |
 
 Pictures are `image`, uint8 `[n, size, size, 3]`, and `png_bytes`, string `[n]`: TensorFlow Serving's REST sends bytes
 only where a name ends in `_bytes`. Any n is served by one graph; pictures of any size become squares inside it, as they
-did in training. What cannot be answered (no picture, a label that does not exist) is an `InvalidArgumentError`.
+did in training. The two that keep the size are those of a generator that takes any. What cannot be answered (no
+picture, a label that does not exist) is an `InvalidArgumentError`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from lesiongan.serving.served_pictures import decoded, square
+from lesiongan.models.cyclegan.full_size import translated_at_full_size
+from lesiongan.serving.served_pictures import decoded, square, upright
 
 _PIXELS = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 _FILES = tf.TensorSpec([None], tf.string, name="images_bytes")
@@ -31,8 +34,13 @@ def _function(body: Callable, *specs: tf.TensorSpec):
 
 def encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Float [-1, 1] images as uint8 and as PNG."""
-    pixels = tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+    pixels = as_bytes(images)
     return {"image": pixels, "png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
+
+
+def as_bytes(images: tf.Tensor) -> tf.Tensor:
+    """Float [-1, 1] as uint8."""
+    return tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
 
 
 def _squares(images: tf.Tensor, size: int, resize: str) -> tf.Tensor:
@@ -76,9 +84,32 @@ class CycleGANModule(tf.Module):
 
         self.translate_bytes = _function(lambda images_bytes: pictures(decoded(images_bytes, size, resize)), _FILES)
         self.translate = _function(lambda images: pictures(_squares(images, size, resize)), _PIXELS)
+        self.any_size = getattr(model, "any_size", False)
+        if self.any_size:
+            self._keep_sizes(model)
+
+    def _keep_sizes(self, model: Any) -> None:
+        def full(pixels: tf.Tensor) -> tf.Tensor:
+            """`[h, w, 3]` of whole numbers as [-1, 1] of the same size."""
+            return translated_at_full_size(model.translate, tf.cast(pixels, tf.float32) / 127.5 - 1.0)
+
+        def of_file(data: tf.Tensor) -> tf.Tensor:
+            return tf.io.encode_png(as_bytes(full(upright(data))))
+
+        def of_pixels(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            shape = tf.TensorSpec([None, None, 3], tf.float32)
+            return encoded(tf.map_fn(full, images, fn_output_signature=shape, parallel_iterations=1))
+
+        def of_files(images_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            made = tf.map_fn(of_file, images_bytes, fn_output_signature=tf.string, parallel_iterations=1)
+            return {"png_bytes": made}
+
+        self.translate_full_bytes, self.translate_full = _function(of_files, _FILES), _function(of_pixels, _PIXELS)
 
     def signatures(self) -> dict[str, Any]:
-        return {"translate_bytes": self.translate_bytes, "translate": self.translate}
+        names = ["translate_bytes", "translate"]
+        names += ["translate_full_bytes", "translate_full"] if self.any_size else []
+        return {name: getattr(self, name) for name in names}
 
 
 class ACGANModule(tf.Module):
@@ -90,15 +121,16 @@ class ACGANModule(tf.Module):
         names = tf.TensorSpec([None], tf.string, name="names")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
         self.sample = _function(lambda labels, seeds: model.sample(labels, seeds), labels, seeds)
-        known = ", ".join(classes)
+        noise = tf.TensorSpec([None, model.latent], tf.float32, name="noise")
+        self.from_noise = _function(lambda labels, noise: {"image": model.from_noise(labels, noise)}, labels, noise)
+        made = list(getattr(model, "labels", range(len(classes))))
+        known = ", ".join(f"{label} ({classes[label]})" for label in made)
 
         def generate(labels: tf.Tensor, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
             # a one-hot form of a label that does not exist would be zeros, and the picture plausible
-            exists = tf.logical_and(labels >= 0, labels < len(classes))
+            exists = tf.reduce_any(tf.equal(labels[:, None], tf.constant([made])), 1)
             asserts = [
-                tf.debugging.Assert(
-                    tf.reduce_all(exists), [f"labels are 0 to {len(classes) - 1} ({known}), got", labels]
-                ),
+                tf.debugging.Assert(tf.reduce_all(exists), [f"labels are {known}, got", labels]),
                 tf.debugging.assert_equal(tf.shape(labels), tf.shape(seeds), "as many seeds as labels are needed"),
             ]
             with tf.control_dependencies([check for check in asserts if check is not None]):

@@ -32,12 +32,12 @@ class Options:
 
 
 def run(task: Task[Options]) -> dict:
-    """Inputs: `classifier`, `models` (a list), and `acgan` where there is one.
+    """Inputs: `classifier`, `models` (a list), and `acgan` and `chained` where they are.
     Outputs: `blessing` (`blessing.json`: model -> blessed, reason, `latency` in seconds, `memory` in GB).
     """
     models = {
         name: Path(artifact) / name
-        for artifact in task.artifacts("classifier", "acgan", "models")
+        for artifact in task.artifacts("classifier", "acgan", "models", "chained")
         for name in model_artifact.names(artifact)
     }
     # side by side, since most of it is TensorFlow's start; one after the other where their time counts

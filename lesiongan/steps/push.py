@@ -22,15 +22,16 @@ class Options:
 
 def run(task: Task[Options]) -> dict:
     """Parameters: `models_dir`.
-    Inputs: `classifier`, `models` (a list), `acgan` where it is, `blessing`, `infra_blessing`.
+    Inputs: `classifier`, `models` (a list), `acgan` and `chained` where they are, `blessing`, `infra_blessing`.
     Outputs: `pushed` (`pushed.json`).
     """
     evaluated = read_json(task.artifact("blessing") / "blessing.json")
     served = read_json(task.artifact("infra_blessing") / "blessing.json")
     pushed = {}
-    for artifact in task.artifacts("classifier", "acgan", "models"):
+    for artifact in task.artifacts("classifier", "acgan", "models", "chained"):
         for name in model_artifact.names(artifact):
-            verdicts = _verdicts(name, evaluated, served)
+            parts = model_artifact.describe(Path(artifact) / name).get("parts", [name])
+            verdicts = {"Evaluator": _of_all(parts, evaluated), "InfraValidator": _of_all([name], served)}
             refusals = [f"{component}: {v['reason']}" for component, v in verdicts.items() if not v["blessed"]]
             if refusals:
                 say(f"{name} is not pushed: {'; '.join(refusals)}")
@@ -67,6 +68,11 @@ def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = Non
     return version
 
 
-def _verdicts(name: str, evaluated: dict, served: dict) -> dict[str, dict]:
+def _of_all(names: list[str], verdicts: Mapping[str, dict]) -> dict:
+    """The verdict on a model of these parts (itself alone, mostly): the first refusal, else what is said of the
+    first."""
     missing = {"blessed": False, "reason": "no verdict"}
-    return {"Evaluator": evaluated.get(name, missing), "InfraValidator": served.get(name, missing)}
+    found = [(name, verdicts.get(name, missing)) for name in names]
+    refused = [(name, verdict) for name, verdict in found if not verdict["blessed"]]
+    name, verdict = (refused or found)[0]
+    return verdict if len(names) == 1 else {**verdict, "reason": f"{name}: {verdict['reason']}"}

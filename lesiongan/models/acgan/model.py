@@ -170,7 +170,17 @@ class ACGAN(keras.Model):
             tf.cast(seeds, tf.int64),
             fn_output_signature=tf.float32,
         )
+        return self.from_noise(labels, noise)
+
+    def from_noise(self, labels, noise):
+        """`sample` with the noise itself, float32 `[n, latent]` of N(0, 1), whose first `num_classes` numbers are not
+        used."""
         return self.exported(with_label(noise, labels, self.num_classes), training=False)
+
+    @property
+    def latent(self) -> int:
+        """Numbers of noise."""
+        return self.config.latent
 
     def call(self, inputs, training=False):
         labels, seeds = inputs

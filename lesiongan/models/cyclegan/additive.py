@@ -37,6 +37,8 @@ class AdditiveGenerator(Network):
         precision: a dtype policy of Keras.
     """
 
+    any_size = True  # `translate` takes pictures of any sides that are multiples of 4
+
     def __init__(self, size, *, filters=24, blocks=3, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "filters": filters, "blocks": blocks, "seed": seed, "precision": precision}
         super().__init__(settings, name)

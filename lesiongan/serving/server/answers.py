@@ -46,12 +46,13 @@ class Answers:
     def __init__(self, name: str, served: Served, limits: Limits):
         self.name, self.served, self.limits = name, served, limits
         self.kind: str = served.record["kind"]
-        self.classes = served.taxonomy.classes
+        self.classes = served.classes
 
     def about(self) -> dict[str, Any]:
         """What a page or a client needs to know to ask."""
         record = self.served.record
-        named = dict(zip(self.classes, self.served.taxonomy.names, strict=True))
+        taxonomy = self.served.taxonomy
+        named = {name: taxonomy.names[taxonomy.index(name)] for name in self.classes}
         facts = {"name": self.name, "kind": self.kind, "size": record["size"], "classes": named}
         return facts | {key: record[key] for key in ("source", "target", "class") if record.get(key)}
 
@@ -77,7 +78,7 @@ class Answers:
 
     def _generated(self, items: Sequence[Any]) -> list[dict[str, Any]]:
         asked = [(self._class(item, place), self._seed(item, place)) for place, item in enumerate(items)]
-        labels = np.array([self.classes.index(name) for name, _ in asked])
+        labels = np.array([self.served.taxonomy.index(name) for name, _ in asked])
         images = self.served.sample(labels, np.array([seed for _, seed in asked], np.int64))
         return [self._picture(image, name, {"seed": seed}) for image, (name, seed) in zip(images, asked, strict=True)]
 

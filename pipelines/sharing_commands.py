@@ -1,4 +1,4 @@
-"""`lesiongan serve` and `push-to-hub`: models for others, over REST and gRPC, on a page, on the Hugging Face Hub."""
+"""`lesiongan serve`, `convert` and `push-to-hub`: models for others."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 
 from lesiongan.base.errors import ExitCode, UsageError
+from lesiongan.serving.model_artifact import find
+from pipelines import arguments as shared
 
 _MODEL = "NAME or NAME:VERSION of a pushed model, or the folder of one"
 
 
 def add(commands) -> None:
-    """Adds the command to a parser's subparsers."""
+    """Adds the commands to a parser's subparsers."""
     serve = commands.add_parser("serve", help="models over REST (V1, V2) and gRPC, and a page for people")
     serve.add_argument(
         "models",
@@ -26,6 +28,20 @@ def add(commands) -> None:
     serve.add_argument("--max-request", type=float, default=32, metavar="MB", help="(default: %(default)s)")
     serve.set_defaults(run=_serve)
 
+    convert = commands.add_parser("convert", help="a model in another form: for any machine, as ONNX, for medigan")
+    convert.add_argument("model", type=Path, metavar="MODEL", help=_MODEL)
+    convert.add_argument(
+        "--to",
+        required=True,
+        choices=("portable", "cpu", "onnx", "medigan"),
+        help="portable: a CycleGAN of plain convolutions, for GPUs and pictures of any size; cpu: quickest there, at "
+        "its own size; onnx: a file for other runtimes; medigan: an ACGAN as a package of that library",
+    )
+    convert.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="a new folder; of onnx a file"
+    )
+    convert.set_defaults(run=_convert)
+
     hub = commands.add_parser("push-to-hub", help="a model with its card to the Hugging Face Hub")
     hub.add_argument("model", type=Path, metavar="MODEL", help=_MODEL)
     hub.add_argument("repository", metavar="OWNER/NAME", help="made where it does not exist")
@@ -35,6 +51,17 @@ def add(commands) -> None:
     hub.add_argument("--public", action="store_true", help="a new repository is private without it")
     hub.add_argument("--dry-run", action="store_true", help="print the files and the card; send nothing")
     hub.set_defaults(run=_push_to_hub)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    check = shared.check_output_file if arguments.to == "onnx" else shared.check_output_folder
+    check(arguments.output)
+    find(arguments.model)  # a wrong one is refused before TensorFlow starts
+    from lesiongan.serving.convert import convert
+
+    convert(arguments.model, arguments.output, arguments.to)
+    print(f"{arguments.to}: {arguments.output}")
+    return ExitCode.DONE
 
 
 def _push_to_hub(arguments: argparse.Namespace) -> int:
