@@ -3,9 +3,10 @@
     python -m benchmarks.generator_serving [--size 256] [--rounds 7]
 
 256 px: 9 blocks, 64 filters (Zhu et al.'s generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
-a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode. They
-take turns. Needs the extra `bench` and an idle machine. The last line is our throughput over the best PyTorch
-variant's, the lower of the two batches'.
+a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode, and
+onnxruntime has our own ONNX export. They take turns. Then the server is put under 16 clients for 30 s. Needs the
+extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our throughput over the best other
+one's, the lower of the two batches'.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.live import add_options, against_torch
+from benchmarks.server_load import under_load
 
 #: Size -> blocks, filters. 32 px says nothing of speed: a trial of the benchmark.
 CASES = {256: (9, 64), 128: (6, 64), 64: (6, 32), 32: (1, 4)}
@@ -35,7 +37,7 @@ def prepare(argument: dict):
     seeds = tf.zeros(batch, tf.int64)
 
     def step() -> float:
-        return float(module.translate(images, seeds)[0, 0, 0, 0])
+        return float(module.translate_squares(images, seeds)[0, 0, 0, 0])
 
     return step
 
@@ -49,7 +51,9 @@ def export(folder: Path, size: int, blocks: int, filters: int) -> None:
 
     generator, rng = ResNetGenerator(size, blocks=blocks, filters=filters), np.random.default_rng(0)
     generator.set_weights([rng.normal(0, 0.02, weight.shape) for weight in generator.weights])
-    saved_models.export(ServedGenerator(generator), folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details={})
+    details = {"source": "NV", "target": "MEL"}
+    served = ServedGenerator(generator)
+    saved_models.export(served, folder, kind="cyclegan", size=size, taxonomy=ISIC_2019, details=details)
 
 
 def main() -> None:
@@ -58,14 +62,20 @@ def main() -> None:
     add_options(parser)
     arguments = parser.parse_args()
     size, (blocks, filters) = arguments.size, CASES[arguments.size]
+    from lesiongan.serving.convert import convert
+
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         export(Path(folder) / "generator", size, blocks, filters)
+        convert(Path(folder) / "generator", Path(folder) / "generator.onnx", "onnx")
         for batch in BATCHES:
             print(f"generator, {size} px, {blocks} blocks, {filters} filters, batch {batch}", flush=True)
             case = {"folder": f"{folder}/generator", "size": size, "blocks": blocks, "ngf": filters, "batch": batch}
-            ratios.append(against_torch("benchmarks.generator_serving", "benchmarks.torch_generator", case, arguments))
+            modules = ("benchmarks.generator_serving", "benchmarks.torch_generator")
+            more = {"onnxruntime": ("benchmarks.onnx_generator", {**case, "file": f"{folder}/generator.onnx"})}
+            ratios.append(against_torch(*modules, case, arguments, more))
             print(f"  ratio {ratios[-1]:.2f}", flush=True)
+        under_load([f"{folder}/generator"], clients=16, seconds=30, scratch=Path(folder))
     print(f"ratio {min(ratios):.2f}")
 
 

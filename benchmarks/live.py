@@ -9,7 +9,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -52,7 +51,7 @@ class Live:
 
     def close(self) -> float:
         """Ends the process; its peak memory in MB."""
-        peak = float(self._ask("end")) / 1024
+        peak = float(self._ask("end"))
         self.process.wait()
         return peak
 
@@ -102,13 +101,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def against_torch(ours: str, theirs: str, case: Mapping, arguments: argparse.Namespace) -> float:
-    """Our throughput over that of the best PyTorch variant.
+def against_torch(
+    ours: str,
+    theirs: str,
+    case: Mapping,
+    arguments: argparse.Namespace,
+    more: Mapping[str, tuple[str, Mapping]] | None = None,
+) -> float:
+    """Our throughput over that of the best PyTorch variant, or of another contender that is better yet.
 
     Args:
         ours, theirs: the contenders' modules; theirs knows `layout` and `compile` beside the case.
         case: what both are given; `batch` is its images per step.
         arguments: those of `add_options`.
+        more: further contenders, as `compare` takes them.
     """
     variants = {
         "PyTorch NCHW": {},
@@ -119,6 +125,7 @@ def against_torch(ours: str, theirs: str, case: Mapping, arguments: argparse.Nam
         del variants["PyTorch compiled"]
     contenders = {"ours": (ours, case)}
     contenders |= {name: (theirs, {**case, **more}) for name, more in variants.items()}
+    contenders |= more or {}
     seconds = compare(contenders, arguments.rounds, case["batch"])
     others = [value for name, value in seconds.items() if name != "ours"]
     if not others:
@@ -136,11 +143,17 @@ def _serve(module: str, argument: dict) -> None:
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         if line.strip() == "end":
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=answers, flush=True)
+            print(_peak_megabytes(), file=answers, flush=True)
             return
         begin = time.monotonic()
         step()
         print(time.monotonic() - begin, file=answers, flush=True)
+
+
+def _peak_megabytes() -> float:
+    """`ru_maxrss` would count what the parent held when this process was forked."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import lesiongan
+from benchmarks.live_server import LiveServer
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.taxonomy import ISIC_2019
@@ -41,34 +36,13 @@ def export_models(folder: Path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 def running(models: Path, log_folder: Path) -> Iterator[tuple[int, int]]:
     """Ports of REST and gRPC of a running server, which is stopped in the end."""
-    port, grpc_port = free_port(), free_port()
-    command = [sys.executable, "-m", "pipelines.cli", "serve", "acgan", "cyclegan", "judge=classifier"]
-    command += ["--port", str(port), "--grpc-port", str(grpc_port), "--max-batch", "8", "--max-request", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parents[1])}
-    log = (log_folder / "log").open("w+")
-    process = subprocess.Popen(command, cwd=models, env=environment, stdout=log, stderr=log)
-    end = time.monotonic() + 240
-    while True:
-        try:
-            if get(port, "/v2/health/ready")[0] == 200:
-                break
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > end:
-            log.seek(0)
-            raise RuntimeError(log.read())
-        time.sleep(0.5)
-    yield port, grpc_port
-    process.terminate()
-    assert process.wait(timeout=60) == 0
+    names = ("acgan", "cyclegan", "judge=classifier")
+    limits = ("--max-batch", "8", "--max-request", "1")
+    server = LiveServer(names, log_folder / "log", folder=models, options=limits)
+    yield server.port, server.grpc_port
+    assert server.stop() == 0
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import base64
 import http.client
 import io
 import json
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -182,6 +183,25 @@ def test_tensors_that_do_not_fit_are_refused(server, inputs, words):
     status, answer = post(server[0], "/v2/models/acgan/infer", {"inputs": inputs})
     assert status == 400
     assert words in answer["error"]
+
+
+def test_what_the_protocol_itself_does_not_allow_is_refused_in_one_line(server):
+    for body in (b"", b"{}", b'{"inputs": 5}', b'{"inputs": [{"name": "class"}]}'):
+        status, answer = post(server[0], "/v2/models/acgan/infer", body)
+        assert status == 400
+        assert "\n" not in answer["error"]
+
+
+def test_a_fuzzer_finds_nothing_that_the_schema_does_not_say(server):
+    # valid and invalid requests for every path, by schemathesis
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    command = ["schemathesis", "run", f"http://127.0.0.1:{server[0]}/openapi.json", "--checks", checks]
+    command += ["--max-examples", "40", "--phases", "examples,coverage,fuzzing", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    about = json.loads(get(server[0], "/openapi.json")[1])
+    assert "/v1/models/acgan:predict" in about["paths"]
+    assert not any("{" in path for path in about["paths"])
 
 
 def test_a_body_that_does_not_say_its_length_is_cut_off_too(server):

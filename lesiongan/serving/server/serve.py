@@ -14,6 +14,7 @@ from lesiongan.base.progress import say
 from lesiongan.serving import saved_models
 from lesiongan.serving.model_artifact import find
 from lesiongan.serving.server.answers import Answers, Limits
+from lesiongan.serving.server.schema import openapi
 
 PAGE = Path(__file__).with_name("page.html")
 _THREADS = 8  # gRPC
@@ -89,8 +90,18 @@ async def _run(kserve, answers: list[Answers], host: str, port: int, grpc_port: 
 
 
 def _add_page(app, answers: list[Answers]) -> None:
-    """Routes that come before KServe's own of the same path."""
+    """Routes that come before KServe's own of the same path, and one line for what its own reading refuses."""
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, JSONResponse
+    from starlette.exceptions import HTTPException
+
+    async def refused(_: Any, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+    async def unread(_: Any, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=400)
 
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers=_HEADERS)
@@ -101,9 +112,14 @@ def _add_page(app, answers: list[Answers]) -> None:
     async def closed() -> JSONResponse:
         return JSONResponse({"error": "models are not loaded and unloaded over the network"}, status_code=404)
 
-    app.add_api_route("/", page, include_in_schema=False)
-    app.add_api_route("/about", about)
-    app.add_api_route("/v2/repository/{rest:path}", closed, methods=["GET", "POST"], include_in_schema=False)
+    # their annotations name classes that are known here alone, which the schema's maker could not look up
+    app.add_api_route("/", page, include_in_schema=False, response_model=None)
+    app.add_api_route("/about", about, response_model=None)
+    hidden = {"include_in_schema": False, "response_model": None}
+    app.add_api_route("/v2/repository/{rest:path}", closed, methods=["GET", "POST"], **hidden)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(RequestValidationError, unread)
+    app.openapi = lambda: openapi(app, answers)
 
 
 _HEADERS = {
