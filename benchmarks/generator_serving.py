@@ -5,8 +5,8 @@
 256 px: 9 blocks, 64 filters (Zhu et al.'s generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
 a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode, and
 onnxruntime has our own ONNX export. They take turns. Then the server is put under 16 clients for 30 s. Needs the
-extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our throughput over the best other
-one's, the lower of the two batches'.
+extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our throughput over the best
+other one's, the lower of the two batches'.
 """
 
 from __future__ import annotations

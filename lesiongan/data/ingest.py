@@ -19,6 +19,7 @@ from lesiongan.data.by_source import take_apart
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import Decoded, DecodingOptions, decode_all
 from lesiongan.data.fingerprint import source_fingerprint
+from lesiongan.data.generated_folder import NOTICE
 from lesiongan.data.near_duplicates import Pair, near_duplicates
 from lesiongan.data.sources import Source, further_tests, open_source, source_name
 
@@ -207,6 +208,8 @@ def survey(
         f"{source.kind}: {len(source.rows):,} rows, {len(present['']):,} images, "
         f"{len(source.taxonomy)} classes: {_shares(source)}"
     )
+    if source.origin == "generated":
+        log(f"{data}: {NOTICE}")
     for name in collection.further:
         log(f"{name}: {len(sources[name].rows):,} rows, {len(present[name]):,} images, a test set of its own")
     if missing:

@@ -13,6 +13,7 @@ import pandas as pd
 from lesiongan.config.data import DataConfig
 from lesiongan.data import leaks, splits
 from lesiongan.data.decoding import DecodingOptions
+from lesiongan.data.generated_folder import NOTICE
 from lesiongan.data.ingest import Collection, ids_not_known, open_collection, split_rows, survey, table_1
 from lesiongan.data.sources import source_name
 
@@ -71,6 +72,7 @@ def overview(data: str, config: DataConfig, seed: int, *, quick: bool = False, w
         "source": source_name(data, source),
         "kind": source.kind,
         "phantom": source.origin == "phantom",
+        "generated": source.origin == "generated",
         "classes": list(classes),
         "names": list(source.taxonomy.names),
         "rows": sum(len(each.rows) for each in sources),
@@ -121,6 +123,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         f"{facts['source']}: {facts['kind']}, {facts['rows']:,} rows, {facts['images']:,} usable images, "
         f"{len(facts['classes'])} classes",
         f"split: {rule}; rows of the ground truth, images there or not",
+        *([NOTICE] if facts["generated"] else []),
         *([facts["ids"]] if facts["ids"] else []),
         *([f"rows of the table not used: {facts['refused']:,} (below)"] if facts["refused"] else []),
         "",

@@ -20,6 +20,7 @@ from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data import class_folders, csv_files, diagnoses, label_tables, locations, splits
 from lesiongan.data.csv_files import Anomaly
+from lesiongan.data.generated_folder import SHEET, is_generated
 from lesiongan.data.label_tables import METADATA
 from lesiongan.data.readers import FileReader, PhantomReader, Reader
 from lesiongan.data.taxonomy import Taxonomy
@@ -36,7 +37,7 @@ class Source:
     Attributes:
         kind: the name of the layout it was read from.
         taxonomy: its classes.
-        origin: `real` for photographs, `phantom` for drawn pictures.
+        origin: `real` for photographs, `phantom` for drawn pictures, `generated` for a generator's.
         rows: one row per labelled image, in the table's order: image_id, label (int), lesion_id, patient_id, age_approx
             (float), sex, anatom_site_general ("" or NaN where unknown) and location (for `read`; "" where the image is
             missing).
@@ -47,7 +48,7 @@ class Source:
 
     kind: str
     taxonomy: Taxonomy
-    origin: Literal["real", "phantom"]
+    origin: Literal["real", "phantom", "generated"]
     rows: pd.DataFrame
     anomalies: tuple[Anomaly, ...]
     reader: Reader
@@ -192,7 +193,8 @@ class OneHotTable:
         refused_rows = [anomaly for anomaly in anomalies[before:] if f"{table.name} line " in anomaly.where]
         refused = {csv_files.without_suffix(anomaly.what) for anomaly in anomalies}
         rows = label_tables.add_metadata(rows, metadata, anomalies)
-        pictures = self.pictures(root, table, anomalies)
+        origin: Literal["real", "generated"] = "generated" if is_generated(root) else "real"
+        pictures = [p for p in self.pictures(root, table, anomalies) if origin == "real" or p != SHEET]
         rows["location"], unused = locations.match(rows.pop("path").tolist(), pictures)
         _check_missing(table, rows, len(pictures), anomalies, config)
         missing = rows.loc[rows["location"] == "", "image_id"]
@@ -202,7 +204,7 @@ class OneHotTable:
             anomalies.append(Anomaly(name, table.name, "its row is not used" if known else why))
         refused_why = tuple(anomaly.why for anomaly in refused_rows)
         reader = FileReader(str(root))
-        return Source(self.name, taxonomy, "real", _complete(rows), tuple(anomalies), reader, refused_why)
+        return Source(self.name, taxonomy, origin, _complete(rows), tuple(anomalies), reader, refused_why)
 
 
 class DiagnosisTable(OneHotTable):

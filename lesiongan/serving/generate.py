@@ -15,10 +15,11 @@ from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import Progress
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.folders import check_apart
+from lesiongan.data.generated_folder import IMAGES, SHEET
 from lesiongan.data.labelled import distinct_names, listed, opened, squares
 from lesiongan.data.pictures import whole
 from lesiongan.serving import model_artifact, saved_models
-from lesiongan.serving.picture_files import IMAGES, SHEET, write_picture, write_tables
+from lesiongan.serving.picture_files import write_picture, write_tables
 
 REQUEST = "generation.json"
 _CHUNK = 64  # pictures made at a time

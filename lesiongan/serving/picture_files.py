@@ -13,9 +13,7 @@ from PIL import Image, PngImagePlugin
 from lesiongan import __version__
 from lesiongan.base.files import whole_file, write_text
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
-
-#: Where pictures lie, and the tables and the sheet beside their folder.
-IMAGES, TRUTH, PROVENANCE, SHEET = "images", "ground_truth.csv", "provenance.csv", "contact_sheet.png"
+from lesiongan.data.generated_folder import PROVENANCE, TRUTH
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

@@ -12,6 +12,8 @@ from PIL import Image
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
+from lesiongan.data.generated_folder import NOTICE
+from lesiongan.data.overview import lines, overview
 from lesiongan.data.sources import open_source
 from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.serving import model_artifact, saved_models
@@ -48,11 +50,13 @@ def test_pictures_are_those_of_the_model_and_tables_say_what_they_are(models, tm
 
 def test_the_folder_is_a_source_of_its_classes(models, tmp_path):
     out = tmp_path / "out"
-    generate(models / "acgan", Request((), 2), out)
-    rows = open_source(str(out), DataConfig(), 0).rows
-    assert len(rows) == 16
+    generate(models / "acgan", Request((), 3), out)
+    source = open_source(str(out), DataConfig(), 0)
+    rows = source.rows
+    assert (len(rows), source.origin, source.anomalies) == (24, "generated", ())
+    assert NOTICE in lines(overview(str(out), DataConfig(), 0, quick=True))
     assert (rows["location"] != "").all()
-    np.testing.assert_array_equal(np.bincount(rows["label"]), [2] * 8)
+    np.testing.assert_array_equal(np.bincount(rows["label"]), [3] * 8)
 
 
 def test_a_stopped_one_goes_on_to_the_same_bytes_and_makes_nothing_twice(models, tmp_path):
