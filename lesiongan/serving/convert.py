@@ -73,6 +73,8 @@ def _to_medigan(place: Path, output: Path) -> None:
     record = describe(place)
     if record["kind"] != "acgan":
         raise UsageError(f"{place}: medigan's form is for models that need no pictures; give an ACGAN")
+    if not hasattr(saved_models.load(place).module, "generate_by_name"):
+        raise UsageError(f"{place}: exported by an earlier version; export the model again")
     inner = place / "saved_model"
     with whole_directory(output) as folder:
         shutil.copytree(
