@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import lesiongan  # noqa: F401 - before TensorFlow, which runs with oneDNN then, as it does in every command
+import lesiongan  # noqa: F401 - before TensorFlow, which then runs with oneDNN on every processor
 from benchmarks.interleaved import medians
 
 _DROPPED = 2  # first steps, which warm caches up
