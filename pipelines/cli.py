@@ -17,7 +17,14 @@ from absl.flags import argparse_flags
 
 from lesiongan import __version__
 from lesiongan.base.errors import ExitCode, LesionganError
-from pipelines import arguments as shared, model_commands, result_commands, run_commands, sharing_commands
+from pipelines import (
+    arguments as shared,
+    model_commands,
+    options_command,
+    result_commands,
+    run_commands,
+    sharing_commands,
+)
 from pipelines.quiet import quiet_start
 
 
@@ -90,6 +97,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
     model_commands.add(commands)
     sharing_commands.add(commands)
+    options_command.add(commands)
 
     status = commands.add_parser("status", help="what ran in a workdir, what is cached, what failed, disk used")
     status.add_argument("workdir", type=Path, metavar="DIR")

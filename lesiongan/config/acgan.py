@@ -16,37 +16,40 @@ SIZES = (32, 64, 128, 256)
 class ACGANConfig:
     """Noise + class -> image (Odena et al. 2017)."""
 
-    size: int = 128  # pixels
-    latent: int = 110
-    batch: int = 100
-    epochs: float = 200.0
-    images: int = 0  # budget in images seen by the discriminator; 0: `epochs` decides
-    learning_rate: float = 2e-4
-    beta_1: float = 0.5
-    aux_on_fake: bool = False  # train the class head on generated images too
+    size: int = 128  # pixels: 32, 64, 128 or 256
+    latent: int = 110  # length of the noise
+    batch: int = 100  # images per step
+    epochs: float = 200.0  # length in epochs, where `images` is 0
+    images: int = 0  # length in images seen; 0: `epochs` decides
+    learning_rate: float = 2e-4  # of the generator, and of the discriminator unless `discriminator_rate` is given
+    beta_1: float = 0.5  # Adam's momentum
+    aux_on_fake: bool = False  # the class head learns from generated images too
     class_weight: float = 1.0  # of the class in the generator's loss, beside the source
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
-    balanced: bool = False  # draw real images with equal probability for every class
-    flip: bool = False  # mirror real images left-right at random
-    networks: Literal["paper", "residual", "projected"] = "paper"  # projected: a discriminator on ImageNet features
+    balanced: bool = False  # real images with equal probability of every class
+    flip: bool = False  # mirror real images at random
+    # `residual`: residual blocks, class-conditional batch norm; `projected`: a discriminator on frozen ImageNet
+    # features (needs the extra `imagenet`)
+    networks: Literal["paper", "residual", "projected"] = "paper"
     width: float = 1.0  # factor on the networks' filters
-    dropout: float = 0.5  # rate in the paper's discriminator, after each of its layers
-    loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source, real or generated
-    label_smoothing: float = 0.0  # the target for real images is 1 less this; never on the class
+    dropout: float = 0.5  # rate in the paper's discriminator
+    loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source: `cross_entropy` or `hinge`
+    label_smoothing: float = 0.0  # the target for real images is 1 less this
     discriminator_rate: float = 0.0  # the discriminator's own learning rate; 0: the generator's
     spectral_norm: bool = False  # of the discriminator's kernels
     r1: float = 0.0  # gamma of the R1 penalty on the discriminator's gradient at real images; 0: none
-    r1_every: int = 16  # steps from one R1 penalty to the next, which counts for all of them
-    augment: bool = False  # differentiable augmentation of real and generated images alike
-    augment_colour: bool = True  # augment changes colours too
-    augment_cutout: float = 0.5  # side of the square that augment cuts out, as a share of the image's
-    ada_target: float = 0.0  # of augment: E[sign(D(real))] that steers how often (ADA's 0.6); 0: always
+    r1_every: int = 16  # steps from one R1 penalty to the next
+    augment: bool = False  # differentiable augmentation of real and generated images
+    augment_colour: bool = True  # `augment` changes colours too
+    augment_cutout: float = 0.5  # side of the square that `augment` cuts out, as a share of the image's
+    ada_target: float = 0.0  # with `augment`: E[sign D(real)] that steers how often; 0: always
     ada_images: int = 500_000  # images seen while that probability goes from 0 to 1
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
-    xla: bool = False  # compile the whole step by XLA, for GPUs
+    # `mixed_float16` or `mixed_bfloat16`, for GPUs
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    xla: bool = False  # compile the whole step by XLA, for GPUs; draws other noise from the same seed
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
-    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
-    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
+    export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured
+    patience: int = 0  # end when KID has not improved for so many measurements; 0: never
 
     def __post_init__(self):
         known_choices(self, "acgan")

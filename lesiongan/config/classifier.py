@@ -13,32 +13,36 @@ from lesiongan.config.checks import at_least, known_choices, require, within
 class ClassifierConfig:
     """The lesion classifier (the paper, section 2; fastai's recipe)."""
 
-    backbone: Literal["resnet50", "efficientnet_lite0"] = "resnet50"
-    weights: str = "none"  # `imagenet`, `none`, or the path of a weights file
-    stem: Literal["imagenet", "small"] = "imagenet"  # `small`: 3 x 3 stride 2 without pooling, for 64 px or less
-    width: float = 1.0  # factor on the backbone's filters; 1 is ResNet50, less is for a first look on a small machine
+    backbone: Literal["resnet50", "efficientnet_lite0"] = "resnet50"  # `resnet50` (the paper's) or `efficientnet_lite0`
+    weights: str = "none"  # `imagenet`, `none`, or a weights file
+    # `small`: 3 x 3 with stride 2 and no pooling, for ResNet50 at 64 px or less
+    stem: Literal["imagenet", "small"] = "imagenet"
+    width: float = 1.0  # factor on the backbone's filters
     size: int = 224  # pixels
-    batch: int = 64
-    epochs: float = 10.0
-    images: int = 0  # budget in images seen; 0: `epochs` decides
-    schedule: Literal["one_cycle", "fine_tune"] = "one_cycle"  # fine_tune: fastai's, first the head alone
-    frozen_epochs: float = 1.0  # of fine_tune; a third of all steps at most
-    rate_multiplier: float = 100.0  # of fine_tune: the head's rate over the first stages'
-    learning_rate: float = 1e-3  # the peak of 1cycle; fine_tune: of the frozen phase, half of it in the other
-    find_learning_rate: bool = False  # run the finder first and use its `steep` suggestion as the peak
+    batch: int = 64  # images per step
+    epochs: float = 10.0  # length in epochs, where `images` is 0
+    images: int = 0  # length in images seen; 0: `epochs` decides
+    # `one_cycle`, or `fine_tune`: first the head on a frozen backbone, then everything
+    schedule: Literal["one_cycle", "fine_tune"] = "one_cycle"
+    frozen_epochs: float = 1.0  # of `fine_tune`: epochs of the first phase, a third of all steps at most
+    rate_multiplier: float = 100.0  # of `fine_tune`: the head's rate over the first stages'
+    learning_rate: float = 1e-3  # the peak of 1cycle; with `fine_tune` of the frozen phase, half of it in the other
+    find_learning_rate: bool = False  # run the finder first and take its `steep` suggestion as the peak
     weight_decay: float = 0.01  # decoupled; none on batch norm and biases
-    flips: bool = True
-    rotations: bool = True  # by quarter turns
-    angle: float = 0.0  # degrees; rotate at random by up to as much, on top of the quarter turns
-    zoom: float = 0.0  # enlarge at random by up to this share, about a random place
+    flips: bool = True  # mirror at random
+    rotations: bool = True  # quarter turns at random
+    angle: float = 0.0  # degrees: rotate at random by up to as much
+    zoom: float = 0.0  # enlarge at random by up to this share
     colour: float = 0.0  # strength of random brightness, contrast and saturation
+    # `loss`: rare classes weigh more; `sampling`: they are drawn more often
     class_balance: Literal["none", "loss", "sampling"] = "none"
-    balance_power: float = 1.0  # of class_balance: 1 makes all classes weigh the same, 0.5 goes half the way
-    label_smoothing: float = 0.0
-    mixup: float = 0.0  # alpha of the Beta distribution; fastai's 0.4
-    focal: float = 0.0  # gamma of the focal loss
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
-    tta: bool = False  # test-time augmentation: probabilities are means over the square's eight symmetries
+    balance_power: float = 1.0  # of `class_balance`: 1 all the way, 0.5 half the way
+    label_smoothing: float = 0.0  # share of the target that is spread over all classes
+    mixup: float = 0.0  # alpha of the Beta distribution by which images are mixed
+    focal: float = 0.0  # gamma of the focal loss; 0: cross-entropy
+    # `mixed_float16` or `mixed_bfloat16`, for GPUs
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    tta: bool = False  # mean of the probabilities over the square's eight symmetries
 
     def __post_init__(self):
         known_choices(self, "classifier")

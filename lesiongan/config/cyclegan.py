@@ -16,40 +16,44 @@ LEAST_SIZE = 32
 class CycleGANConfig:
     """X -> Y without pairs (Zhu et al. 2017)."""
 
-    size: int = 256  # pixels
-    generator: Literal["resnet", "additive"] = "resnet"  # additive: adds to its input, begins as "do nothing"
-    discriminator: Literal["patch", "projected"] = "patch"  # projected: on ImageNet features, in pairs, hinge loss
-    negatives: bool = False  # the discriminator of a side learns to tell real images of the other side apart too
-    blocks: int = 9  # residual blocks; 6 at 128 px and below
-    filters: int = 64  # ngf
-    discriminator_filters: int = 64  # ndf
-    batch: int = 1
-    epochs: float = 200.0  # half at a constant rate, half towards 0 with `decay`
-    decay: bool = True
-    images: int = 0  # budget in images of X seen; 0: `epochs` decides, at most `max_steps`
-    max_steps: int = 267_000  # horse2zebra's 200 x 1,334; the cap of an epoch budget
-    learning_rate: float = 2e-4
-    beta_1: float = 0.5
-    cycle: float = 10.0  # lambda of the cycle-consistency loss
-    identity: float = 0.0  # share of lambda on the identity loss; the reference's 0.5
+    size: int = 256  # pixels, a multiple of 4 from 32 on
+    generator: Literal["resnet", "additive"] = "resnet"  # `additive`: adds to its input and begins as "do nothing"
+    # `projected`: heads on frozen ImageNet features, pairs, hinge loss (needs the extra `imagenet`)
+    discriminator: Literal["patch", "projected"] = "patch"
+    # the discriminator of a side learns to tell real images of the other side apart too (Reed et al. 2016, GAN-CLS)
+    negatives: bool = False
+    blocks: int = 9  # residual blocks of a generator; 6 at 128 px and below
+    filters: int = 64  # of a generator's first layer
+    discriminator_filters: int = 64  # of a discriminator's first layer
+    batch: int = 1  # images per step
+    epochs: float = 200.0  # length in epochs, where `images` is 0: half at a constant rate, half towards 0
+    decay: bool = True  # the rate goes towards 0 in the second half
+    images: int = 0  # length in images of X seen; 0: `epochs` decides
+    max_steps: int = 267_000  # the most steps that `epochs` gives
+    learning_rate: float = 2e-4  # of the generators, and of the discriminators unless `discriminator_rate` is given
+    beta_1: float = 0.5  # Adam's momentum
+    cycle: float = 10.0  # weight of the cycle-consistency loss
+    identity: float = 0.0  # weight of the identity loss, as a share of `cycle`
     pool: int = 50  # generated images kept per domain for the discriminators
-    upsampling: Literal["transposed", "resize"] = "transposed"
-    crop: bool = False  # resize to size * 286 / 256, then a random crop
-    flip: bool = True
-    match_sources: bool = False  # draw X with Y's share of each source (beginning of the lesion id)
+    upsampling: Literal["transposed", "resize"] = "transposed"  # `resize`: nearest-neighbour doubling and a convolution
+    crop: bool = False  # resize to size * 286 / 256, then crop at random
+    flip: bool = True  # mirror at random
+    # draw X with Y's share of each source (the beginning of the lesion id), so that the camera gives nothing away
+    match_sources: bool = False
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     spectral_norm: bool = False  # of the discriminators' kernels, in place of their instance norm
-    augment: bool = False  # differentiable augmentation before the discriminators, real and generated images alike
-    augment_colour: bool = True  # augment changes colours too
-    augment_cutout: float = 0.5  # side of the square that augment cuts out, as a share of the image's
+    augment: bool = False  # differentiable augmentation before the discriminators
+    augment_colour: bool = True  # `augment` changes colours too
+    augment_cutout: float = 0.5  # side of the square that `augment` cuts out, as a share of the image's
     discriminator_scales: int = 1  # discriminators per domain, each at half the size of the one before
     discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
     accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed_float16 is for GPUs
+    # `mixed_float16` or `mixed_bfloat16`, for GPUs
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     xla: bool = False  # compile the whole step by XLA, for GPUs
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
-    export: Literal["last", "best"] = "last"  # best: the weights of the lowest KID that was measured
-    patience: int = 0  # end the training when KID has not improved for so many measurements; 0: never
+    export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured
+    patience: int = 0  # end when KID has not improved for so many measurements; 0: never
 
     def __post_init__(self):
         known_choices(self, "cyclegan")

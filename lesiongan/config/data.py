@@ -13,23 +13,26 @@ from lesiongan.config.checks import at_least, known_choices, require, within
 class DataConfig:
     """ExampleGen."""
 
-    kind: str = ""  # the layout of the source, a name of `lesiongan.data.sources.KINDS`; "" finds it from the files
-    split: str = "by_lesion"  # by_image, by_lesion, or the path of a CSV of image, split that is taken as it is
-    join_near_duplicates: bool = True  # by_lesion: nearly the same pictures stay on one side, whatever their lesion_id
-    validation: float = 0.1  # share of the images
-    test: float = 0.1  # share of the images
-    resize: Literal["squash", "crop", "pad"] = "squash"  # how a picture becomes a square
-    exact_resize: bool = (
+    kind: str = ""  # the layout of the source, where several would fit (docs/data.md); empty: found from the files
+    split: str = "by_lesion"  # `by_lesion`, `by_image` (the paper's), or a CSV of image, split
+    # `by_lesion` keeps nearly the same pictures on one side, whatever their lesion_id
+    join_near_duplicates: bool = True
+    validation: float = 0.1  # share of the images on the validation side
+    test: float = 0.1  # share of the images on the test side
+    # how a picture becomes a square: `squash` (as in the paper), `crop`, `pad`
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    exact_resize: bool = (  # resize the fully decoded image; `false` lets the JPEG decoder scale first
         True  # from the fully decoded image; False lets the JPEG decoder scale first (DCT), much faster
     )
     max_unusable: float = 0.01  # share of the files that may be unusable before the run fails
-    max_refused: float = 0.1  # share of the table's rows without a class of their own before the run fails
-    allow_missing: bool = False  # allow more than half of the rows to have no image
-    diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table; for sources with diagnoses in words
-    further_tests: tuple[str, ...] = ()  # more test sets: sources of their own, each a split of its own
-    by_source: tuple[str, ...] = ()  # prefixes of lesion ids (HAM,BCN): split the first, test on each other one too
-    source_minimum: int = 30  # images per class that each part of `by_source` must have; other classes are left out
-    phantoms: int = 1600  # how many phantoms to draw, where the source is `phantoms`
+    # share of the table's rows that have no class of their own (none, two, an unknown diagnosis) before the run fails
+    max_refused: float = 0.1
+    allow_missing: bool = False  # more than half of the rows may lack their image (`--allow-missing`)
+    diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table
+    further_tests: tuple[str, ...] = ()  # more test sets, sources of their own
+    by_source: tuple[str, ...] = ()  # beginnings of lesion ids (`HAM,BCN`): split the first, test on each other one too
+    source_minimum: int = 30  # images of a class that each part of `by_source` must have; other classes are left out
+    phantoms: int = 1600  # how many phantoms are drawn where the source is `phantoms`
     phantom_size: int = 96  # pixels of a drawn phantom
 
     def __post_init__(self):

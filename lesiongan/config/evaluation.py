@@ -11,11 +11,12 @@ from lesiongan.config.checks import at_least, require, within
 class EvaluationConfig:
     """Evaluator and the limits of its blessings."""
 
-    confidence: float = 0.95
-    resamples: int = 2000
-    min_agreement: float = 0.0  # share of generated images that the classifier must call their intended class
-    max_kid: float = 0.0  # 0: no limit
-    max_latency: float = 0.0  # seconds of a served answer to two pictures; 0: no limit
+    confidence: float = 0.95  # of all intervals
+    resamples: int = 2000  # of the bootstrap over lesions
+    # share of generated images that the classifier must call their intended class for a generator to be blessed
+    min_agreement: float = 0.0
+    max_kid: float = 0.0  # the highest KID of a generator that is blessed; 0: no limit
+    max_latency: float = 0.0  # seconds of a served answer to two pictures, after the first; 0: no limit
     max_memory: float = 0.0  # GB of a process that serves a model; 0: no limit
 
     def __post_init__(self):

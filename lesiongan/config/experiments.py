@@ -13,11 +13,13 @@ from lesiongan.config.checks import all_differ, at_least, known_choices, require
 class NevusToMelanomaConfig:
     """Experiment 2."""
 
-    source: str = "NV"
-    target: str = "MEL"
+    source: str = "NV"  # the class that images are made of
+    target: str = "MEL"  # the class that they become
+    # shares of the target's images, those that the classifier ranks highest, that a CycleGAN learns from; one CycleGAN
+    # per alpha
     alphas: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
-    folds: int = 0  # Path-Rank-Filter by out-of-fold scores of so many folds; 0: by the classifier's own scores
-    amounts: tuple[int, ...] = (500, 1000, 2000, 3000, 4000, 5000, 6000, 7000)
+    folds: int = 0  # rank by out-of-fold scores of so many folds; 0: by the classifier's own
+    amounts: tuple[int, ...] = (500, 1000, 2000, 3000, 4000, 5000, 6000, 7000)  # added images per cell
 
     name = "nevus_to_melanoma"
 
@@ -36,10 +38,11 @@ class NevusToMelanomaConfig:
 class NoiseToLesionConfig:
     """Experiment 1."""
 
-    classes: tuple[str, ...] = ()  # the classes that get a CycleGAN; empty: all
-    amounts: tuple[int, ...] = (2000, 4000, 8000, 16000, 24000)
-    distribution: Literal["equal", "proportional", "levelling"] = "equal"  # of an amount over the classes
-    with_validation: bool = False  # build the GANs on training AND validation images, as the paper did
+    classes: tuple[str, ...] = ()  # the classes that get images and a CycleGAN; none: all
+    amounts: tuple[int, ...] = (2000, 4000, 8000, 16000, 24000)  # added images per cell, over all classes
+    # of an amount over the classes: `equal`, `proportional`, `levelling`
+    distribution: Literal["equal", "proportional", "levelling"] = "equal"
+    with_validation: bool = False  # build the GANs on training and validation images, as in the paper
 
     name = "noise_to_lesion"
 

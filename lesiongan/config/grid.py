@@ -14,20 +14,24 @@ from lesiongan.config.checks import all_differ, at_least, known_choices, require
 class GridConfig:
     """The classifiers of an experiment's table: one per cell and seed."""
 
-    seeds: int = 1
+    seeds: int = 1  # trainings per cell
+    # only the images differ; `equal_epochs`: more images are more steps, as in the paper
     budget: Literal["equal_epochs", "equal_steps"] = "equal_steps"
-    warm_start: bool = False  # each seed trains once on real images; every cell goes on from there for equal steps
+    warm_start: bool = False  # each seed trains once on real images, every cell goes on from there for equal steps
     images: int = 0  # budget of a cell in images seen; 0: as the classifier's own
     learning_rate: float = 0.0  # peak of a cell's 1cycle; 0: as the classifier's own
-    synthetic_weight: float = (
+    synthetic_weight: float = (  # how often an added image is drawn, beside 1 for a real one
         1.0  # how often an added image is drawn, beside 1 for a real one; at 1 epochs are permutations
     )
+    # further classifiers: `equal_steps`, `oversampling`, `class_weights`, `augmentation`, `synthetic_only`,
+    # `acgan_resolution` (docs/experiments.md)
     controls: tuple[
         Literal["equal_steps", "oversampling", "class_weights", "augmentation", "synthetic_only", "acgan_resolution"],
         ...,
     ] = ()  # further classifiers at the same numbers of steps, counted apart (`lesiongan.experiments.cells`)
-    synthetic: tuple[str, ...] = ()  # images made elsewhere: sources of their own, cells beside the GANs'
-    synthetic_copies: Literal["refuse", "drop"] = "refuse"  # what to do with those that copy a real test image
+    synthetic: tuple[str, ...] = ()  # images made elsewhere, sources of their own (`--synthetic`)
+    # those that copy a held-out image end the run; `drop` leaves them out
+    synthetic_copies: Literal["refuse", "drop"] = "refuse"
 
     def __post_init__(self):
         known_choices(self, "grid")

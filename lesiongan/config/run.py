@@ -20,8 +20,10 @@ from lesiongan.config.grid import GridConfig
 class Config:
     """Everything that a run depends on, apart from the data and the seed."""
 
+    # which recipe the preset filled in, `paper` or `best`; for records. `--recipe` chooses one, setting this alone
+    # changes nothing
     recipe: Literal["paper", "best"] = "best"
-    scale: Literal["demo", "small", "full"] = "demo"
+    scale: Literal["demo", "small", "full"] = "demo"  # at which scale, `demo`, `small` or `full`; for records, likewise
     data: DataConfig = DataConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     acgan: ACGANConfig = ACGANConfig()

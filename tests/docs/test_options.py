@@ -1,4 +1,4 @@
-"""docs/options.md has a row for each option, in the order of its group, with its default."""
+"""docs/options.md has a row for each option, in the order of its group, with its default and its meaning."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lesiongan.config.meanings import meanings
 from lesiongan.config.run import Config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "options.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 GROUPS = {field.name: field.default for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.default)}
 
 
@@ -25,16 +27,19 @@ def shown(value) -> str:
     return str(value)
 
 
-def rows(section: str) -> list[tuple[str, str]]:
-    return re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", SECTIONS[section], re.M)
+def rows(section: str) -> list[tuple[str, str, str]]:
+    found = re.findall(r"^\| `(\w+)` \| ([^|]+?) \| ((?:[^|]|\\\|)+?) \|", SECTIONS[section], re.M)
+    return [(name, default, LINK.sub(r"docs/\1", text).replace("\\|", "|")) for name, default, text in found]
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_option_has_its_row(group):
     options = dataclasses.fields(GROUPS[group])
-    assert rows(group) == [(option.name, shown(option.default)) for option in options]
+    texts = meanings(type(GROUPS[group]))
+    assert rows(group) == [(option.name, shown(option.default), texts[option.name]) for option in options]
 
 
 def test_options_of_no_group_have_theirs():
     single = [field for field in dataclasses.fields(Config) if field.name not in GROUPS]
-    assert rows("Whole configuration") == [(field.name, shown(field.default)) for field in single]
+    texts = meanings(Config)
+    assert rows("Whole configuration") == [(field.name, shown(field.default), texts[field.name]) for field in single]
