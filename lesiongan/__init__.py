@@ -1,4 +1,4 @@
-"""Class-specific synthetic dermoscopy images from an imbalanced collection, and a proof whether they help a classifier.
+"""Class-specific synthetic dermoscopy images from an imbalanced collection, and a measurement of whether they help.
 
 The library knows nothing of pipelines: `components` wrap it and `pipelines` compose the components.
 """

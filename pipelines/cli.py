@@ -77,7 +77,7 @@ class _Parser(argparse_flags.ArgumentParser):
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="lesiongan",
-        description="Class-specific synthetic dermoscopy images, and a proof whether they help a classifier.",
+        description="Class-specific synthetic dermoscopy images, and a measurement whether they help a classifier.",
         epilog="Exit codes: 0 done, 1 a step failed, 2 wrong usage or input, 3 the machine (disk, memory, workdir "
         "held), 130 interrupted.",
     )

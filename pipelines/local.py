@@ -30,7 +30,7 @@ from lesiongan.base.files import read_json
 from lesiongan.base.lineage import lineage_path
 from lesiongan.base.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
 from lesiongan.steps.component import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE
-from pipelines.workdir import RunRecord
+from pipelines.workdir import RunRecord, link_models
 
 _TAIL = 15  # lines of a step's log that are shown where it failed without saying why
 
@@ -60,7 +60,8 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     try:
         with (
             _environment(workdir, facts["command"]),
-            _engine(workdir / "artifacts", workdir / "cache"),
+            contextlib.chdir(workdir),
+            _engine(),
             _observed(observer),
             observer.output(),
         ):
@@ -75,7 +76,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     report = observer.outputs.get("reporter", {}).get("report")
     if report:
         target = workdir / f"report-{name}.html"
-        shutil.copyfile(report, target)
+        shutil.copyfile(workdir / report, target)
         record.finish("done", report=str(target))
     else:
         record.finish("done")
@@ -87,8 +88,13 @@ def planned_steps(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
     workdir."""
     observer = _DryRun()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        cache = workdir / "cache" if (workdir / "cache").is_dir() else Path(scratch) / "cache"
-        with _engine(workdir / "artifacts", cache), _observed(observer), contextlib.redirect_stdout(io.StringIO()):
+        there = (workdir / "cache").is_dir()
+        with (
+            contextlib.chdir(workdir if there else scratch),
+            _engine(),
+            _observed(observer),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             pipeline()
     return observer.steps
 
@@ -123,7 +129,9 @@ def _code_root() -> str:
 
 
 @contextlib.contextmanager
-def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
+def _engine() -> Iterator[None]:
+    """kfp in the current folder, the workdir. Paths within it are relative: they are parts of the cache's keys, and a
+    copied or renamed workdir keeps its cache."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     root.handlers[:] = [logging.NullHandler()]  # kfp logs to the root logger; the observer tells a person instead
@@ -132,9 +140,9 @@ def _engine(artifacts: Path, cache: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             local.init(
                 local.SubprocessRunner(use_venv=False),
-                pipeline_root=str(artifacts),
+                pipeline_root="artifacts",
                 enable_caching=True,
-                cache_root=str(cache),
+                cache_root="cache",
             )
             yield
     finally:
@@ -241,6 +249,8 @@ class _RunObserver:
         else:
             self.record.step(self.task, status="done", seconds=round(seconds, 1), outputs=paths)
             self.say(f"[{self.task}] done in {duration(seconds)}")
+        if ok and "model" in paths:
+            link_models(self.workdir, paths["model"])
 
     def failure(self) -> StepFailed:
         """What the step that failed said, in one line."""

@@ -120,6 +120,7 @@ def _labelled(parser: argparse.ArgumentParser) -> None:
 def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there")
     parser.add_argument("--seed", type=int, default=0, help=f"{seeded} (default: 0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a finished model that was made otherwise")
     shared.configuration(parser)
     shared.accept_code_change(parser)
 
@@ -141,7 +142,9 @@ def _train_classifier(arguments: argparse.Namespace) -> int:
     config = _configured(arguments, "classifier")
 
     data = whole_path(arguments.data)
-    model = standalone.classifier(data, arguments.output.resolve(), config, arguments.seed)
+    model = standalone.classifier(
+        data, arguments.output.resolve(), config, arguments.seed, overwrite=arguments.overwrite
+    )
     print(f"model: {model}")
     print(f"next: lesiongan evaluate --model {model} --data {_examples(data, arguments.output)}")
     return ExitCode.DONE
@@ -159,7 +162,8 @@ def _train_acgan(arguments: argparse.Namespace) -> int:
 
     data = whole_path(arguments.data)
     judge = find(arguments.judge, "classifier").resolve() if arguments.judge else ""
-    print(f"model: {standalone.acgan(data, arguments.output.resolve(), config, arguments.seed, judge)}")
+    output, overwrite = arguments.output.resolve(), arguments.overwrite
+    print(f"model: {standalone.acgan(data, output, config, arguments.seed, judge, overwrite=overwrite)}")
     print(f"sample grids, statistics: {arguments.output.resolve() / 'model_run' / 'acgan'}")
     return ExitCode.DONE
 
@@ -172,7 +176,9 @@ def _train_cyclegan(arguments: argparse.Namespace) -> int:
     output = arguments.output.resolve()
     named = arguments.judge in ("", "imagenet")
     judge = arguments.judge if named else find(arguments.judge, "classifier").resolve()
-    model = standalone.cyclegan(arguments.source, arguments.target, output, config, arguments.seed, judge)
+    model = standalone.cyclegan(
+        arguments.source, arguments.target, output, config, arguments.seed, judge, overwrite=arguments.overwrite
+    )
     print(f"model: {model}")
     print(f"sample grids, statistics: {output / 'model_run' / 'cyclegan'}")
     print(f"next: lesiongan translate --model {model} {arguments.source} -o FOLDER")
@@ -214,18 +220,23 @@ def _generate(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.output:
         shared.check_output_file(arguments.output)
-    find(arguments.model, "classifier")
+    place = find(arguments.model, "classifier")
     from lesiongan.base.files import write_text
     from lesiongan.data.labelled import labelled
     from lesiongan.evaluation.judge import load_classifier
     from lesiongan.evaluation.predictions import submission
     from lesiongan.evaluation.single import assess, lines
+    from lesiongan.serving import seen_images
 
     model = load_classifier(arguments.model)
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
     images, lesions, left_out = labelled(data, model.size, model.taxonomy, model.reading, split=arguments.split)
+    warning = seen_images.warning(place, images)
+    if warning:
+        print(f"lesiongan: {warning}", file=sys.stderr)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
-    scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions) | {"left_out": left_out}
+    scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions)
+    scores |= {"left_out": left_out, "learned_from": sum(seen_images.seen(place, images))}
     if arguments.output:
         write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
     print(json.dumps(scores, indent=1) if arguments.json else "\n".join(lines(scores)))

@@ -103,8 +103,19 @@ def too_few_sources(experiment: str, config: Config, counts: Counts) -> str:
         return ""
     return (
         f"option 'nevus_to_melanoma.amounts': the largest cell adds {largest:,} images, but there are {available:,} "
-        f"training images of {settings.source} to make them from"
+        f"training images of {settings.source} to make them from; give --set nevus_to_melanoma.amounts="
+        f"{','.join(map(str, amounts_within(settings.amounts, available)))}"
     )
+
+
+def amounts_within(amounts: Sequence[int], available: int) -> list[int]:
+    """The amounts in their proportions, scaled down to what there is, in round numbers."""
+    scaled = []
+    for amount in amounts:
+        exact = amount * available // max(amounts)
+        unit = 10 ** max(0, len(str(exact)) - 2)
+        scaled.append(max(1, exact // unit * unit))
+    return sorted(set(scaled))
 
 
 def check_synthetic(experiment: str, config: Config, counts: Counts, taxonomy: Taxonomy) -> None:

@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -96,7 +96,8 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     check_refused(data, collection.source, config.data)
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
     classes = collection.source.taxonomy.classes
-    _check_classes(config, classes, names)
+    commonest = [classes[label] for label in collection.source.rows["label"].value_counts().index]
+    _check_classes(config, commonest, names)
     counts = plan.counts(collection, config, arguments.seed)
     for experiment in (name.replace("-", "_") for name in names):
         problem = plan.too_few_sources(experiment, config, counts)
@@ -111,7 +112,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "data": data,
         "fingerprint": fingerprint,
         "seed": arguments.seed,
-        "work_dir": str(where / "work"),
+        "work_dir": "work",  # of the workdir, in which the engine runs
         "models_dir": str(arguments.models_dir.resolve()),
         "synthetic_fingerprint": plan.synthetic_fingerprint(config),
     }
@@ -166,19 +167,23 @@ def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: C
     return definitions.experiment_pipeline(experiment, config, classes=classes, group=group, **more, **defaults)
 
 
-def _check_classes(config, classes: tuple[str, ...], names: tuple[str, ...]) -> None:
-    """The classes that an experiment names must be in the data."""
-    asked: dict[str, str] = {}
+def _check_classes(config, classes: Sequence[str], names: tuple[str, ...]) -> None:
+    """The classes that an experiment names must be in the data; `classes` are the data's, the commonest first."""
+    pair = config.nevus_to_melanoma
     if "nevus-to-melanoma" in names:
-        asked |= {
-            "nevus_to_melanoma.source": config.nevus_to_melanoma.source,
-            "nevus_to_melanoma.target": config.nevus_to_melanoma.target,
-        }
-    if "noise-to-lesion" in names:
-        asked |= {f"noise_to_lesion.classes ({c})": c for c in config.noise_to_lesion.classes}
-    for option, value in asked.items():
+        for option, value in (("source", pair.source), ("target", pair.target)):
+            if value not in classes:
+                works = f"--set nevus_to_melanoma.source={classes[0]} --set nevus_to_melanoma.target={classes[1]}"
+                raise UsageError(
+                    f"option nevus_to_melanoma.{option}: no class {value!r} in the data; it has {', '.join(classes)}; "
+                    f"give for example {works}"
+                )
+    for value in config.noise_to_lesion.classes if "noise-to-lesion" in names else ():
         if value not in classes:
-            raise UsageError(f"option {option}: no class {value!r} in the data; it has {', '.join(classes)}")
+            raise UsageError(
+                f"option noise_to_lesion.classes: no class {value!r} in the data; it has {', '.join(classes)}; "
+                f"give for example --set noise_to_lesion.classes={','.join(classes[-2:])}"
+            )
 
 
 def _compile(arguments: argparse.Namespace) -> int:

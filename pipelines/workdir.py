@@ -7,7 +7,10 @@ workdir/
   artifacts/                kfp's pipeline root
   cache/                    kfp's cache of finished steps
   work/<step>-<identity>/   checkpoints and finished parts of steps, from which an interrupted one goes on
+  models/<name>             a link to each trained model in artifacts/
   report-<pipeline>.html
+
+Paths in the records are relative to the workdir, which may be copied and renamed.
 """
 
 from __future__ import annotations
@@ -71,6 +74,16 @@ def sweep(workdir: Path) -> None:
     for folder in (workdir / "artifacts").glob("*"):
         if folder.is_dir() and f"/{folder.name}/" not in finished:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def link_models(workdir: Path, artifact: str) -> None:
+    """Makes the models of an artifact (a path within the workdir) found by their names, in `models/`."""
+    for model in sorted((workdir / artifact).glob("*/model.json")):
+        link = workdir / "models" / model.parent.name
+        with contextlib.suppress(OSError):  # a file system without links; the models are where they are
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(os.path.relpath(model.parent, link.parent), target_is_directory=True)
 
 
 class RunRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +25,7 @@ from lesiongan.steps.step import Step
 from lesiongan.training.measuring import check_judge
 
 
-def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path:
+def classifier(data: str, output: str | Path, config: Config, seed: int, *, overwrite: bool = False) -> Path:
     """Examples from a source, and a classifier trained on them; what is done already is not done again.
 
     Args:
@@ -31,18 +33,24 @@ def classifier(data: str, output: str | Path, config: Config, seed: int) -> Path
         output: gets `examples` (if made), `model/classifier`, `model_run`; the same call goes on from there.
         config: its groups `data` and `classifier` count.
         seed: of the split and of the training.
+        overwrite: what was made with other options, data or code is replaced.
 
     Returns:
         The model's folder.
+
+    Raises:
+        UsageError: the output holds a finished model that was made otherwise, and `overwrite` is not given.
     """
     output = Path(output)
-    examples_folder = examples_of(data, output, config, (config.classifier.size,), seed)
+    examples_folder = examples_of(data, output, config, (config.classifier.size,), seed, overwrite)
     options = train_classifier.Options(classifier=config.classifier)
-    _once(train_classifier, {"examples": examples_folder}, output, options=options, seed=seed)
+    _once(train_classifier, {"examples": examples_folder}, output, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "classifier"
 
 
-def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str | Path = "") -> Path:
+def acgan(
+    data: str, output: str | Path, config: Config, seed: int, judge: str | Path = "", *, overwrite: bool = False
+) -> Path:
     """Examples from a source, and an ACGAN trained on them; as `classifier`.
 
     Args:
@@ -55,14 +63,21 @@ def acgan(data: str, output: str | Path, config: Config, seed: int, judge: str |
     if judge:
         load_classifier(Path(judge))  # a wrong one is reported before anything is trained
         judges = {"judge": Path(judge)}
-    examples_folder = examples_of(data, output, config, (config.acgan.size,), seed)
+    examples_folder = examples_of(data, output, config, (config.acgan.size,), seed, overwrite)
     options = train_acgan.Options(acgan=config.acgan)
-    _once(train_acgan, {"examples": examples_folder, **judges}, output, options=options, seed=seed)
+    _once(train_acgan, {"examples": examples_folder, **judges}, output, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "acgan"
 
 
 def cyclegan(
-    source: str | Path, target: str | Path, output: str | Path, config: Config, seed: int, judge: str | Path = ""
+    source: str | Path,
+    target: str | Path,
+    output: str | Path,
+    config: Config,
+    seed: int,
+    judge: str | Path = "",
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """A CycleGAN trained on two folders of pictures; the same call goes on from what is in `output`.
 
@@ -104,11 +119,13 @@ def cyclegan(
             resize=config.data.resize, exact_resize=config.data.exact_resize, validation=config.data.validation
         ),
     )
-    _once(train_pair, judges, output, parameters=parameters, options=options, seed=seed)
+    _once(train_pair, judges, output, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "cyclegan"
 
 
-def examples_of(data: str, output: Path, config: Config, sizes: tuple[int, ...], seed: int) -> Path:
+def examples_of(
+    data: str, output: Path, config: Config, sizes: tuple[int, ...], seed: int, overwrite: bool = False
+) -> Path:
     """The Examples that `data` is, or that are made of it in `output`."""
     if (Path(data) / examples.INFO).is_file():
         missing = set(sizes) - set(examples.read_info(data)["sizes"])
@@ -117,7 +134,7 @@ def examples_of(data: str, output: Path, config: Config, sizes: tuple[int, ...],
         return Path(data)
     parameters = {"data": data, "fingerprint": source_fingerprint(data, config.data, seed)}
     options = example_gen.Options(data=config.data, sizes=sizes)
-    _once(example_gen, {}, output, parameters=parameters, options=options, seed=seed)
+    _once(example_gen, {}, output, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
     return output / "examples"
 
 
@@ -129,15 +146,49 @@ def _once(
     options: Any,
     seed: int,
     parameters: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Runs a step, unless its outputs are there from the same inputs, options, seed and code."""
+    """Runs a step, unless its outputs are there from the same inputs, options, seed and code.
+
+    Raises:
+        UsageError: finished outputs of others are there, and `overwrite` is not given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     places = {name: folder / name for name in module.OUTPUTS}
     step = Step(module, inputs, places, parameters or {}, options, to_json(options), seed, folder / "work")
     records = [lineage_path(place) for place in places.values()]
-    if all(record.exists() and read_json(record).get("identity") == step.identity for record in records):
+    found = [read_json(record) for record in records if record.exists()]
+    if len(found) == len(records) and all(record.get("identity") == step.identity for record in found):
         say(f"{step.name}: done before")
         return
+    if len(found) == len(records) and not overwrite:
+        raise UsageError(
+            f"{folder}: holds what was made otherwise ({_change(found[0], step, options, seed, parameters)})"
+            "; name another folder with -o, or give --overwrite to replace it"
+        )
     for record in records:
         record.unlink(missing_ok=True)
     step.run()
+
+
+def _change(
+    record: Mapping[str, Any], step: Step, options: Any, seed: int, parameters: Mapping[str, str] | None
+) -> str:
+    """What was otherwise when finished outputs were made, for a person."""
+    before, now = (_flat(json.loads(json.dumps(given))) for given in (record["options"], dataclasses.asdict(options)))
+    differing = [key for key in now if before.get(key) != now[key]]
+    if differing:
+        return f"{differing[0]} was {before.get(differing[0])}"
+    if record["seed"] != seed:
+        return f"the seed was {record['seed']}"
+    if record["parameters"] != dict(parameters or {}) or record["inputs"] != step.input_digests:
+        return "the data were others"
+    return "the code was another; --accept-code-change keeps it"
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options as `group.key` -> value."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

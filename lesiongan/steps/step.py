@@ -84,7 +84,9 @@ class Step:
         self.name = step_name(module)
         self._run, self._inputs, self._outputs = module.run, inputs, outputs
         self._parameters, self._options, self._seed, self._work_dir = dict(parameters), options, seed, work_dir
-        self._digests = {k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in inputs.items()}
+        self.input_digests = {
+            k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in inputs.items()
+        }
         self._code = code_version([module.__name__])
         self._used_code = code_in_use(self.name, self._code, work_dir)
         self.identity = digest_text(
@@ -93,7 +95,7 @@ class Step:
             str(sorted(self._parameters.items())),
             str(seed),
             self._used_code,
-            str(sorted(self._digests.items())),
+            str(sorted(self.input_digests.items())),
         )
 
     def run(self) -> dict:
@@ -118,7 +120,7 @@ class Step:
             "artifact": key,
             "identity": self.identity,
             "digest": digest_directory(path),
-            "inputs": self._digests,
+            "inputs": self.input_digests,
             "options": dataclasses.asdict(self._options),
             "parameters": self._parameters,
             "seed": self._seed,

@@ -6,7 +6,7 @@ import dataclasses
 
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
-from lesiongan.serving import saved_models
+from lesiongan.serving import saved_models, seen_images
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.training.classifier import save_state, train_classifier
@@ -37,5 +37,6 @@ def run(task: Task[Options]) -> dict:
     details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
     saved_models.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
     save_state(model, directory / STATE)
+    seen_images.note(directory, train)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")
     return {"images": len(train), **summary}

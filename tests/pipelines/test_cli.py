@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,13 +152,23 @@ def test_an_unwritable_workdir(tmp_path):
 
 def test_a_class_of_the_experiment_that_the_data_has_not(tmp_path):
     data = isic(tmp_path / "data", LABELS)
-    refused(run(data, tmp_path, "--set", "nevus_to_melanoma.target=XYZ"), 2, "no class 'XYZ' in the data")
+    result = run(data, tmp_path, "--set", "nevus_to_melanoma.target=XYZ", "--set", "nevus_to_melanoma.amounts=5")
+    refused(result, 2, "no class 'XYZ' in the data")
+    works = re.findall(r"--set (\S+)", result.stderr)
+    assert [line.partition("=")[0] for line in works] == ["nevus_to_melanoma.source", "nevus_to_melanoma.target"]
+    sets = [word for line in works for word in ("--set", line)]
+    planned = run(data, tmp_path, *sets, "--set", "nevus_to_melanoma.amounts=5", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
 
 
 def test_fewer_nevi_than_the_largest_cell_needs(tmp_path):
     data = isic(tmp_path / "data", LABELS)
-    refused(run(data, tmp_path), 2, "training images of NV to make them from")
+    result = run(data, tmp_path)
+    refused(result, 2, "training images of NV to make them from")
     assert not (tmp_path / "w").exists()
+    (works,) = re.findall(r"--set (\S+)", result.stderr)
+    planned = run(data, tmp_path, "--set", works, "--dry-run")
+    assert "cannot run" not in planned.stdout
 
 
 @pytest.mark.slow

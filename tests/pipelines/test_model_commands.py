@@ -69,11 +69,15 @@ def trained(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_same_command_does_nothing_again_and_another_option_trains_again(trained):
+def test_the_same_command_does_nothing_again_and_another_option_replaces_nothing(trained):
     before = (trained / "out/model/classifier/model.json").read_text()
     again = train(trained)
     assert "example_gen: done before" in again.stderr
     assert "train_classifier: done before" in again.stderr
+    other = train(trained, "classifier.mixup=0.3")
+    assert other.returncode == 2
+    assert "holds what was made otherwise (classifier.mixup was 0.0)" in other.stderr
+    assert "--overwrite" in other.stderr
     assert (trained / "out/model/classifier/model.json").read_text() == before
 
 
@@ -96,6 +100,16 @@ def test_evaluate_on_the_test_split(trained):
     )
     assert "balanced accuracy" in other.stdout
     assert other.stdout.startswith(f"{sum(r['split'] == 'validation' for r in table.values())} images")
+
+
+def test_evaluate_says_when_the_model_has_learned_from_the_images(trained, tmp_path):
+    table = list(csv.DictReader((trained / "out/examples/examples.csv").open()))
+    train_images = sum(row["split"] == "train" for row in table)
+    arguments = ("evaluate", "--model", trained / "out/model/classifier", "--data", trained / "out/examples", "--json")
+    shown = call(*arguments, "--split", "train", cwd=tmp_path)
+    assert f"{train_images:,} of {train_images:,} images are among those that the model learned from" in shown.stderr
+    assert json.loads(shown.stdout)["learned_from"] == train_images
+    assert json.loads(call(*arguments, cwd=tmp_path).stdout)["learned_from"] == 0
 
 
 def test_evaluate_on_a_folder_with_a_class_of_its_own(trained, tmp_path):

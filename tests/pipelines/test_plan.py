@@ -159,6 +159,9 @@ def test_too_few_images_to_translate_are_noticed_before_anything_is_trained():
         there = dataclasses.replace(few, train={**few.train, "BKL": 7000})
         assert not plan.too_few_sources("nevus_to_melanoma", config, there)
     assert not plan.too_few_sources("noise_to_lesion", Config(), few)
+    assert plan.amounts_within((1000, 3000), 1234) == [410, 1200]
+    assert plan.amounts_within((500, 7000), 6999) == [490, 6900]
+    assert plan.amounts_within((1, 7000), 5) == [1, 5]
 
 
 def dry_run(tmp_path: Path, *arguments) -> subprocess.CompletedProcess:

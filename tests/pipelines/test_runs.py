@@ -103,7 +103,7 @@ def test_a_changed_loss_trains_again_what_it_trains_unless_that_is_accepted(chan
 
 def outputs(workdir: Path, pipeline: str) -> dict[str, dict[str, Path]]:
     record = json.loads((workdir / "runs" / f"{pipeline}.json").read_text())
-    return {step["name"]: {k: Path(v) for k, v in step["outputs"].items()} for step in record["steps"]}
+    return {step["name"]: {k: workdir / v for k, v in step["outputs"].items()} for step in record["steps"]}
 
 
 def test_there_is_one_report_a_pipeline_and_the_run_says_where(demo):
