@@ -77,7 +77,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     if report:
         target = workdir / f"report-{name}.html"
         shutil.copyfile(workdir / report, target)
-        record.finish("done", report=str(target))
+        record.finish("done", report=target.name)
     else:
         record.finish("done")
     return record

@@ -145,8 +145,8 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
             print(f"{name}: {data}, seed {arguments.seed}, workdir {where}", flush=True)
             reports.append(local.run(pipeline, name, where, facts).data.get("report"))
     print(f"done in {duration(time.monotonic() - begin)}")
-    for report in reports:
-        print(f"report: {report}")
+    for report in filter(None, reports):
+        print(f"report: {where / report}")
     return ExitCode.DONE
 
 

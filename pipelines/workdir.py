@@ -152,7 +152,7 @@ def status_lines(workdir: Path) -> list[str]:
             text = f"  {shown:<12}{row['name']:<24}{duration(row['seconds']) if 'seconds' in row else ''}"
             lines.append(text.rstrip() + (f"  {row['error']}" if row.get("error") else ""))
         if record.get("report"):
-            lines.append(f"  report: {record['report']}")
+            lines.append(f"  report: {workdir / record['report']}")
     parts = ", ".join(f"{p.name} {_size(disk_used(p))}" for p in sorted(workdir.iterdir()) if p.is_dir())
     lines.append(f"disk used: {_size(disk_used(workdir))} ({parts})")
     return lines

@@ -101,6 +101,19 @@ def test_a_changed_loss_trains_again_what_it_trains_unless_that_is_accepted(chan
     assert all(changed(options=("--accept-code-change",)).values())
 
 
+def test_a_copied_workdir_keeps_its_cache_and_finds_its_models(demo, tmp_path):
+    workdir, _ = demo
+    shutil.copytree(workdir, tmp_path / "copy", symlinks=True)
+    planned = call("demo", "--workdir", tmp_path / "copy", *SHORT, "--dry-run").stdout
+    rows = re.findall(r"^  (cached|to run)\s+(\S+)$", planned, flags=re.M)
+    assert {step for said, step in rows if said == "to run"} == {"pusher"}  # it pushes into the copy
+    for name in ("classifier", "alpha-1", "acgan", "refined", "refined-MEL"):
+        model = tmp_path / "copy" / "models" / name
+        assert (model / "model.json").is_file()
+        assert model.resolve().is_relative_to(tmp_path / "copy")
+    assert str(tmp_path / "copy" / "report-noise-to-lesion.html") in call("status", tmp_path / "copy").stdout
+
+
 def outputs(workdir: Path, pipeline: str) -> dict[str, dict[str, Path]]:
     record = json.loads((workdir / "runs" / f"{pipeline}.json").read_text())
     return {step["name"]: {k: workdir / v for k, v in step["outputs"].items()} for step in record["steps"]}
