@@ -19,6 +19,7 @@ from lesiongan import __version__
 from lesiongan.base.errors import ExitCode, LesionganError
 from pipelines import (
     arguments as shared,
+    clean,
     model_commands,
     options_command,
     result_commands,
@@ -104,6 +105,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
 
+    clean.add(commands)
     result_commands.add(commands)
 
     doctor = commands.add_parser("doctor", help="versions, devices, memory, and what is missing")

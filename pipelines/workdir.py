@@ -28,6 +28,7 @@ from pathlib import Path
 
 from lesiongan.base.errors import MachineError, UsageError
 from lesiongan.base.files import disk_used, read_json, write_json
+from lesiongan.base.lineage import RECORD_ENDING
 from lesiongan.base.progress import duration
 
 FORMAT = 1
@@ -140,6 +141,10 @@ def status_lines(workdir: Path) -> list[str]:
     Raises:
         UsageError: no such folder, nothing was run in it, or a record that cannot be read.
     """
+    if not (workdir / "runs").is_dir() and (
+        any(workdir.glob(f"*{RECORD_ENDING}")) or any((workdir / "work").glob("train*"))
+    ):
+        return _training_lines(workdir)
     records = _records(workdir)
     running, lines = is_held(workdir), []
     for record in records:
@@ -153,9 +158,25 @@ def status_lines(workdir: Path) -> list[str]:
             lines.append(text.rstrip() + (f"  {row['error']}" if row.get("error") else ""))
         if record.get("report"):
             lines.append(f"  report: {workdir / record['report']}")
-    parts = ", ".join(f"{p.name} {_size(disk_used(p))}" for p in sorted(workdir.iterdir()) if p.is_dir())
-    lines.append(f"disk used: {_size(disk_used(workdir))} ({parts})")
-    return lines
+    return [*lines, _disk_line(workdir)]
+
+
+def _training_lines(folder: Path) -> list[str]:
+    """The same of a folder that `lesiongan train` wrote to."""
+    records = [read_json(path) for path in sorted(folder.glob(f"*{RECORD_ENDING}"))]
+    steps = {record["step"]: record for record in sorted(records, key=lambda record: record["started"])}
+    lines = [f"  {'done':<12}{name:<24}{duration(record['seconds'])}" for name, record in steps.items()]
+    finished = {f"{record['step']}-{record['identity'][:16]}" for record in records}
+    for place in sorted((folder / "work").glob("*-*")):
+        if place.name not in finished:
+            lines.append(f"  {'unfinished':<12}{place.name.rpartition('-')[0]:<24}the same command goes on from here")
+    models = [f"  model: {path.parent}" for path in sorted(folder.glob("model/*/model.json"))]
+    return ["training", *lines, *models, _disk_line(folder)]
+
+
+def _disk_line(folder: Path) -> str:
+    parts = ", ".join(f"{p.name} {size_text(disk_used(p))}" for p in sorted(folder.iterdir()) if p.is_dir())
+    return f"disk used: {size_text(disk_used(folder))} ({parts})"
 
 
 def status_json(workdir: Path) -> str:
@@ -182,7 +203,8 @@ def _records(workdir: Path) -> list[dict]:
     return records
 
 
-def _size(count: float) -> str:
+def size_text(count: float) -> str:
+    """Bytes for a person."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -15,13 +15,14 @@ from lesiongan.base.files import digest_directory, read_json, write_text
 
 #: Set where a change of the code is accepted: the folder with the steps' working folders (`--accept-code-change`).
 ACCEPT_VARIABLE = "LESIONGAN_ACCEPT_CODE_CHANGE"
+RECORD_ENDING = ".lineage.json"
 _CODE = "code"  # the folder, beside the working folders, that says with which code each step was last run
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "kfp", "tensorflow-datasets", "scikit-learn")
 
 
 def lineage_path(artifact: Path) -> Path:
     """The record of an artifact: `<artifact>.lineage.json`, beside it."""
-    return artifact.with_name(artifact.name + ".lineage.json")
+    return artifact.with_name(artifact.name + RECORD_ENDING)
 
 
 def digest(artifact: Path) -> str:

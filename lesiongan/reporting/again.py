@@ -9,11 +9,10 @@ from pathlib import Path
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import read_json
+from lesiongan.base.lineage import RECORD_ENDING
 from lesiongan.evaluation.evaluate import RESULT
 from lesiongan.reporting.gather import TITLES, gather
 from lesiongan.reporting.report import write_report
-
-_ENDING = ".lineage.json"
 
 
 def find_reports(directory: Path | str) -> list[dict]:
@@ -39,7 +38,7 @@ def find_reports(directory: Path | str) -> list[dict]:
     folders: dict[str, Path] = {}
     reports: dict[str, dict] = {}
     for path, record in _records(directory):
-        artifact = path.with_name(path.name.removesuffix(_ENDING))
+        artifact = path.with_name(path.name.removesuffix(RECORD_ENDING))
         if record.get("artifact") == "report" and "experiment" in record.get("options", {}):
             before = reports.get(record["options"]["experiment"])
             if before is None or record["started"] > before["started"]:
@@ -91,7 +90,7 @@ def remake(directory: Path | str, output: Path | str | None = None) -> list[Path
 
 
 def _records(directory: Path) -> Iterator[tuple[Path, dict]]:
-    for path in sorted(directory.rglob(f"*{_ENDING}")):
+    for path in sorted(directory.rglob(f"*{RECORD_ENDING}")):
         try:
             record = read_json(path)
         except (OSError, ValueError):

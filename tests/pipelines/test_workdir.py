@@ -51,7 +51,7 @@ def test_status_tells_what_ran_and_what_a_kill_left(tmp_path):
     text = "\n".join(status_lines(tmp_path))
     assert "noise-to-lesion: done" in text
     assert "1 min 01 s" in text
-    assert "report: r.html" in text
+    assert f"report: {tmp_path / 'r.html'}" in text
     assert "disk used: " in text
 
 

@@ -1,0 +1,81 @@
+"""What may go in a workdir or in the folder of a `train`, and `lesiongan clean`, which removes it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from lesiongan.base.errors import ExitCode, UsageError
+from lesiongan.base.files import disk_used, read_json
+from lesiongan.base.lineage import RECORD_ENDING
+from pipelines.workdir import held, size_text
+
+_CODE = "code"  # beside the working folders: small, and what --accept-code-change goes by
+
+
+class Removable(NamedTuple):
+    """A folder that may go, what it is, and the bytes that it frees."""
+
+    folder: Path
+    what: str
+    bytes: int
+
+
+def removable(directory: Path, *, earlier: bool = False) -> list[Removable]:
+    """Folders that no finished result needs.
+
+    Args:
+        directory: a run's workdir, or the folder that a `train` wrote to.
+        earlier: artifacts of earlier runs too, which the last run of each pipeline did not use; an option that is
+            changed back makes them anew.
+
+    Raises:
+        UsageError: no such folder, or nothing was run or trained there.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: no such folder; give the --workdir of a run, or the folder of a training")
+    records = [read_json(path) for path in directory.rglob(f"*{RECORD_ENDING}")]
+    if not records:
+        raise UsageError(f"{directory}: nothing was run or trained here; give a --workdir, or the folder of a training")
+    finished = {f"{record['step']}-{record['identity'][:16]}" for record in records}
+    found = [
+        Removable(folder, "checkpoints and parts of a finished step", disk_used(folder))
+        for folder in sorted((directory / "work").glob("*"))
+        if folder.name in finished and folder.name != _CODE
+    ]
+    if earlier:
+        last = "".join(path.read_text(encoding="utf-8") for path in (directory / "runs").glob("*.json"))
+        found += [
+            Removable(folder, "artifacts of an earlier run", disk_used(folder))
+            for folder in sorted((directory / "artifacts").glob("*"))
+            if folder.is_dir() and f"/{folder.name}/" not in last
+        ]
+    return [each for each in found if each.bytes]
+
+
+def add(commands) -> None:
+    """Adds the command to a parser's subparsers."""
+    parser = commands.add_parser("clean", help="free disk: what finished steps of a workdir or a training left")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a run's workdir, or the folder of a `train`")
+    parser.add_argument(
+        "--earlier", action="store_true", help="artifacts of earlier runs too, which the last did not use"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
+    parser.set_defaults(run=_clean)
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    found = removable(arguments.directory, earlier=arguments.earlier)
+    for each in found:
+        print(f"{size_text(each.bytes):>9s}  {each.folder}: {each.what}")
+    total = size_text(sum(each.bytes for each in found))
+    if arguments.dry_run or not found:
+        print(f"{total} would be freed" if found else "there is nothing to remove")
+        return ExitCode.DONE
+    with held(arguments.directory):
+        for each in found:
+            shutil.rmtree(each.folder)
+    print(f"{total} freed")
+    return ExitCode.DONE
