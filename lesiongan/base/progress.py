@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from absl import logging
 
@@ -57,6 +58,8 @@ class Progress:
         self.scale, self.rate_unit = scale, rate_unit or unit
         self.begin = time.monotonic()
         self.shown = self.begin
+        # when the first unit was done: what comes before it is compilation, and says nothing of what is left
+        self.first: tuple[float, int] | None = None
         self._step = os.environ.get(STEP_VARIABLE, "")
         self._bar = None
         if not self._step and sys.stderr.isatty():
@@ -68,23 +71,34 @@ class Progress:
         """`rate_unit` per second since the start of this process's work."""
         return (done - self.start) * self.scale / max(time.monotonic() - self.begin, 1e-9)
 
-    def update(self, done: int, note: str = "") -> None:
-        """Shows that `done` of `total` units are done, not more often than a person can read."""
+    def left(self, done: int) -> float | None:
+        """Seconds left, by the units after the first; None where there are none yet."""
+        if self.first is None or done <= self.first[1]:
+            return None
+        since, already = self.first
+        return (time.monotonic() - since) / (done - already) * (self.total - done)
+
+    def update(self, done: int, note: Callable[[], str] | None = None) -> None:
+        """Shows that `done` of `total` units are done, and a note, not more often than a person can read."""
+        if self.first is None:
+            self.first = (time.monotonic(), done)
         if self._bar is not None:
-            self._bar.set_postfix_str(note, refresh=False)
+            if note is not None:
+                self._bar.set_postfix_str(note(), refresh=False)
             self._bar.update(done - self._bar.n)
             return
         now = time.monotonic()
         if now - self.shown < _EVERY[self._step] or done >= self.total:
             return
         self.shown = now
-        self._line(done, note)
+        self._line(done, note() if note is not None else "")
 
     def _line(self, done: int, note: str) -> None:
-        rate = self.rate(done)
-        left = (self.total - done) * self.scale / rate if rate > 0 else 0.0
-        text = f"{self.label}: {done:,} of {self.total:,} {self.unit}, {rate:,.4g} {self.rate_unit}/s"
-        text += f", {duration(left)} left"
+        left = self.left(done)
+        text = f"{self.label}: {done:,} of {self.total:,} {self.unit}"
+        if left is not None:
+            rate = (self.total - done) * self.scale / left if left else self.rate(done)
+            text += f", {rate:,.4g} {self.rate_unit}/s, {duration(left)} left"
         text += f"  {note}" if note else ""
         if self._step:
             print(f"{PROGRESS_MARK}{text}", flush=True)

@@ -131,19 +131,26 @@ class Checkpoints(TrainingCallback):
 
 
 class ShowProgress(TrainingCallback):
-    """Rate and time left, for a person."""
+    """Rate and time left, for a person, and the last numbers that were recorded."""
+
+    _SHOWN = ("loss", "g_loss", "d_loss", "accuracy", "kid", "balanced_accuracy", "validation_balanced_accuracy")
 
     def on_train_begin(self, logs=None) -> None:
         run = self.run
         self._done = run.start
+        self._last: dict[str, float] = {}
+        run.listeners.append(lambda step, values: self._last.update(values))
         self._progress = Progress(run.name, run.steps, "steps", run.start, run.images_per_step, "images")
 
     def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
         self._done = step
-        self._progress.update(step)
+        self._progress.update(step, lambda: ", ".join(self._numbers()))
 
     def on_train_end(self, logs=None) -> None:
         self._progress.close(self._done)
+
+    def _numbers(self) -> list[str]:
+        return [f"{key.replace('_', ' ')} {self._last[key]:.3g}" for key in self._SHOWN if key in self._last]
 
 
 class SaveSamples(TrainingCallback):

@@ -14,6 +14,7 @@ from lesiongan.training.lines import Lines
 from lesiongan.training.run import Run, TrainingCallback
 
 WARNINGS = "warnings.jsonl"
+_LEAST = 20  # steps for which anything must have held: of a training of twenty nothing can be said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class FailureWatch:
                 self._since.pop(rule, None)
                 continue
             since = self._since.setdefault(rule, step)
-            if rule not in self._said and step > since and step - since >= rule.lasting * self.steps:
+            if rule not in self._said and step > since and step - since >= max(_LEAST, rule.lasting * self.steps):
                 self._said.add(rule)
                 what = rule.what.format(*(f"{number:.3g}" for number in numbers))
                 warnings.append(f"{what}, since step {since:,}: {rule.advice}")
@@ -109,7 +110,7 @@ def cyclegan_rules() -> tuple[Rule, ...]:
         Rule(
             ("movement",),
             lambda movement: movement < 0.025,  # three grey levels of 255
-            lasting=0.1,
+            lasting=0.15,  # an additive generator begins with its input
             what="identity collapse, the output is the input (a pixel moves by {} of 2)",
             advice="lower cyclegan.identity, or cyclegan.cycle (10 to 5)",
         ),

@@ -44,7 +44,9 @@ def warned(rules, curve, healthy) -> list[tuple[int, str]]:
     ],
 )
 def test_each_failure_is_noticed_from_where_it_lasts_and_said_once(rules, healthy, name, sick, words, option):
-    lasting = {"d_source_accuracy": 200, "class_diversity": 260, "class_diversity_lowest": 260}.get(name, 100)
+    lasting = {"movement": 160, "d_source_accuracy": 200, "class_diversity": 260, "class_diversity_lowest": 260}.get(
+        name, 100
+    )
     found = warned(rules(), lambda step: {name: sick} if step >= 400 else {}, healthy)
     ((step, text),) = found
     assert step == 400 + lasting
@@ -61,6 +63,11 @@ def test_each_failure_is_noticed_from_where_it_lasts_and_said_once(rules, health
 def test_a_healthy_training_is_not_warned_of():
     assert warned(cyclegan_rules(), lambda step: {}, HEALTHY) == []
     assert warned(acgan_rules(), lambda step: {}, HEALTHY_ACGAN) == []
+
+
+def test_of_a_training_of_twenty_steps_nothing_is_said():
+    watch = FailureWatch(acgan_rules(), 20)
+    assert [text for step in range(1, 21) for text in watch(step, HEALTHY_ACGAN | {"class_diversity": 0.0})] == []
 
 
 def test_lines_without_the_number_change_nothing():
