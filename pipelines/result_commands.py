@@ -1,4 +1,4 @@
-"""The commands that read what finished runs left: `report`, `compare` and `models`."""
+"""The commands that read what finished runs left: `report`, `compare`, `models` and `export`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ def add(commands) -> None:
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the --workdir of a finished run")
     compare.add_argument("-o", "--output", type=Path, default=Path("compare.html"), metavar="FILE.html")
     compare.set_defaults(run=_compare)
+
+    export = commands.add_parser("export", help="images of a run as PNG or JPEG files with their tables")
+    export.add_argument(
+        "place",
+        type=Path,
+        metavar="PATH",
+        help="the --workdir of a finished run, an Examples artifact, or a folder of generated sets",
+    )
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there")
+    export.add_argument(
+        "--what",
+        choices=("generated", "examples"),
+        default="generated",
+        help="of a run: its generated sets, or the real images that it took (default: %(default)s)",
+    )
+    export.add_argument(
+        "--only", action="append", default=[], metavar="SET", help="one of several sets by its name; repeatable"
+    )
+    export.add_argument("--format", choices=("png", "jpeg"), default="png", help="of the files (default: %(default)s)")
+    export.add_argument("--split", default="train", help="(default: %(default)s, where all generated images are)")
+    export.add_argument(
+        "--class", dest="classes", action="append", default=[], metavar="CLASS", help="repeatable (default: all)"
+    )
+    export.add_argument("--count", type=int, metavar="N", help="of each class of each set at most so many")
+    export.add_argument("--size", type=int, metavar="PIXELS", help="one that the sets have (default: the largest)")
+    export.set_defaults(run=_export)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -68,3 +94,45 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     print(f"page: {compare(arguments.runs, arguments.output)}")
     return ExitCode.DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    shared.check_output_folder(arguments.output)
+    for option, number in (("--count", arguments.count), ("--size", arguments.size)):
+        if number is not None and number < 1:
+            raise UsageError(f"{option} {number}: give 1 or more")
+    from lesiongan.serving.export_pictures import Request, export
+
+    sets = _sets(arguments.place, arguments.what, arguments.only)
+    classes = tuple(dict.fromkeys(arguments.classes))
+    request = Request(arguments.split, classes, arguments.count or 0, arguments.size or 0, arguments.format)
+    counts = export(sets, request, arguments.output)
+    for name, count in counts.items():
+        print(f"{name}: {count:,}")
+    print(f"{sum(counts.values()):,} pictures: {arguments.output}")
+    return ExitCode.DONE
+
+
+def _sets(place: Path, what: str, only: list[str]) -> list[Path]:
+    """The Examples artifacts that a path means: of a run its latest ones of each experiment."""
+    from lesiongan.reporting.again import find_reports
+    from lesiongan.serving.export_pictures import sets_in
+
+    if not place.is_dir():
+        problem = "that is a file" if place.exists() else "there is no such folder"
+        raise UsageError(f"{place}: {problem}; give the --workdir of a run, Examples, or a folder of generated sets")
+    found = sets_in(place)
+    if not found:
+        folders: list[Path] = []
+        for report in find_reports(place):
+            inputs = ("examples",) if what == "examples" else ("sampled", "generated")
+            for entry in (report["folders"].get(name, []) for name in inputs):
+                folders += entry if isinstance(entry, list) else [entry]
+        found = [path for folder in dict.fromkeys(folders) for path in sets_in(folder)]
+        if not found:
+            raise UsageError(f"{place}: the run's {what} are no longer there; give the folder of another run")
+    known = [path.name for path in found]
+    for name in only:
+        if name not in known:
+            raise UsageError(f"--only {name}: no such set there; there are {', '.join(known)}")
+    return [path for path in found if not only or path.name in only]

@@ -43,7 +43,7 @@ def load(directory: str | Path, size: int, split: str, *, classes: Sequence[str]
         UsageError: not an Examples artifact, or no such size, split or class.
     """
     info = read_info(directory)
-    _check_request(Path(directory), info, size, [split], classes)
+    check_request(Path(directory), info, size, [split], classes)
     known = info["taxonomy"]["classes"]
     wanted = [known.index(name) for name in (known if classes is None else classes)]
     total = sum(info["counts"].get(split, {}).get(known[label], 0) for label in wanted)
@@ -60,6 +60,15 @@ def load(directory: str | Path, size: int, split: str, *, classes: Sequence[str]
     if len(ids) != total:
         raise UsageError(f"{directory}: {len(ids)} images in split {split}, but {INFO} says {total}; make it again")
     return ImageSet(images, labels, tuple(map(bytes.decode, ids)), tuple(map(bytes.decode, origins)))
+
+
+def batches(directory: str | Path, size: int, split: str) -> Iterator[ImageSet]:
+    """A split batch by batch, in the order of `examples.csv`, without holding it; see `load`."""
+    check_request(Path(directory), read_info(directory), size, [split], None)
+    if sum(read_info(directory)["counts"].get(split, {}).values()):
+        for batch in _batches(Path(directory) / str(size), split, None):
+            ids, origins = (tuple(map(bytes.decode, batch[key].tolist())) for key in ("image_id", "origin"))
+            yield ImageSet(batch["image"], batch["label"].astype(np.int32), ids, origins)
 
 
 def first_of_each_class(directory: str | Path, size: int, split: str, count: int) -> list[list[np.ndarray]]:
@@ -128,9 +137,10 @@ def taxonomy(directory: str | Path) -> Taxonomy:
     return Taxonomy.from_dict(read_info(directory)["taxonomy"])
 
 
-def _check_request(
+def check_request(
     directory: Path, info: Mapping[str, Any], size: int, splits: Sequence[str], classes: Sequence[str] | None
 ) -> None:
+    """Raises `UsageError` where Examples, of which `info` is `read_info`, have no such size, split or class."""
     if size not in info["sizes"]:
         sizes = ", ".join(map(str, info["sizes"]))
         raise UsageError(

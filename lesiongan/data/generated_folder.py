@@ -6,6 +6,8 @@ from pathlib import Path
 
 #: Where pictures lie, and the tables and the sheet beside their folder.
 IMAGES, TRUTH, PROVENANCE, SHEET = "images", "ground_truth.csv", "provenance.csv", "contact_sheet.png"
+#: IPTC's digital source type of a picture that a program drew without having learned from any.
+DRAWN_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 #: What is said where such a folder stands in place of real images.
 NOTICE = "generated pictures (provenance.csv says by what): what is measured on them says nothing of real lesions"
 

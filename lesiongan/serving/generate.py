@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from lesiongan.base.errors import UsageError
-from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import Progress
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.folders import check_apart
@@ -19,7 +18,7 @@ from lesiongan.data.generated_folder import IMAGES, SHEET
 from lesiongan.data.labelled import distinct_names, listed, opened, squares
 from lesiongan.data.pictures import whole
 from lesiongan.serving import model_artifact, saved_models
-from lesiongan.serving.picture_files import write_picture, write_tables
+from lesiongan.serving.picture_files import claim, write_picture, write_tables
 
 REQUEST = "generation.json"
 _CHUNK = 64  # pictures made at a time
@@ -64,7 +63,8 @@ def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str
     place = model_artifact.find(model)
     record = model_artifact.describe(place)
     request = _checked(record, request, model)
-    _claim(output, request, record)
+    wanted = {"generator_digest": record["digest"], **json.loads(json.dumps(dataclasses.asdict(request)))}
+    claim(output, REQUEST, wanted, growing="count")
     for entry in request.source:
         if Path(entry).is_dir():
             check_apart({"the pictures": entry, "the output": output})
@@ -104,24 +104,6 @@ def _checked(record: dict, request: Request, model: Path) -> Request:
     if request.classes not in ((), (target,)):
         raise UsageError(f"--class {request.classes[0]}: {model} makes {target}; leave --class out")
     return dataclasses.replace(request, classes=(target,))
-
-
-def _claim(output: Path, request: Request, record: dict) -> None:
-    """Notes the request in the folder; raises where another one has been at work there."""
-    place = output / REQUEST
-    wanted = {"generator_digest": record["digest"], **json.loads(json.dumps(dataclasses.asdict(request)))}
-    found = read_json(place) if place.is_file() else None
-    if found is None and output.is_dir() and any(output.iterdir()):
-        raise UsageError(f"-o {output}: not empty, and not made by this command; name another folder")
-    if found is not None:
-        differing = [key for key, value in wanted.items() if found.get(key) != value]
-        more = differing == ["count"] and 0 < found["count"] < wanted["count"]
-        if differing and not more:
-            raise UsageError(
-                f"-o {output}: holds pictures of another request ({differing[0]} was {found.get(differing[0])}); "
-                "name another folder"
-            )
-    write_json(place, wanted)
 
 
 def _sampled(served: saved_models.Served, request: Request, folder: Path) -> tuple[list[dict], list[str]]:

@@ -1,19 +1,21 @@
-"""Generated pictures as PNG files that say what they are: in the file itself and in tables beside them."""
+"""Generated pictures as PNG or JPEG files that say what they are: in the file itself and in tables beside them."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from PIL import Image, PngImagePlugin
 
 from lesiongan import __version__
-from lesiongan.base.files import whole_file, write_text
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import read_json, whole_file, write_json, write_text
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
-from lesiongan.data.generated_folder import PROVENANCE, TRUTH
+from lesiongan.data.generated_folder import DRAWN_SOURCE_TYPE, PROVENANCE, TRUTH
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -23,24 +25,51 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-def picture_bytes(pixels: np.ndarray, facts: Mapping[str, str | int]) -> bytes:
-    """uint8 `[h, w, 3]` as a PNG file with IPTC's digital source type as XMP, where programs for pictures look for it,
-    and `facts` as text. The same pixels and facts give the same bytes."""
-    text = PngImagePlugin.PngInfo()
-    text.add_text("Software", f"lesiongan {__version__}")
-    text.add_text("Description", "synthetic image made by a trained model; for research only")
-    for key, value in facts.items():
-        text.add_text(f"lesiongan:{key}", str(value))
-    text.add_itxt("XML:com.adobe.xmp", _XMP.format(source_type=DIGITAL_SOURCE_TYPE))
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", pnginfo=text)
+#: What the text in a file says of it, by its digital source type.
+_DESCRIPTIONS = {
+    DIGITAL_SOURCE_TYPE: "synthetic image made by a trained model; for research only",
+    DRAWN_SOURCE_TYPE: "drawn phantom, no photograph; for tests only",
+}
+#: Suffixes of files.
+Format = Literal["png", "jpeg"]
+SUFFIXES: dict[str, str] = {"png": ".png", "jpeg": ".jpg"}
+_JPEG_QUALITY = 95
+
+
+def picture_bytes(
+    pixels: np.ndarray, facts: Mapping[str, str | int], form: Format = "png", source_type: str = DIGITAL_SOURCE_TYPE
+) -> bytes:
+    """uint8 `[h, w, 3]` as a PNG or JPEG file with IPTC's digital source type as XMP, where programs for pictures look
+    for it, and `facts` as text (of a JPEG its comment). The same pixels and facts give the same bytes.
+
+    Args:
+        source_type: of IPTC; "" for a photograph, whose file says nothing.
+    """
+    texts = {"Software": f"lesiongan {__version__}", "Description": _DESCRIPTIONS.get(source_type, "")}
+    texts |= {f"lesiongan:{key}": str(value) for key, value in facts.items()}
+    xmp = _XMP.format(source_type=source_type)
+    stream, image = io.BytesIO(), Image.fromarray(pixels)
+    more: dict[str, Any] = {}
+    if form == "jpeg":
+        if source_type:
+            comment = "\n".join(f"{key}: {value}" for key, value in texts.items())
+            more = {"xmp": xmp.encode(), "comment": comment.encode()}
+        image.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=0, **more)
+        return stream.getvalue()
+    if source_type:
+        text = PngImagePlugin.PngInfo()
+        for key, value in texts.items():
+            text.add_text(key, value)
+        text.add_itxt("XML:com.adobe.xmp", xmp)
+        more = {"pnginfo": text}
+    image.save(stream, "PNG", **more)
     return stream.getvalue()
 
 
-def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int]) -> None:
+def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int], **form: Any) -> None:
     """Writes `picture_bytes`, whole or not at all."""
     with whole_file(path) as file:
-        file.write(picture_bytes(pixels, facts))
+        file.write(picture_bytes(pixels, facts, **form))
 
 
 def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], record: Mapping) -> None:
@@ -52,11 +81,46 @@ def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], 
         classes: of the model, in label order.
         record: the model's.
     """
+    write_truth(folder, rows, classes)
+    made_by = {"generator": record["name"], "generator_digest": record["digest"]}
+    write_provenance(folder, [{**row, **made_by, "digital_source_type": DIGITAL_SOURCE_TYPE} for row in rows])
+
+
+def write_truth(folder: Path, rows: Sequence[Mapping], classes: Sequence[str]) -> None:
+    """Writes `ground_truth.csv` of rows with `image` and `class`; `classes` are the columns."""
     table = pd.DataFrame(rows)
     truth = pd.DataFrame({name: (table["class"] == name).astype(float) for name in classes})
     truth.insert(0, "image", table["image"])
     write_text(folder / TRUTH, truth.to_csv(index=False))
-    provenance = table.rename(columns={"class": "intended"}).assign(
-        generator=record["name"], generator_digest=record["digest"], digital_source_type=DIGITAL_SOURCE_TYPE
-    )
-    write_text(folder / PROVENANCE, provenance.to_csv(index=False))
+
+
+def write_provenance(folder: Path, rows: Sequence[Mapping]) -> None:
+    """Writes `provenance.csv` of rows with `image`, `class` and where each picture comes from."""
+    write_text(folder / PROVENANCE, pd.DataFrame(rows).rename(columns={"class": "intended"}).to_csv(index=False))
+
+
+def claim(output: Path, name: str, wanted: Mapping[str, Any], growing: str = "") -> None:
+    """Notes in a folder what it was asked for, so that the same request goes on there.
+
+    Args:
+        output: the folder; made where there is none.
+        name: of the note.
+        wanted: the request, JSON-ready.
+        growing: a number of it that may be larger than before (0 is none).
+
+    Raises:
+        UsageError: the folder holds something else, or what another request made.
+    """
+    place = output / name
+    found = read_json(place) if place.is_file() else None
+    if found is None and output.is_dir() and any(output.iterdir()):
+        raise UsageError(f"-o {output}: not empty, and not made by this command; name another folder")
+    if found is not None:
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
+        more = differing == [growing] and 0 < found[growing] < wanted[growing]
+        if differing and not more:
+            raise UsageError(
+                f"-o {output}: holds pictures of another request ({differing[0]} was {found.get(differing[0])}); "
+                "name another folder"
+            )
+    write_json(place, wanted)
