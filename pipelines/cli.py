@@ -22,6 +22,7 @@ from pipelines import (
     clean,
     model_commands,
     options_command,
+    quality_commands,
     result_commands,
     run_commands,
     sharing_commands,
@@ -97,6 +98,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     data.set_defaults(run=_data)
 
     model_commands.add(commands)
+    quality_commands.add(commands)
     sharing_commands.add(commands)
     options_command.add(commands)
 
