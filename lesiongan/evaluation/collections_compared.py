@@ -82,14 +82,14 @@ def compared(real: Seen, made: Seen, *, most: int = 2500, listed: int = 10, seed
     counts = [{str(k): int(v) for k, v in s.rows["class"].value_counts(sort=False).items() if k} for s in (real, made)]
     common = [name for name in counts[0] if name in counts[1]]
     if common != list(counts[0]) or common != list(counts[1]) or len(common) > 1:
-        groups |= {name: tuple(np.flatnonzero(s.rows["class"] == name) for s in (real, made)) for name in common}
+        for name in common:
+            groups[name] = np.flatnonzero(real.rows["class"] == name), np.flatnonzero(made.rows["class"] == name)
     quality = {}
     for name, places in groups.items():
         say(f"measuring {name}: {len(places[0]):,} real and {len(places[1]):,} made pictures")
         rng = np.random.default_rng([seed, 2])
-        drawn = [np.sort(rng.permutation(own)[:most]) for own in places]
-        sets = (s.features[own] / scale for s, own in zip((real, made), drawn, strict=True))
-        quality[name] = _measured(*sets, seed)
+        first, second = (np.sort(rng.permutation(own)[:most]) for own in places)
+        quality[name] = _measured(real.features[first] / scale, made.features[second] / scale, seed)
     return {
         "format": FORMAT,
         "classes": {"real": counts[0], "made": counts[1]},
