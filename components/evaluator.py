@@ -11,8 +11,8 @@ from components.base import component
 def evaluator(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset], predictions: Input[Dataset], classifier: Input[Model],
-    generated: Input[List[Dataset]],
     evaluation: Output[Artifact], blessing: Output[Artifact], metrics: Output[Metrics],
+    generated: Optional[Input[List[Dataset]]] = None,
     sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
 ):  # fmt: skip
     """The experiment's table with intervals, the quality of the generated images, and which models are blessed."""
@@ -25,10 +25,11 @@ def evaluator(
 @component
 def reporter(
     options: str, seed: int, work_dir: str,
-    examples: Input[Dataset], classifier_run: Input[Artifact], gan_runs: Input[List[Artifact]],
-    generated: Input[List[Dataset]], grid_run: Input[Artifact], predictions: Input[Dataset],
+    examples: Input[Dataset], classifier_run: Input[Artifact],
+    grid_run: Input[Artifact], predictions: Input[Dataset],
     evaluation: Input[Artifact], blessing: Input[Artifact],
     report: Output[HTML], metrics: Output[Metrics],
+    gan_runs: Optional[Input[List[Artifact]]] = None, generated: Optional[Input[List[Dataset]]] = None,
     selection: Optional[Input[Dataset]] = None, acgan_run: Optional[Input[Artifact]] = None,
     sampled: Optional[Input[Dataset]] = None,
 ):  # fmt: skip

@@ -63,8 +63,8 @@ def import_synthetic(
 @component
 def join_sets(
     options: str, seed: int, work_dir: str,
-    parts: Input[List[Dataset]],
     generated: Output[Dataset], metrics: Output[Metrics],
+    parts: Optional[Input[List[Dataset]]] = None,
     sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
 ):  # fmt: skip
     """All generated images as one artifact."""

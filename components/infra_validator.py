@@ -10,8 +10,9 @@ from components.base import component
 @component
 def infra_validator(
     options: str, seed: int, work_dir: str,
-    classifier: Input[Model], models: Input[List[Model]],
+    classifier: Input[Model],
     blessing: Output[Artifact], metrics: Output[Metrics],
+    models: Optional[Input[List[Model]]] = None,
     acgan: Optional[Input[Model]] = None, chained: Optional[Input[Model]] = None,
 ):  # fmt: skip
     """Loads every model in a fresh process and asks it for an answer."""

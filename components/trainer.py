@@ -53,8 +53,9 @@ def train_cyclegan(
 @component
 def train_grid(
     options: str, seed: int, work_dir: str,
-    examples: Input[Dataset], classifier: Input[Model], generated: Input[List[Dataset]],
+    examples: Input[Dataset], classifier: Input[Model],
     predictions: Output[Dataset], model_run: Output[Artifact], metrics: Output[Metrics],
+    generated: Optional[Input[List[Dataset]]] = None,
     sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
 ):  # fmt: skip
     """The classifiers of an experiment's table, on real + synthetic images, and their predictions on the real test

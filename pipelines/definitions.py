@@ -89,17 +89,20 @@ class _Real:
 
 @dataclasses.dataclass(frozen=True)
 class _Middle:
-    """What a middle leaves: the loop's tasks that train CycleGANs and make images, and what only one of the two has."""
+    """What a middle leaves: the loop's tasks that train CycleGANs and make images, and what only one of the two has;
+    nothing where all images were made elsewhere."""
 
-    trained: dsl.PipelineTask
-    translated: dsl.PipelineTask
+    trained: dsl.PipelineTask | None = None
+    translated: dsl.PipelineTask | None = None
     selection: Any = None
     acgan: dsl.PipelineTask | None = None
     sampled: Any = None
 
     def collected(self, output: str) -> Any:
-        """An output of all turns of the loop. kfp changes a `Collected` where it is used, so each use has its own."""
-        return dsl.Collected((self.translated if output == "generated" else self.trained).outputs[output])
+        """An output of all turns of the loop, None where there is no loop. kfp changes a `Collected` where it is used,
+        so each use has its own."""
+        task = self.translated if output == "generated" else self.trained
+        return task and dsl.Collected(task.outputs[output])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,10 +132,15 @@ class _Build:
         """How many turns of a loop may run at once: one on one machine, any number (0) on a cluster."""
         return 0 if self.group else 1
 
+    @property
+    def trains_cyclegans(self) -> bool:
+        """Whether there is a middle: kfp loops over nothing neither when it compiles nor when it runs."""
+        return self.experiment == "noise_to_lesion" or bool(self.config.nevus_to_melanoma.alphas)
+
     def real(self, data: Any, fingerprint: Any) -> _Real:
         """The shared beginning: Examples, and the classifier that judges."""
         config = self.config
-        sizes = {config.classifier.size, config.cyclegan.size}
+        sizes = {config.classifier.size, config.cyclegan.size} if self.trains_cyclegans else {config.classifier.size}
         sizes |= {config.acgan.size} if self.experiment == "noise_to_lesion" else set()
         options = _options(data=config.data, sizes=sorted(sizes))
         ingested = self.task(example_gen, "data", data=data, fingerprint=fingerprint, options=options)
@@ -143,6 +151,8 @@ class _Build:
     def nevus_to_melanoma(self, real: _Real) -> _Middle:
         """The middle of experiment 2."""
         config, settings = self.config, self.config.nevus_to_melanoma
+        if not self.trains_cyclegans:
+            return _Middle()
         ranking = _options(
             target=settings.target,
             alphas=settings.alphas,

@@ -95,7 +95,7 @@ def needed(experiment: str, config: Config, counts: Counts) -> dict[str, int]:
 def too_few_sources(experiment: str, config: Config, counts: Counts) -> str:
     """What to say where the source class has fewer training images than the largest cell makes images of, since days of
     training come before the step that would notice; "" where there are enough."""
-    if experiment != "nevus_to_melanoma":  # noise has no end
+    if experiment != "nevus_to_melanoma" or not config.nevus_to_melanoma.alphas:  # noise has no end
         return ""
     settings = config.nevus_to_melanoma
     largest, available = max(settings.amounts), counts.train[settings.source]
@@ -158,11 +158,12 @@ def trainings(experiment: str, config: Config, counts: Counts, cells: Sequence[C
     if experiment == "nevus_to_melanoma":
         settings = config.nevus_to_melanoma
         x, y = counts.train[settings.source], counts.train[settings.target]
-        if settings.folds:
+        if settings.folds and settings.alphas:
             fold = config.classifier.steps(n - n // settings.folds)
             planned.append(Trainings("out-of-fold classifiers", "classifier", settings.folds, settings.folds * fold))
         per_alpha = [config.cyclegan.steps(x, kept(alpha, y)) for alpha in settings.alphas]
-        planned.append(Trainings("CycleGANs", "cyclegan", len(per_alpha), sum(per_alpha)))
+        if per_alpha:
+            planned.append(Trainings("CycleGANs", "cyclegan", len(per_alpha), sum(per_alpha)))
     else:
         real = _gan_images(config, counts)
         steps = config.acgan.steps(sum(real.values()))
@@ -192,16 +193,18 @@ def _gan_images(config: Config, counts: Counts) -> dict[str, int]:
 
 def _cell_lines(experiment: str, cells: Sequence[Cell]) -> Iterator[str]:
     own = [cell for cell in cells if cell.kind in ("acgan", "cyclegan")]
-    amounts = list(dict.fromkeys(cell.amount for cell in own))
+    elsewhere = [cell for cell in cells if cell.kind == SYNTHETIC]
+    amounts = list(dict.fromkeys(cell.amount for cell in own or elsewhere))
     between = f"{amounts[0]:,} to {amounts[-1]:,}" if len(amounts) > 1 else f"{amounts[0]:,}"
     added = f"{len(amounts)} amounts ({between} images)"
-    if experiment == "nevus_to_melanoma":
+    if not own:
+        yield f"{_classifiers(1)}: the baseline, real only; no GAN is trained, {added} of images made elsewhere"
+    elif experiment == "nevus_to_melanoma":
         alphas = ", ".join(f"{a:g}" for a in dict.fromkeys(cell.alpha for cell in own))
         yield f"{_classifiers(len(own))}: {added} at alpha {alphas}"
         yield f"{_classifiers(1)}: their baseline, real only"
     else:
         yield f"{_classifiers(len(own) + 1)}: the baseline, and {added} from the ACGAN alone and with CycleGANs"
-    elsewhere = [cell for cell in cells if cell.kind == SYNTHETIC]
     for generators in dict.fromkeys(cell.generators for cell in elsewhere):
         number = sum(cell.generators == generators for cell in elsewhere)
         yield f"{_classifiers(number)}: images made elsewhere, {generators[0].removeprefix('synthetic-')}"
@@ -218,6 +221,8 @@ def _classifiers(number: int) -> str:
 def _shared_line(experiment: str, config: Config, counts: Counts) -> Iterator[str]:
     if experiment == "nevus_to_melanoma":
         settings = config.nevus_to_melanoma
+        if not settings.alphas:
+            return
         number, what = len(settings.alphas), f"{settings.source} to {settings.target}, one per alpha"
         acgan = ""
     else:
@@ -270,8 +275,8 @@ def disk(experiment: str, config: Config, counts: Counts, cells: Sequence[Cell])
     largest = max(config.experiment(experiment).amounts)
     work = works(config)
     if experiment == "nevus_to_melanoma":
-        sizes: tuple[int, ...] = (classifier, cyclegan)
         models = len(config.nevus_to_melanoma.alphas)
+        sizes: tuple[int, ...] = (classifier, cyclegan) if models else (classifier,)
         generated = pictures(models * largest, classifier, cyclegan)
         weights = models * work["cyclegan"].weights
     else:

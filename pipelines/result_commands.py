@@ -130,7 +130,10 @@ def _sets(place: Path, what: str, only: list[str]) -> list[Path]:
                 folders += entry if isinstance(entry, list) else [entry]
         found = [path for folder in dict.fromkeys(folders) for path in sets_in(folder)]
         if not found:
-            raise UsageError(f"{place}: the run's {what} are no longer there; give the folder of another run")
+            raise UsageError(
+                f"{place}: no {what} of the run are left there; give the folder of another run (what --synthetic named "
+                "is no part of one)"
+            )
     known = [path.name for path in found]
     for name in only:
         if name not in known:

@@ -76,7 +76,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    gans = ("acgan", "cyclegan") if arguments.pipeline == "noise-to-lesion" else ("cyclegan",)
+    gans: tuple[str, ...] = ("acgan", "cyclegan") if arguments.pipeline == "noise-to-lesion" else ("cyclegan",)
+    # whether CycleGANs are trained is known when the options are
+    if gans == ("cyclegan",) and not shared.resolved(arguments, trains=()).nevus_to_melanoma.alphas:
+        gans = ()
     config = shared.resolved(arguments, trains=("classifier", *gans))
     return _launch(arguments, config, (arguments.pipeline,))
 
@@ -156,7 +159,9 @@ def _measured(config, names: tuple[str, ...]):
     from pipelines.costs import measure
 
     print("measuring a training step of each network, about a minute", file=sys.stderr, flush=True)
-    return measure(config, ("classifier", *(["acgan"] if "noise-to-lesion" in names else []), "cyclegan"))
+    acgan = "noise-to-lesion" in names
+    cyclegan = acgan or bool(config.nevus_to_melanoma.alphas)
+    return measure(config, ("classifier", *(["acgan"] if acgan else []), *(["cyclegan"] if cyclegan else [])))
 
 
 def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: Callable | None = None, group: int = 0):

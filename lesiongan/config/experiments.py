@@ -16,7 +16,7 @@ class NevusToMelanomaConfig:
     source: str = "NV"  # the class that images are made of
     target: str = "MEL"  # the class that they become
     # shares of the target's images, those that the classifier ranks highest, that a CycleGAN learns from; one CycleGAN
-    # per alpha
+    # per alpha; none (`alphas=`) with `grid.synthetic`: no CycleGAN, only images made elsewhere
     alphas: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
     folds: int = 0  # rank by out-of-fold scores of so many folds; 0: by the classifier's own
     amounts: tuple[int, ...] = (500, 1000, 2000, 3000, 4000, 5000, 6000, 7000)  # added images per cell
@@ -25,7 +25,6 @@ class NevusToMelanomaConfig:
 
     def __post_init__(self):
         _check_amounts(self)
-        require(bool(self.alphas), f"{self.name}.alphas", "give at least one alpha")
         for alpha in self.alphas:
             require(0.0 < alpha <= 1.0, f"{self.name}.alphas", f"{alpha:g} is not above 0 and at most 1")
         all_differ(self.name, "alphas", self.alphas)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
-from lesiongan.config.checks import known_choices
+from lesiongan.config.checks import known_choices, require
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.config.data import DataConfig
@@ -36,6 +36,11 @@ class Config:
     def __post_init__(self):
         """Refuses groups that do not fit together; each group has checked itself."""
         known_choices(self)
+        require(
+            bool(self.nevus_to_melanoma.alphas or self.grid.synthetic),
+            "nevus_to_melanoma.alphas",
+            "without an alpha no CycleGAN makes images; give at least one, or images made elsewhere with --synthetic",
+        )
         balanced = {"oversampling", "class_weights"} & set(self.grid.controls)
         if balanced and self.classifier.class_balance != "none":
             raise UsageError(

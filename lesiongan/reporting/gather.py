@@ -19,7 +19,8 @@ _GENERATED = ("sampled", "generated")
 
 #: Pictures that the Evaluator laid out, in place of those of each generator where they exist.
 _FIGURES = {
-    "figure7.png": "Real images, images from noise, and the same after the class's CycleGAN; one column per class.",
+    "figure7.png": "Real images, and generated ones: from noise, the same after the class's CycleGAN, or made "
+    "elsewhere; one column per class.",
     "figure8.png": "Each row: a training image and what the CycleGAN of each alpha makes of it.",
 }
 _SHEETS = {

@@ -26,18 +26,25 @@ def split() -> dict[str, dict[str, int]]:
 
 
 def experiment(result: Mapping) -> str:
-    """`nevus_to_melanoma` where a cell has an alpha, else `noise_to_lesion`."""
-    return "nevus_to_melanoma" if any(c["alpha"] is not None for c in result["cells"]) else "noise_to_lesion"
+    """`nevus_to_melanoma` where a cell has an alpha, "" where all added images were made elsewhere, else
+    `noise_to_lesion`."""
+    if any(c["alpha"] is not None for c in result["cells"]):
+        return "nevus_to_melanoma"
+    kinds = {c["kind"] for c in result["cells"]}
+    return "" if "synthetic" in kinds and not kinds & {"acgan", "cyclegan"} else "noise_to_lesion"
 
 
 def numbers(result: Mapping, cell: Mapping) -> dict[Key, float]:
-    """What the paper reports for a cell, by the keys of `lesiongan.evaluation.scores`; empty where it has no such cell.
+    """What the paper reports for a cell, by the keys of `lesiongan.evaluation.scores`; empty where it has no such cell
+    or experiment.
 
     Args:
         result: a test set's `metrics.json`. Experiment 2 has numbers for nevus to melanoma alone.
         cell: one of its rows: `kind` (`baseline`, `acgan`, `cyclegan`), `alpha`, `amount`.
     """
     kind, amount = cell["kind"], 0 if cell["kind"] == "baseline" else cell["amount"]
+    if not experiment(result):
+        return {}
     if experiment(result) == "noise_to_lesion":
         model = "ISIC" if kind == "baseline" else kind
         rows = [r for r in table(2) if r["model"].split("-")[0] == model and int(r["synthetic_images"]) == amount]

@@ -28,6 +28,7 @@ from lesiongan.config.run import Config
         ("cyclegan.size=64 cyclegan.discriminator_scales=3", "would have 16 pixels and need 32"),
         ("cyclegan.batch=3 cyclegan.accumulate=2", "'cyclegan.batch': 3 is not a multiple"),
         ("nevus_to_melanoma.alphas=1.5", "1.5 is not above 0 and at most 1"),
+        ("nevus_to_melanoma.alphas=", "without an alpha no CycleGAN makes images"),
         ("nevus_to_melanoma.alphas=0.5,0.5", "a value stands in it twice: 0.5, 0.5"),
         ("nevus_to_melanoma.amounts=0", "give at least one positive number"),
         ("nevus_to_melanoma.target=NV", "are the same class"),

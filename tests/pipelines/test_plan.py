@@ -73,6 +73,17 @@ def test_controls_and_images_made_elsewhere_stand_on_lines_of_their_own():
         assert sum(number for number, _ in counted) == len(table_cells(experiment, config, CLASSES))
 
 
+def test_a_plan_without_alphas_trains_classifiers_alone():
+    config = resolve("paper", assignments=["nevus_to_melanoma.alphas=", "grid.synthetic=/x/theirs"], here=False)
+    said = plan.lines("nevus_to_melanoma", config, PAPER)
+    assert [number for number, _ in classifiers(said)] == [1, 8, 1]
+    assert not any("CycleGAN" in line for line in said)
+    # nevi are the source of nothing, so that few of them are enough
+    few = dataclasses.replace(PAPER, train={**PAPER.train, "NV": 10})
+    assert plan.too_few_sources("nevus_to_melanoma", config, few) == ""
+    assert plan.too_few_sources("nevus_to_melanoma", resolve("paper"), few)
+
+
 def test_steps_of_the_papers_trainings_by_hand():
     config = resolve("paper")
     cells = table_cells("noise_to_lesion", config, CLASSES)

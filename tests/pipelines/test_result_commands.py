@@ -63,7 +63,7 @@ def test_the_sets_of_the_last_run_wherever_its_folder_is_now(workdir, tmp_path, 
     ("arguments", "said"),
     [
         (["--only", "alpha-7"], "no such set there; there are alpha-0.5, alpha-1"),
-        (["--what", "examples"], "the run's examples are no longer there"),
+        (["--what", "examples"], "no examples of the run are left there"),
         (["--count", "0"], "--count 0: give 1 or more"),
         (["--class", "naevus"], "no class 'naevus'"),
     ],

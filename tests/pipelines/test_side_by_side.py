@@ -48,6 +48,21 @@ def test_each_cell_and_seed_is_a_task_of_its_own_on_a_cluster(tmp_path, experime
     assert "exec-join-grid" in spec["deploymentSpec"]["executors"]
 
 
+@pytest.mark.parametrize("group", [0, 1])
+def test_without_alphas_no_gan_is_trained_and_the_cells_are_those_of_images_made_elsewhere(tmp_path, group):
+    options = ["nevus_to_melanoma.alphas=", "grid.synthetic=/x/theirs"]
+    config = resolve("small", here=False, assignments=options)
+    spec, loops = compiled(config, "nevus_to_melanoma", tmp_path, group=group)
+    executors = {name.removeprefix("exec-") for name in spec["deploymentSpec"]["executors"]}
+    assert not executors & {"train-cyclegan", "translate-images", "path-rank-filter"}
+    assert executors >= {"import-synthetic", "evaluator", "reporter", "infra-validator", "pusher"}
+    assert set(loops) == ({"train-grid-part"} if group else set())
+    reader = "join-sets" if group else "train-grid"
+    assert set(spec["root"]["dag"]["tasks"][reader]["inputs"]["artifacts"]) >= {"imported"}
+    cells = [cell.kind for cell in table_cells("nevus_to_melanoma", config, CLASSES)]
+    assert cells == ["baseline", *["synthetic"] * len(config.nevus_to_melanoma.amounts)]
+
+
 def test_cells_that_go_on_from_one_start_stay_together(tmp_path):
     config = resolve("small", here=False)
     _, loops = compiled(config, "nevus_to_melanoma", tmp_path, group=1)

@@ -131,6 +131,8 @@ def test_what_the_paper_has_not_has_no_number(melanoma):
     assert paper_results.numbers(melanoma, {**cell, "amount": 123}) == {}
     assert paper_results.numbers(melanoma, {**cell, "kind": "synthetic"}) == {}
     assert paper_results.numbers({**melanoma, "target": "BCC", "against": "BKL"}, cell) == {}
+    elsewhere = [melanoma["cells"][0], {**cell, "kind": "synthetic", "alpha": None}]  # which experiment, nobody knows
+    assert paper_results.numbers({**melanoma, "cells": elsewhere}, melanoma["cells"][0]) == {}
 
 
 def test_latex_has_as_many_columns_in_every_row_and_closes_its_braces(melanoma, lesion):
