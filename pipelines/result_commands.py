@@ -1,4 +1,4 @@
-"""The commands that read what finished runs left: `report`, `compare`, `models` and `export`."""
+"""The commands that read what finished runs left: `report`, `figures`, `compare`, `models` and `export`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def add(commands) -> None:
     report.add_argument("directory", type=Path, metavar="DIR", help="the --workdir of a finished run, or a copy of it")
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="where they go (default: the same folder)")
     report.set_defaults(run=_report)
+
+    figures = commands.add_parser("figures", help="the figures of a run's reports as files")
+    figures.add_argument("directory", type=Path, metavar="DIR", help="the --workdir of a finished run, or a copy of it")
+    figures.add_argument("--format", default="pdf,svg", metavar="NAMES", help="pdf, svg, png (default: %(default)s)")
+    figures.add_argument(
+        "-o", "--output", type=Path, default=Path("figures"), metavar="DIR", help="where they go (default: %(default)s)"
+    )
+    figures.set_defaults(run=_figures)
 
     models = commands.add_parser("models", help="pushed models by version: what they are, measured and blessed")
     models.add_argument(
@@ -67,6 +75,16 @@ def _report(arguments: argparse.Namespace) -> int:
 
     for path in remake(arguments.directory, arguments.output):
         print(f"report: {path}")
+    return ExitCode.DONE
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    shared.check_output_folder(arguments.output)
+    from lesiongan.reporting import figure_files
+
+    endings = figure_files.formats_of(arguments.format)
+    files = figure_files.write(arguments.directory, arguments.output, endings)
+    print("\n".join(f"figure: {path}" for path in files))
     return ExitCode.DONE
 
 

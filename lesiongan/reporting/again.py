@@ -81,7 +81,7 @@ def remake(directory: Path | str, output: Path | str | None = None) -> list[Path
             "versions": {"lesiongan": record["version"], **record.get("versions", {})},
             "machine": record["machine"],
             "seed": record["seed"],
-            "notes": [*data["notes"], note],
+            "notes": [note],
         }
         reports.append(
             write_report(output / f"report-{name}.html", pipeline=experiment, title=TITLES[experiment], data=data)

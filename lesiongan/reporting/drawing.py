@@ -1,11 +1,13 @@
 """How figures are drawn: as inline SVG whose text and lines take the page's colour, so that one picture serves light,
-dark and print."""
+dark and print; and the same as files for a paper."""
 
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
+from collections.abc import Sized
 from html import escape
 from typing import Any
 
@@ -38,6 +40,10 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8,
 }
 POINTS = 160  # of a curve; more cannot be seen
+FEW = 10  # points of a curve, up to which a line through them would suggest a course that nobody measured
+FORMATS = ("pdf", "svg", "png")
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every letter that it puts into a PDF
 WIDTH = 4.7  # inches; about the width of a phone, so that text stays readable there
 
 
@@ -57,7 +63,43 @@ def short(text: str, length: int = 28) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def svg(figure: Figure, name: str, description: str) -> str:
+def joined(points: Sized) -> str:
+    """The line style of a curve: none where it has few points."""
+    return "none" if len(points) <= FEW else "-"
+
+
+class Drawing(str):
+    """A figure as a page shows it: the text is inline SVG, and `file` gives it as a file.
+
+    Attributes:
+        name: unique among the figures of a page, and the stem of its files.
+    """
+
+    figure: Figure
+    name: str
+
+    def __new__(cls, figure: Figure, name: str, description: str) -> Drawing:
+        drawing = super().__new__(cls, _inline(figure, name, description))
+        drawing.figure, drawing.name = figure, name
+        return drawing
+
+    def file(self, ending: str) -> bytes:
+        """The bytes of a file of one of `FORMATS`; the same figure gives the same bytes."""
+        stream = io.BytesIO()
+        dates: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+        # Type 3 fonts, the default in PDF, are refused by publishers; text in SVG stays text, to be edited.
+        fonts = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": self.name}
+        with rc_context(STYLE | fonts):
+            self.figure.savefig(stream, format=ending, dpi=300, metadata=dates[ending])
+        return stream.getvalue()
+
+
+def slug(text: str) -> str:
+    """A name as it may stand in an id and in a file's name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "figure"
+
+
+def _inline(figure: Figure, name: str, description: str) -> str:
     stream = io.StringIO()
     with rc_context({"svg.hashsalt": name}):
         figure.savefig(

@@ -39,6 +39,11 @@ def embed(paths: Sequence[Path], budget: int) -> list[dict | None]:
     return embedded
 
 
+def webp_uri(image: Image.Image) -> str:
+    """A picture as a data URI, at its own size."""
+    return f"data:image/webp;base64,{base64.b64encode(_webp(image, 1.0)).decode()}"
+
+
 def _read(path: Path) -> tuple[bytes, Image.Image] | None:
     try:
         data = Path(path).read_bytes()

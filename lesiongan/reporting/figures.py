@@ -13,7 +13,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from lesiongan.reporting import drawing
 
 
-def class_distribution(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str], name: str) -> str:
+def class_distribution(
+    counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str], name: str
+) -> drawing.Drawing:
     """The paper's Figure 5: images of each class, one bar per class, its splits in shades.
 
     Args:
@@ -59,13 +61,13 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], colours: Mapping
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
         axes.legend(loc="lower right", fontsize=8)
-        return drawing.svg(
+        return drawing.Drawing(
             figure, name, "Images of each class: " + ", ".join(f"{c} {totals[c]:,}" for c in reversed(classes))
         )
 
 
-def training_curves(lines: Sequence[Mapping[str, float]], name: str, title: str) -> str:
-    """Each scalar of a training against the images seen, in small panels of their own.
+def training_curves(lines: Sequence[Mapping[str, float]], name: str, title: str) -> drawing.Drawing:
+    """Each scalar of a training against the images seen, in small panels of their own; few points are not joined.
 
     Args:
         lines: those of stats.jsonl: step, images, seconds and any scalars.
@@ -90,7 +92,9 @@ def training_curves(lines: Sequence[Mapping[str, float]], name: str, title: str)
                 ys,
                 color=drawing.COLOURS[number % len(drawing.COLOURS)],
                 linewidth=1.2,
-                marker="o" if len(xs) == 1 else None,
+                linestyle=drawing.joined(xs),
+                marker="o" if len(xs) <= drawing.FEW else None,
+                markersize=3.5,
             )
             axes.set_title(key.replace("_", " "))
             axes.xaxis.set_major_locator(MaxNLocator(3))
@@ -99,12 +103,12 @@ def training_curves(lines: Sequence[Mapping[str, float]], name: str, title: str)
             axes.grid()
             axes.tick_params(length=2)
         last = ", ".join(f"{k} {lines[-1][k]:.3g}" for k in keys if drawing.is_number(lines[-1].get(k)))
-        return drawing.svg(figure, name, f"Training curves of {title} against images seen; last values: {last}")
+        return drawing.Drawing(figure, name, f"Training curves of {title} against images seen; last values: {last}")
 
 
 def finder_curve(
     rates: Sequence[float], losses: Sequence[float], suggestions: Mapping[str, float], used: str, name: str
-) -> str:
+) -> drawing.Drawing:
     """The learning-rate finder's smoothed loss over the rate, with its suggestions; the one that was used is bold.
 
     Args:
@@ -132,4 +136,4 @@ def finder_curve(
         axes.grid()
         chosen = suggestions.get(used)
         text = f"; {used}, {chosen:.2g}, was used" if chosen else ""
-        return drawing.svg(figure, name, f"Learning-rate finder: loss over rate{text}")
+        return drawing.Drawing(figure, name, f"Learning-rate finder: loss over rate{text}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from lesiongan.base.files import read_json
 from lesiongan.base.lineage import lineage_path
+from lesiongan.reporting import quality, strip
 from lesiongan.reporting.report import CaptionedImage
 
 TITLES = {"nevus_to_melanoma": "Nevus to melanoma", "noise_to_lesion": "Noise to lesion"}
@@ -27,7 +28,6 @@ _SHEETS = {
     "nevus_to_melanoma": "Nevi, the melanomas that each CycleGAN makes of them, and real melanomas.",
     "noise_to_lesion": "For each class: the ACGAN's images, the same after the class's CycleGAN, and real images.",
 }
-_QUALITY = {"kid": "KID", "fid": "FID"} | {name: name for name in ("precision", "recall", "density", "coverage")}
 
 
 def gather(experiment: str, inputs: Artifacts) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def gather(experiment: str, inputs: Artifacts) -> dict[str, Any]:
             `evaluation`, `blessing`; `selection` in experiment 2, `acgan_run` and `sampled` in experiment 1. What is
             not there is left out.
     """
-    evaluation = _one(inputs, "evaluation")
+    evaluation, blessing = _one(inputs, "evaluation"), _one(inputs, "blessing")
     distances = evaluation / "distances.json" if evaluation else None
     return {
         "examples": _one(inputs, "examples"),
@@ -47,10 +47,12 @@ def gather(experiment: str, inputs: Artifacts) -> dict[str, Any]:
         "trainings": _trainings(_all(inputs, _RUNS)),
         "evaluation": evaluation,
         "rankings": _rankings(inputs),
-        "image_quality": _quality(evaluation),
+        "strip": strip.strips(experiment, _all(inputs, _GENERATED), _one(inputs, "examples")),
+        "image_quality": quality.rows(evaluation),
+        "feature_space": quality.feature_space(evaluation),
         "distances": distances if distances and distances.exists() else None,
         "timings": _timings(inputs),
-        "notes": _notes(_one(inputs, "blessing")),
+        "blessing": read_json(blessing / "blessing.json") if blessing else {},
         "software": _software(inputs),
     }
 
@@ -97,21 +99,6 @@ def _rankings(inputs: Artifacts) -> list[CaptionedImage]:
     return [CaptionedImage(str(selection / "gallery.png"), text)]
 
 
-def _quality(evaluation: Path | None) -> dict:
-    """Rows of image quality as the report takes them: for each generated set and class its numbers, with intervals."""
-    if evaluation is None or not (evaluation / "image_quality.json").exists():
-        return {}
-    groups: dict[str, dict] = {}
-    for row in read_json(evaluation / "image_quality.json"):
-        numbers: dict = {"called the intended class": row["agreement"]}
-        if row["quality"]:
-            for metric, name in _QUALITY.items():
-                numbers[f"{name}, made to real test images"] = row["quality"]["matched"][metric]
-                numbers[f"{name}, real validation images (floor)"] = row["quality"]["floor"][metric]
-        groups[f"{row['generator']}, {row['class']}"] = numbers
-    return groups
-
-
 def _timings(inputs: Artifacts) -> list[tuple[str, float, bool]]:
     """Seconds of the steps before the report, from the lineage records beside the artifacts."""
     return [(record["step"].replace("_", " "), record["seconds"], False) for record in _records(inputs)]
@@ -153,10 +140,3 @@ def _all(inputs: Artifacts, names: Iterable[str]) -> list[Path]:
     """The folders of these inputs, single ones and lists, in this order."""
     values = [inputs[name] for name in names if name in inputs]
     return [path for value in values for path in ([value] if isinstance(value, Path) else value)]
-
-
-def _notes(blessing: Path | None) -> list[str]:
-    if blessing is None:
-        return []
-    verdicts = read_json(blessing / "blessing.json")
-    return [f"{name}: {'blessed' if v['blessed'] else 'not blessed'} ({v['reason']})" for name, v in verdicts.items()]

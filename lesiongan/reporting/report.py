@@ -9,10 +9,10 @@ from typing import Any
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_text
-from lesiongan.reporting import embedding, report_page, results, sections
+from lesiongan.reporting import blessings, embedding, quality, report_page, results, sections, strip
 
 #: Bytes that embedded pictures may take together, so that a report stays below 2 MB.
-PICTURE_BUDGET = 1_300_000
+PICTURE_BUDGET = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +36,15 @@ class ReportInputs:
         seed: the run's seed.
         examples: folder of the Examples artifact (examples.json, examples.csv, anomalies.csv).
         leak: numbers of the leak audit, name -> value; those in examples.json (`leak_audit`) are shown too.
+        strip: what is shown first, `strip.Strip`s.
         grids: sample grids: `CaptionedImage`s, or dicts of path and caption.
         trainings: name -> stats.jsonl (or the folder that holds it).
         evaluation: folder of the Evaluation artifact (metrics.json).
         rankings: figures of the Path-Rank-Filter, as `grids`.
         distances: `distances.json` of the evaluation: how far each alpha's CycleGAN moves an image.
-        image_quality: name -> a number, or {"value", "low", "high"}, or a group of such.
+        image_quality: row -> metric -> a number or {"value", "low", "high"}; see `quality.matrix`.
+        feature_space: which features these metrics are of.
+        blessing: model -> `blessed` and `reason`; its limits are those of `config`.
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
         notes: further lines for the provenance section.
@@ -56,12 +59,15 @@ class ReportInputs:
     seed: int | None = None
     examples: str | Path | None = None
     leak: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    strip: Sequence[strip.Strip] = ()
     grids: Sequence[CaptionedImage | Mapping[str, str]] = ()
     trainings: Mapping[str, str | Path] = dataclasses.field(default_factory=dict)
     evaluation: str | Path | None = None
     rankings: Sequence[CaptionedImage | Mapping[str, str]] = ()
     distances: str | Path | None = None
     image_quality: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    feature_space: str = ""
+    blessing: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     timings: Sequence[Sequence] = ()
     paper: bool = True
     notes: Sequence[str] = ()
@@ -104,11 +110,13 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         examples=examples,
         leak=[(k.replace("_", " "), v) for k, v in sections.flat({**examples.get("leak", {}), **inputs.leak})],
         evaluation=evaluation,
+        strips=strip.embedded(inputs.strip),
         grids=grids,
         rankings=rankings,
         distances=sections.section(sections.distances, inputs.distances, "distances"),
         trainings=sections.section(sections.trainings, inputs.trainings, "trainings"),
-        quality=_quality(inputs.image_quality),
+        quality=quality.matrix(inputs.image_quality),
+        blessings=blessings.sentences(inputs.blessing, inputs.config.get("evaluation", {})),
         timings=sections.section(sections.timings, inputs.timings, "timings"),
         config=sections.flat(inputs.config),
         machine=sections.flat(inputs.machine),
@@ -129,18 +137,3 @@ def _pictures(*groups) -> list[list[dict]]:
     embedded = embedding.embed([Path(p.path) for group in wanted for p in group], PICTURE_BUDGET)
     parts = iter([{"uri": None} if part is None else part for part in embedded])
     return [[{"caption": p.caption, "path": p.path, **next(parts)} for p in group] for group in wanted]
-
-
-def _quality(values: Mapping[str, Any], where: str = "") -> list[dict]:
-    """Image-quality numbers as rows, groups of numbers with the group's name before theirs."""
-    rows = []
-    for key, value in values.items():
-        if isinstance(value, Mapping) and "value" in value:
-            rows.append(
-                {"name": where + key, "value": value["value"], "low": value.get("low"), "high": value.get("high")}
-            )
-        elif isinstance(value, Mapping):
-            rows += _quality(value, f"{where}{key}: ")
-        else:
-            rows.append({"name": where + key, "value": value, "low": None, "high": None})
-    return rows

@@ -1,4 +1,5 @@
-"""Figures of the results: differences to the baseline, learning curves, reliability, distances by alpha."""
+"""Figures of the results: differences to the baseline, learning curves, reliability, distances by alpha. Few points of
+a curve are not joined."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from lesiongan.reporting import drawing
 
 
-def differences(rows: Sequence[Mapping], name: str, metric: str) -> str:
+def differences(rows: Sequence[Mapping], name: str, metric: str) -> drawing.Drawing:
     """The paired difference of each cell to the baseline with its interval (a forest plot).
 
     Args:
@@ -42,14 +43,14 @@ def differences(rows: Sequence[Mapping], name: str, metric: str) -> str:
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
         significant = sum(r["sure"] for r in rows)
-        return drawing.svg(
+        return drawing.Drawing(
             figure,
             name,
             f"Change in {metric} to the baseline for {len(rows)} cells; {significant} differ significantly",
         )
 
 
-def learning_curves(series: Mapping[str, Sequence[tuple]], name: str, metric: str) -> str:
+def learning_curves(series: Mapping[str, Sequence[tuple]], name: str, metric: str) -> drawing.Drawing:
     """A metric against the number of added images, one line per kind of image, with intervals.
 
     Args:
@@ -76,6 +77,7 @@ def learning_curves(series: Mapping[str, Sequence[tuple]], name: str, metric: st
                 marker="o",
                 markersize=3.5,
                 linewidth=1.2,
+                linestyle=drawing.joined(xs),
             )
         axes.set_xlabel("added images")
         axes.set_title(metric)
@@ -86,12 +88,12 @@ def learning_curves(series: Mapping[str, Sequence[tuple]], name: str, metric: st
         axes.tick_params(length=2)
         if len(series) > 1:
             axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.24))
-        return drawing.svg(
+        return drawing.Drawing(
             figure, name, f"{metric} against the number of added images for {', '.join(map(str, series))}"
         )
 
 
-def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> str:
+def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> drawing.Drawing:
     """Accuracy against confidence: on the diagonal probabilities mean what they say.
 
     Args:
@@ -119,6 +121,7 @@ def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> str:
                 marker="o",
                 markersize=3.5,
                 linewidth=1.2,
+                linestyle="none",  # a handful of bins is no curve
             )
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.02)
@@ -127,10 +130,10 @@ def reliability(curves: Mapping[str, Sequence[Mapping]], name: str) -> str:
         axes.grid()
         axes.tick_params(length=2)
         axes.legend(fontsize=8, loc="upper left")
-        return drawing.svg(figure, name, f"Reliability curve of {', '.join(curves)}")
+        return drawing.Drawing(figure, name, f"Reliability curve of {', '.join(curves)}")
 
 
-def distances(by_alpha: Mapping, name: str) -> str:
+def distances(by_alpha: Mapping, name: str) -> drawing.Drawing:
     """The distance from source image to its translation at each alpha, with intervals.
 
     Args:
@@ -156,6 +159,7 @@ def distances(by_alpha: Mapping, name: str) -> str:
                 marker="o",
                 markersize=4,
                 linewidth=1.2,
+                linestyle=drawing.joined(rows),
             )
             axes.set_xticks(range(len(rows)), [f"{r['alpha']:g}" for r in rows])
             axes.margins(x=0.15)
@@ -169,4 +173,4 @@ def distances(by_alpha: Mapping, name: str) -> str:
             for r in by_alpha["rows"]
             if r["features"]["value"] is not None
         )
-        return drawing.svg(figure, name, f"Distance from the source image to its translation; {said}")
+        return drawing.Drawing(figure, name, f"Distance from the source image to its translation; {said}")

@@ -12,7 +12,7 @@ from lesiongan.evaluation.comparison import is_tested, significant
 from lesiongan.evaluation.evaluate import FORMAT, RESULT
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.evaluation.verdict import metric_name
-from lesiongan.reporting import result_figures
+from lesiongan.reporting import drawing, result_figures
 from lesiongan.tables import layout, paper_results
 from lesiongan.tables.rendering import places, signed
 
@@ -57,12 +57,13 @@ def test_set(result: Mapping, with_paper: bool) -> dict:
         for c in result["classifiers"]
         if c["mcnemar"]
     ]
-    grid, *others, _ = layout.of_evaluation(result, with_paper)
+    main, grid, *others, _ = layout.of_evaluation(result, with_paper)
     shown = _shown(result)
     return {
         **{key: result[key] for key in copied},
         "name": result["set"],
         "several_seeds": any(len(c["seeds"]) > 1 for c in result["cells"]),
+        "main": main,
         "table": grid,
         "paper_tables": others,
         "per_class": layout.per_class_table(result, shown),
@@ -109,31 +110,28 @@ def _baseline(result: Mapping) -> dict | None:
     return next((c for c in result["cells"] if c["cell"] == result["baseline"]), None)
 
 
-def _figures(result: Mapping) -> list[str]:
-    """Forest plots and learning curves; figures' ids begin with the test set, so that they differ on a page."""
+def _figures(result: Mapping) -> list[drawing.Drawing]:
+    """Forest plots and learning curves; figures' names begin with the test set, so that they differ on a page."""
     drawn, base = [], _baseline(result)
+    prefix = f"{drawing.slug(result['set'])}-" if result["set"] else ""
     others = [c for c in result["cells"] if c["cell"] != result["baseline"]][:_DRAWN_CELLS]
     keys = [
         k
         for k in dict.fromkeys((result["primary"], "target_recall", "target_auc"))
         if k in result["cells"][0]["metrics"]
     ]
-    for number, key in enumerate(keys):
+    for key in keys:
         rows = [
             {"label": c["cell"], **c["metrics"][key], "sure": significant(c["metrics"][key], result["confidence"])}
             for c in others
             if c["metrics"][key]["difference"] is not None
         ]
         if rows:
-            drawn.append(
-                result_figures.differences(rows, f"{result['set']}differences{number}", metric_name(result, key))
-            )
-    for number, key in enumerate(keys):
+            drawn.append(result_figures.differences(rows, f"{prefix}change-in-{key}", metric_name(result, key)))
+    for key in keys:
         series = learning_series(result, key)
         if base and base["metrics"][key]["value"] is not None and any(len(points) > 2 for points in series.values()):
-            drawn.append(
-                result_figures.learning_curves(series, f"{result['set']}learning{number}", metric_name(result, key))
-            )
+            drawn.append(result_figures.learning_curves(series, f"{prefix}{key}-by-amount", metric_name(result, key)))
     return drawn
 
 

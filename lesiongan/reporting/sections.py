@@ -10,7 +10,7 @@ from typing import Any
 
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation import translation
-from lesiongan.reporting import figures, result_figures
+from lesiongan.reporting import drawing, figures, result_figures
 from lesiongan.tables.layout import split_order, split_table
 
 _SHOWN_ANOMALIES = 8
@@ -47,7 +47,7 @@ def examples(directory: str | Path, with_paper: bool) -> dict:
         "paper": with_paper and not phantom,
         "table": split_table(counts, with_paper and not phantom),
         "names": {c: known[c][0] for c in classes if known.get(c, (c,))[0] != c},
-        "figure": figures.class_distribution(counts, {c: v[1] for c, v in known.items()}, "classes"),
+        "figure": figures.class_distribution(counts, {c: v[1] for c, v in known.items()}, "images-by-class"),
         "leak": record.get("leak_audit", {}),
         "anomalies": _anomalies(directory / "anomalies.csv"),
     }
@@ -91,18 +91,19 @@ def training(path: str | Path, number: int, name: str) -> dict:
         "images": images,
         "seconds": seconds,
         "rate": images / seconds if images and seconds else None,
-        "figure": figures.training_curves(lines, f"curves{number}", name),
-        "finder": _finder(path.with_name("learning_rate_finder.json"), number),
+        "figure": figures.training_curves(lines, f"training-{number}-{drawing.slug(name)}", name),
+        "finder": _finder(path.with_name("learning_rate_finder.json"), number, name),
         "warnings": _warnings(path.with_name("warnings.jsonl")),
     }
 
 
-def _finder(path: Path, number: int) -> str | None:
+def _finder(path: Path, number: int, name: str) -> drawing.Drawing | None:
     """The learning-rate finder's curve, where it ran."""
     if not path.is_file():
         return None
     curve = json.loads(path.read_text(encoding="utf-8"))
-    return figures.finder_curve(curve["rates"], curve["losses"], curve["suggestions"], curve["used"], f"finder{number}")
+    stem = f"learning-rate-finder-{number}-{drawing.slug(name)}"
+    return figures.finder_curve(curve["rates"], curve["losses"], curve["suggestions"], curve["used"], stem)
 
 
 def _warnings(path: Path) -> dict:

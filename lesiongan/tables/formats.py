@@ -27,10 +27,11 @@ _ENDS = {
 
 
 def write(tables: Sequence[Table], folder: Path | str) -> None:
-    """Each table as `<name>.csv`, `<name>.tex` and `<name>.html`."""
+    """Each table as `<name>.csv`, `<name>.tex`, `<name>_compact.tex` and `<name>.html`."""
     for table in tables:
-        for ending, form in (("csv", csv), ("tex", latex), ("html", html)):
-            write_text(Path(folder) / f"{table.name}.{ending}", form(table))
+        forms = {".csv": csv(table), ".tex": latex(table), "_compact.tex": latex(table, compact=True)}
+        for ending, text in (forms | {".html": html(table)}).items():
+            write_text(Path(folder) / f"{table.name}{ending}", text)
 
 
 def csv(table: Table) -> str:
@@ -45,29 +46,52 @@ def csv(table: Table) -> str:
     return pd.DataFrame(records).to_csv(index=False, float_format="%.6g")
 
 
-def latex(table: Table) -> str:
-    """A `tabular` (package booktabs). Each entry is a stack: the value, its interval, the paired difference with an
-    asterisk where it is significant, the paper's number."""
+def latex(table: Table, compact: bool = False) -> str:
+    """A `table` with caption and label (package booktabs).
+
+    Args:
+        table: what stands in it.
+        compact: an entry is a line, the value and its interval, with an asterisk where it differs significantly from
+            the baseline; else it is a stack: the value, its interval, the paired difference, the paper's number.
+    """
     heads = [_escape(text) for text in (*table.heads.values(), *table.columns.values())]
-    lines = [f"% {table.caption}"]
-    if table.remark:
-        lines.append("% " + " ".join(table.remark.split()))
-    if table.has_paper:
-        lines.append(f"% paper: {paper_results.CITATION}")
+    sentences = [f"{table.caption}.", table.remark]
+    if table.has_paper and not compact:
+        sentences.append(f"Paper: {paper_results.CITATION}.")
     align = "l" + "r" * (len(table.heads) - 1) + ("c" if table.digits else "r") * len(table.columns)
-    lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escape(' '.join(' '.join(filter(None, sentences)).split()))}}}",
+        rf"\label{{tab:{table.name.replace('_', '-')}}}",
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        " & ".join(heads) + r" \\",
+        r"\midrule",
+    ]
     for row in table.rows:
         entries = [_escape(f"{label:,}" if isinstance(label, int) else label) for label in row.labels]
-        entries += [_stack(number, table.digits) for number in row.numbers]
+        entries += [(_line if compact else _stack)(number, table.digits) for number in row.numbers]
         lines.append(" & ".join(entries) + r" \\")
         if row.baseline:
             lines.append(r"\addlinespace")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
 def html(table: Table) -> str:
     """A page of its own that works from disk, with the report's look."""
     return rendering.render("table.html.j2", table=table, title=table.caption, citation=paper_results.CITATION)
+
+
+def _line(number: Number, digits: int) -> str:
+    form = f"{{:,.{digits}f}}"
+    if number.value is None:
+        return "--"
+    value = rf"\({form.format(number.value)}{'^{*}' if number.sure else ''}\)".replace(",", "{,}")
+    if number.low is None:
+        return value
+    return rf"{value} {{\scriptsize[\({form.format(number.low)}\), \({form.format(number.high)}\)]}}"
 
 
 def _stack(number: Number, digits: int) -> str:
@@ -93,5 +117,11 @@ def _p(value: float) -> str:
 
 
 def _escape(text) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special = {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\(<\)",
+        ">": r"\(>\)",
+    }
     return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in str(text))

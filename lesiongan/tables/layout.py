@@ -16,6 +16,7 @@ from lesiongan.tables import paper_results
 
 #: The metrics of the grid's own table, in its order.
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "target_precision", "target_recall", "target_auc")
+_MAIN = ("balanced_accuracy", "target_recall", "target_auc")
 _OF_CLASS = {
     "precision": "precision",
     "recall": "recall (sensitivity)",
@@ -82,14 +83,14 @@ class Table:
 
 
 def of_evaluation(result: Mapping, with_paper: bool) -> list[Table]:
-    """All tables of a test set: the grid, Table 2's form, Table 3's where the cells have alphas, and every metric of
-    every class.
+    """All tables of a test set: what matters of the grid, the grid, Table 2's form, Table 3's where the cells have
+    alphas, and every metric of every class.
 
     Args:
         result: its `metrics.json`.
         with_paper: set the paper's numbers beside ours.
     """
-    tables = [grid_table(result, with_paper), class_table(result, with_paper)]
+    tables = [main_table(result), grid_table(result, with_paper), class_table(result, with_paper)]
     if paper_results.experiment(result) == "nevus_to_melanoma":
         tables.append(alpha_table(result, with_paper))
     return [*tables, per_class_table(result, [c["cell"] for c in result["cells"]])]
@@ -117,6 +118,15 @@ def split_order(split: str) -> tuple[int, str]:
     """Sorts train, validation and test, then further test sets by name."""
     known = ("train", "validation", "test")
     return (known.index(split) if split in known else len(known), split)
+
+
+def main_table(result: Mapping) -> Table:
+    """One row per cell with the three metrics that are looked at first: it fits a page, and a column of a paper."""
+    keys = [k for k in dict.fromkeys((result["primary"], *_MAIN)) if ("metrics", k) in _keys(result)]
+    columns = {key: metric_name(result, key) for key in keys}
+    rows = [_row(result, cell, (cell["cell"],), _under("metrics", columns), False) for cell in result["cells"]]
+    caption = f"Classifiers: {', '.join(columns.values())}"
+    return Table("main", caption, {"cell": "classifier"}, columns, tuple(rows), remark=_remark(result))
 
 
 def grid_table(result: Mapping, with_paper: bool) -> Table:

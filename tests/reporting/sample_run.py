@@ -14,10 +14,12 @@ from PIL import Image
 from lesiongan.base.files import write_json
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.config.run import Config
+from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.examples import read_table
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.evaluate import evaluate
 from lesiongan.evaluation.translation import by_alpha
+from lesiongan.reporting import strip
 
 
 def make_run(
@@ -141,6 +143,10 @@ def make_run(
         "image_quality": {
             "cyclegan alpha 1/8": {"KID": {"value": 0.0213, "low": 0.019, "high": 0.0241}, "agreement": 0.87}
         },
+        "blessing": {
+            "acgan": {"blessed": True, "reason": "agreement 0.87"},
+            "classifier": {"blessed": True, "reason": "test accuracy 0.800, always the commonest class 0.500"},
+        },
         "timings": [
             ("ExampleGen", 14.2, True),
             ("Classifier", 312.0, False),
@@ -148,6 +154,23 @@ def make_run(
             ("Evaluator", 8.1, False),
         ],
     }
+
+
+def with_strip(root: Path, data: dict, experiment="nevus_to_melanoma") -> dict:
+    """`data` with the pictures at the head of the report: a sheet such as `steps.translate_images` leaves."""
+    random = np.random.default_rng(1)
+    sets = ("alpha-0.125", "alpha-1") if experiment == "nevus_to_melanoma" else ("refined-MEL", "refined-NV")
+    names = (
+        ["source", *sets, "real"] if experiment == "nevus_to_melanoma" else [f"{s} {k}" for s in sets for k in "123"]
+    )
+    rows = [list(random.integers(0, 200, (10, 48, 48, 3), dtype=np.uint8)) for _ in names]
+    for name in sets:
+        (root / name).mkdir(parents=True)
+        label = "NV" if name.endswith("NV") else "MEL"
+        row = [f"{name}_0000000", label, name.partition("-")[2] if name.startswith("alpha") else "", "IMG_1"]
+        _csv(root / name / "examples.csv", ["image_id", "label", "alpha", "source_id"], [row])
+    save_sheet(contact_sheet(rows, names), root / strip.SHEET)
+    return {**data, "strip": strip.strips(experiment, [root], None)}
 
 
 def _csv(path: Path, head: list[str], rows: list[list]) -> None:

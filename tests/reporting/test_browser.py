@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from chromium import executable, tab
-from sample_run import make_run
+from sample_run import make_run, with_strip
 
 from lesiongan.reporting.compare import compare
 from lesiongan.reporting.report import write_report
@@ -48,11 +48,17 @@ _CONTRAST = """(() => {
     return (Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05); })); })()"""
 
 
+_OPEN = "document.querySelectorAll('details').forEach(d => d.open = true)"
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     root = tmp_path_factory.mktemp("pages")
     data = make_run(root / "run", more=True, resamples=60)
     write_report(root / "report.html", pipeline="nevus_to_melanoma", title="Nevus to melanoma", data=data)
+    for name in ("nevus_to_melanoma", "noise_to_lesion"):
+        pictures = with_strip(root / name, data, name)
+        write_report(root / f"{name}.html", pipeline=name, title="Nevus to melanoma", data=pictures)
     shutil.copytree(root / "run" / "evaluation", root / "a second run")
     compare([root / "run" / "evaluation", root / "a second run"], root / "compare.html")
     formats.write(layout.of_evaluation(read(root / "run" / "evaluation"), True), root)
@@ -71,7 +77,7 @@ def test_nothing_fails_and_all_is_within_the_screen(browser, pages, name, width)
     browser.open(pages / f"{name}.html", width)
     assert browser.problems == []
     assert all(url.startswith(("file:", "data:")) for url in browser.requests)
-    browser.value("document.querySelectorAll('details').forEach(d => d.open = true)")
+    browser.value(_OPEN)
     assert browser.value("document.documentElement.scrollWidth") <= width
     assert browser.value(_WIDE) == []
     for table in browser.value(_TABLES):
@@ -81,9 +87,46 @@ def test_nothing_fails_and_all_is_within_the_screen(browser, pages, name, width)
         assert table["font"] >= 11
 
 
+@pytest.mark.parametrize("name", ["nevus_to_melanoma", "noise_to_lesion"])
+@pytest.mark.parametrize("width", [375, 1200])
+def test_pictures_and_then_the_table_come_first(browser, pages, name, width):
+    browser.open(pages / f"{name}.html", width)
+    boxes = """[...document.querySelectorAll('.strip img')].filter(i => i.offsetParent).map(i => {
+      const b = i.getBoundingClientRect(); return [b.left, b.right, b.top, b.bottom, i.naturalWidth]; })"""
+    shown = browser.value(boxes)
+    verdict = browser.value("document.querySelector('.verdict').getBoundingClientRect().bottom")
+    first = [box for box in shown if box[2] == shown[0][2]]
+    assert len(first) == (9 if width == 1200 else 3)  # source, generated and real side by side
+    assert verdict <= shown[0][2] < verdict + 60
+    assert all(bottom <= 667 for _, _, _, bottom, _ in first)  # a small phone's height; the screen here has 800
+    assert all(left >= 0 and right <= width and right - left >= 96 and real == 96 for left, right, _, _, real in shown)
+    assert browser.value("document.scrollingElement.scrollWidth <= innerWidth")
+    assert browser.value(_WIDE) == []
+    table = browser.value(
+        "(() => { const t = document.querySelector('table.main'), b = t.parentElement; return [b.scrollWidth, "
+        "b.clientWidth, b.getBoundingClientRect().right, getComputedStyle(b).overflowX]; })()"
+    )
+    assert table[2] <= width
+    assert table[3] == "auto"
+    if width == 1200:
+        assert table[0] <= table[1]  # no scrolling
+    assert browser.value("[...document.querySelectorAll('details')].every(d => !d.open)")
+    parts = "document.querySelector('table.main').getBoundingClientRect().bottom"
+    assert browser.value(f"document.querySelector('.part').getBoundingClientRect().top >= {parts}")
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_nothing_is_wider_than_the_page_when_all_is_open(browser, pages, width):
+    browser.open(pages / "nevus_to_melanoma.html", width)
+    browser.value(_OPEN)
+    assert browser.value("document.scrollingElement.scrollWidth <= innerWidth")
+    assert browser.value(_WIDE) == []
+
+
 def test_pictures_load_lazily_and_all_of_them_are_there(browser, pages):
     browser.open(pages / "report.html", 400)
     assert browser.value("[...document.images].every(i => i.loading == 'lazy')")
+    browser.value(_OPEN)
     waited = "Promise.all([...document.images].map(i => { i.scrollIntoView(); return i.decode(); })).then(() => true)"
     assert browser.value(waited) is True
     assert browser.value("[...document.images].map(i => i.naturalWidth > 0).filter(x => !x).length") == 0
@@ -105,5 +148,7 @@ def test_it_prints(browser, pages):
     assert pdf.startswith(b"%PDF")
     browser.call("Emulation.setEmulatedMedia", media="print")
     assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert browser.value("getComputedStyle(document.querySelector('nav')).display") == "none"
+    assert browser.value("getComputedStyle(document.querySelector('.save')).display") == "none"
+    folded = "document.querySelector('.part:not([open]) > div').checkVisibility({contentVisibilityAuto: true})"
+    assert browser.value(folded) is True  # paper cannot be unfolded
     browser.call("Emulation.setEmulatedMedia", media="")

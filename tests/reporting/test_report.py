@@ -34,7 +34,8 @@ def test_page_is_well_formed_self_contained_and_small(run):
     assert len(page.ids) == len(set(page.ids))
     assert page.loads
     assert all(load.startswith(("data:", "#")) for load in page.loads)
-    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert page.links
+    assert all(link.startswith("data:") for link in page.links)  # figures and tables to save
     assert not re.search(r"@import|url\((?!#)", text)
     assert "script" not in page.tags
     assert page.tags.count("h1") == 1

@@ -86,7 +86,7 @@ def test_table_2_is_in_the_papers_form_with_its_numbers_beside_ours(lesion):
             assert table.loc[cell["cell"], f"{name}_precision_high"] == pytest.approx(
                 values["precision"]["high"], rel=1e-5
             )
-    assert [t.name for t in layout.of_evaluation(lesion, True)] == ["table", "table2", "per_class"]
+    assert [t.name for t in layout.of_evaluation(lesion, True)] == ["main", "table", "table2", "per_class"]
 
 
 def test_every_metric_of_every_class_stands_in_a_table(lesion):
@@ -135,15 +135,20 @@ def test_what_the_paper_has_not_has_no_number(melanoma):
     assert paper_results.numbers({**melanoma, "cells": elsewhere}, melanoma["cells"][0]) == {}
 
 
-def test_latex_has_as_many_columns_in_every_row_and_closes_its_braces(melanoma, lesion):
+@pytest.mark.parametrize("compact", [False, True])
+def test_latex_has_as_many_columns_in_every_row_and_closes_its_braces(melanoma, lesion, compact):
     every = [*layout.of_evaluation(melanoma, True), *layout.of_evaluation(lesion, True)]
     for table in [*every, layout.split_table(paper_results.split(), True)]:
-        text = formats.latex(table)
+        text = formats.latex(table, compact)
         lines = [line for line in text.splitlines() if not line.startswith("%")]
         rows = [line for line in lines if line.endswith(r" \\") and "&" in line]
         assert len(rows) == 1 + len(table.rows)
         assert {line.count(" & ") for line in rows} == {len(table.heads) + len(table.columns) - 1}
-        align = lines[0].removeprefix(r"\begin{tabular}{").rstrip("}")
+        assert lines[0] == r"\begin{table}"
+        assert any(line.startswith(r"\caption{" + table.caption.split()[0]) for line in lines)
+        assert rf"\label{{tab:{table.name.replace('_', '-')}}}" in lines
+        (begin,) = (line for line in lines if line.startswith(r"\begin{tabular}{"))
+        align = begin.removeprefix(r"\begin{tabular}{").rstrip("}")
         assert len(align) == len(table.heads) + len(table.columns)
         for line in lines:
             plain = line.replace(r"\{", "").replace(r"\}", "")
@@ -160,14 +165,28 @@ def test_an_asterisk_marks_what_holm_leaves(lesion):
     entries = [c["metrics"][key] for c in lesion["cells"] for key in table.columns]
     assert sure == [e["p_holm"] is not None and e["p_holm"] < 0.05 for e in entries]
     assert any(sure)
-    assert formats.latex(table).count("^{*}") == sum(sure)
+    assert formats.latex(table).count("^{*}") == formats.latex(table, compact=True).count("^{*}") == sum(sure)
+
+
+def test_the_compact_form_has_value_and_interval_in_a_line(melanoma):
+    table = layout.main_table(melanoma)
+    assert list(table.columns) == ["balanced_accuracy", "target_recall", "target_auc"]
+    text = formats.latex(table, compact=True)
+    for cell in melanoma["cells"]:
+        recall = cell["metrics"]["target_recall"]
+        low, high = rf"\({recall['low']:.3f}\)", rf"\({recall['high']:.3f}\)"
+        name = cell["cell"].replace("_", r"\_").replace("&", r"\&")
+        (line,) = (line for line in text.splitlines() if line.startswith(f"{name} & "))
+        assert f"[{low}, {high}]" in line
+    assert "shortstack" not in text
+    assert r"\Delta" not in text
 
 
 def test_html_is_a_page_of_its_own(melanoma, tmp_path):
     every = layout.of_evaluation(melanoma, True)
     formats.write(every, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        f"{t.name}.{ending}" for t in every for ending in ("csv", "tex", "html")
+        f"{t.name}{ending}" for t in every for ending in (".csv", ".tex", "_compact.tex", ".html")
     )
     page = Page((tmp_path / "table3.html").read_text())
     assert page.problems == []
