@@ -57,7 +57,7 @@ def pages(tmp_path_factory):
     data = make_run(root / "run", more=True, resamples=60)
     write_report(root / "report.html", pipeline="nevus_to_melanoma", title="Nevus to melanoma", data=data)
     for name in ("nevus_to_melanoma", "noise_to_lesion"):
-        pictures = with_strip(root / name, data, name)
+        pictures = with_strip(root / name, {**data, "trainings": {}}, name)
         write_report(root / f"{name}.html", pipeline=name, title="Nevus to melanoma", data=pictures)
     shutil.copytree(root / "run" / "evaluation", root / "a second run")
     compare([root / "run" / "evaluation", root / "a second run"], root / "compare.html")
