@@ -7,6 +7,7 @@ Source: fastai, callback/schedule.py (`fine_tune`, `fit_one_cycle`), learner.py 
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
 
 from lesiongan.optim.one_cycle import OneCycle, OneCycleCurve
@@ -16,6 +17,7 @@ from lesiongan.optim.one_cycle import OneCycle, OneCycleCurve
 GROUPS = ("early", "early norms", "late", "late norms", "head")
 
 
+@keras.saving.register_keras_serializable("lesiongan")
 class FineTune:
     """The schedule of both phases, as functions of the step.
 
@@ -81,3 +83,7 @@ class FineTune:
             "frozen": frozen,
             "multiplier": self.multiplier,
         }
+
+    @classmethod
+    def from_config(cls, config: dict) -> FineTune:
+        return cls(**config)

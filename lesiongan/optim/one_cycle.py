@@ -25,6 +25,7 @@ class Schedule(Protocol):
     def get_config(self) -> dict: ...
 
 
+@keras.saving.register_keras_serializable(package="lesiongan")
 class OneCycle:
     """Rate and momentum of each step in two cosine phases, up and down.
 
@@ -112,22 +113,30 @@ class OneCycle:
             "momentum": self.momentum_range,
         }
 
+    @classmethod
+    def from_config(cls, config: dict) -> OneCycle:
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable(package="lesiongan")
 class OneCycleCurve(keras.optimizers.schedules.LearningRateSchedule):
-    """One of the two curves of a `OneCycle` ("rate" or "momentum"), in the form that Keras's optimizers take.
+    """One of the two curves of a `OneCycle` or another `Schedule` ("rate" or "momentum"), in the form that Keras's
+    optimizers take."""
 
-    Another `Schedule` will do in its place, but is not read back from a file.
-    """
-
-    def __init__(self, cycle: Schedule | dict, curve: str):
+    def __init__(self, cycle: Schedule, curve: str):
         super().__init__()
-        self.cycle: Schedule = OneCycle(**cycle) if isinstance(cycle, dict) else cycle
-        self.curve = curve
+        self.cycle, self.curve = cycle, curve
 
     def __call__(self, step):
         rate, momentum = self.cycle.values(step)
         return rate if self.curve == "rate" else momentum
 
     def get_config(self):
-        return {"cycle": self.cycle.get_config(), "curve": self.curve}
+        return {"cycle": keras.saving.serialize_keras_object(self.cycle), "curve": self.curve}
+
+    @classmethod
+    def from_config(cls, config):
+        cycle = config["cycle"]
+        # files of version 0.2 have the arguments of a `OneCycle`
+        known = "class_name" in cycle
+        return cls(keras.saving.deserialize_keras_object(cycle) if known else OneCycle(**cycle), config["curve"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+_NO_END = 2**63 // 400  # steps of a training without an end: its first half lasts for ever
 EPOCHS = 200  # of the reference, 100 at a constant rate and 100 towards 0; a step budget is cut into as many
 
 
@@ -17,14 +18,14 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         learning_rate: of the first half, 2e-4 in Zhu et al.
-        steps: of the whole training.
+        steps: of the whole training; None: not known, and the rate stays constant.
         decay: without it the rate stays constant.
     """
 
-    def __init__(self, learning_rate: float, steps: int, decay: bool = True):
+    def __init__(self, learning_rate: float, steps: int | None, decay: bool = True):
         self.learning_rate, self.decay = learning_rate, decay
         # A variable, so that a compiled step can serve a next training of another length.
-        self.steps = tf.Variable(steps, dtype=tf.int64, trainable=False)
+        self.steps = tf.Variable(_NO_END if steps is None else steps, dtype=tf.int64, trainable=False)
 
     def rescale(self, steps: int) -> None:
         """Sets the length of the training, in place."""
@@ -42,4 +43,5 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return self.learning_rate * (1.0 - tf.cast(decayed, tf.float32) / (half + 1))
 
     def get_config(self) -> dict:
-        return {"learning_rate": self.learning_rate, "steps": int(self.steps), "decay": self.decay}
+        steps = None if self.steps == _NO_END else int(self.steps)
+        return {"learning_rate": self.learning_rate, "steps": steps, "decay": self.decay}

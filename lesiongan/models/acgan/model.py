@@ -14,6 +14,7 @@ from lesiongan.models.acgan import networks, projected, residual
 from lesiongan.models.acgan.losses import R1, class_loss, source_loss
 from lesiongan.models.augmentation import AdaptiveProbability, augment
 from lesiongan.models.averaging import move_average
+from lesiongan.models.keras_file import GAN
 from lesiongan.models.replicas import replica_seed, share_of_mean
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.loss_scale import LossScale
@@ -25,6 +26,7 @@ NETWORKS = {
     "projected": (projected.ProjectedGenerator, projected.ProjectedDiscriminator),
 }
 _NOISE = 0x6E6F  # keeps the noise that `sample` draws for a seed apart from training's
+_TESTED = ["d_real", "d_fake", "d_class", "g_adversarial", "g_class", "d_source_accuracy", "d_class_accuracy"]
 
 
 def with_label(noise, labels, num_classes: int):
@@ -33,12 +35,12 @@ def with_label(noise, labels, num_classes: int):
 
 
 @keras.saving.register_keras_serializable("lesiongan")
-class ACGAN(keras.Model):
+class ACGAN(GAN):
     """Generator and discriminator with the training step of ACGAN.
 
     Train it with `fit` on batches of (images float32 `[batch, size, size, 3]` in [-1, 1], labels int32 `[batch]`) after
-    `compile()`. Everything random in step t follows from (seed, t), so a training whose `state()` was restored
-    goes on exactly as if it had not been interrupted.
+    `compile()`. Everything random in step t follows from (seed, t), so a training whose `state()` was restored, or that
+    was saved as a `.keras` file and loaded, goes on exactly as if it had not been interrupted.
 
     Args:
         config: the options; the defaults are the paper's.
@@ -50,7 +52,7 @@ class ACGAN(keras.Model):
     """
 
     def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(_TESTED, **kwargs)
         if num_classes >= config.latent:
             raise UsageError(f"acgan.latent={config.latent} is too short for {num_classes} classes; make it larger")
         self.config, self.num_classes, self.seed = config, num_classes, seed
@@ -72,12 +74,12 @@ class ACGAN(keras.Model):
         self.built = True
 
     def compile(self, **kwargs):
-        """Sets both optimizers, with their variables; further arguments are those of `keras.Model.compile`."""
+        """Sets both optimizers, with their variables, which begin anew; see `GAN.compile` for what it takes."""
         config = self.config
-        super().compile(**{"jit_compile": config.xla} | kwargs)
         self.generator_optimizer = self._optimizer(config.learning_rate, self.generator)
         rate = config.discriminator_rate or config.learning_rate
         self.discriminator_optimizer = self._optimizer(rate, self.discriminator)
+        super().compile(**kwargs)
 
     def _optimizer(self, rate: float, network) -> keras.optimizers.Optimizer:
         optimizer = Adam(rate, self.config.beta_1, epsilon=1e-8)
@@ -134,21 +136,33 @@ class ACGAN(keras.Model):
         self.step.assign_add(1)
         if self.averaged is not None:
             move_average(self.averaged, self.generator, self.config.ema, self.step)
-        right = tf.concat([real_source > 0, fake_source <= 0], axis=0)
-        return {
-            "d_loss": d_loss,
-            "g_loss": g_loss,
-            **losses,
-            "d_source_accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
-            "d_class_accuracy": tf.reduce_mean(tf.cast(tf.argmax(real_class, 1, tf.int32) == labels, tf.float32)),
-        }
+        accuracies = _accuracies(real_source, fake_source, real_class, labels)
+        return {"d_loss": d_loss, "g_loss": g_loss, **losses, **accuracies}
 
-    def draw(self, real_labels):
-        """What is random in this step: noise with labels `[count, latent]`, the labels `[count]`, and the seeds of what
-        follows, by name. Labels are drawn uniformly over the classes; for `projected` networks, which see images in
-        pairs of one class, they are those of the real images."""
+    def test_step(self, batch):
+        """The losses on held-out images and as many of the exported generator, without augmentation and dropout and
+        with moving averages; nothing is moved."""
+        real, labels = batch
+        seen = tf.cast(self.tested["d_real"].count, tf.int64)  # so that the next batch gets other noise
+        noise, fake_labels, _ = self.draw(labels, ahead=seen)
+        look, discriminator = self.discriminator.look, self.discriminator
+        real_source, real_class = discriminator(look(real), labels, training=False)
+        fake_source, fake_class = discriminator(look(self.exported(noise, training=False)), fake_labels, training=False)
+        losses = {
+            "d_real": self.source_loss.real(real_source),
+            "d_fake": self.source_loss.generated(fake_source),
+            "d_class": class_loss(real_class, labels),
+            "g_adversarial": self.source_loss.generator(fake_source),
+            "g_class": class_loss(fake_class, fake_labels),
+        }
+        return self.means(losses | _accuracies(real_source, fake_source, real_class, labels), tf.shape(real)[0])
+
+    def draw(self, real_labels, ahead=0):
+        """What is random in this step, or so many steps `ahead`: noise with labels `[count, latent]`, the labels
+        `[count]`, and the seeds of what follows, by name. Labels are drawn uniformly over the classes; for `projected`
+        networks, which see images in pairs of one class, they are those of the real images."""
         count = tf.shape(real_labels)[0]
-        key = replica_seed(tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step, alg="philox"))
+        key = replica_seed(tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step + ahead, alg="philox"))
         names = ("noise", "labels", "augment", "real", "fake", "generator")
         seeds = dict(zip(names, tf.unstack(tf.random.split(key, len(names), alg="philox")), strict=True))
         labels = real_labels
@@ -194,6 +208,10 @@ class ACGAN(keras.Model):
         variables = [variable.value for part in parts for variable in part.variables]
         return [*variables, *([] if self.ada is None else self.ada.state()), self.step]
 
+    def own_state(self) -> dict[str, tf.Variable]:
+        adaptive = {} if self.ada is None else dict(zip(("ada_p", "ada_seen"), self.ada.state(), strict=True))
+        return {"step": self.step, **adaptive}
+
     def get_config(self):
         return {"config": dataclasses.asdict(self.config), "num_classes": self.num_classes, "seed": self.seed}
 
@@ -221,3 +239,11 @@ class ACGAN(keras.Model):
             dropout_seed=dropout_seed,
             update=False,
         )
+
+
+def _accuracies(real_source, fake_source, real_class, labels) -> dict[str, tf.Tensor]:
+    right = tf.concat([real_source > 0, fake_source <= 0], axis=0)
+    return {
+        "d_source_accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+        "d_class_accuracy": tf.reduce_mean(tf.cast(tf.argmax(real_class, 1, tf.int32) == labels, tf.float32)),
+    }

@@ -13,10 +13,13 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.classifier import ClassifierConfig
-from lesiongan.models.backbones.conv_stack import he_normal
 from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
 from lesiongan.models.backbones.resnet50 import ResNet50
-from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.classifier.head import Head
+from lesiongan.models.keras_file import WholeState
+from lesiongan.optim.adam import Adam, ParameterGroups
+from lesiongan.optim.fine_tune import FineTune
+from lesiongan.optim.one_cycle import OneCycleCurve
 
 #: The backbones by name; this is the place where another is added (and in the Literal of `ClassifierConfig.backbone`).
 #: Each is a layer made from (stem, width), with `features` (channels of its maps), `width`, `reset(random)` and
@@ -24,53 +27,13 @@ from lesiongan.models.batch_norms import BatchNorms
 BACKBONES: dict[str, Callable[..., Any]] = {"resnet50": ResNet50, "efficientnet_lite0": EfficientNetLite}
 
 
-class Head(keras.layers.Layer):
-    """fastai's: average and maximum over the picture -> norm -> dropout -> 512 -> ReLU -> norm -> dropout -> classes.
-
-    No biases, since fastai has none where batch norm is (the norm before a dense layer gives it one).
-    """
-
-    def __init__(self, features: int, classes: int, hidden: int = 512, dropout: float = 0.5, name: str = "head"):
-        super().__init__(name=name)
-        self.dropout = dropout
-        self.norms = BatchNorms({"pooled": 2 * features, "hidden": hidden})
-        self.hidden = self.add_weight((2 * features, hidden), "zeros", name="hidden")
-        self.classes = self.add_weight((hidden, classes), "zeros", name="classes")
-        self.built = True
-
-    def call(self, maps, seed=None, training=False):
-        """Feature maps `[n, h, w, f]` -> (logits float32 `[n, classes]`, average-pooled features `[n, f]`).
-
-        `seed`: int64 `[2]`, decides dropout.
-        """
-        average = tf.reduce_mean(maps, [1, 2])
-        norms = self.norms.begin(training)
-
-        def block(x, key, kernel, rate, index):
-            x = norms(x[:, None, None, :], key)[:, 0, 0, :]
-            if training:
-                x = tf.nn.experimental.stateless_dropout(x, rate, seed=seed + tf.constant([0, index], tf.int64))
-            return tf.matmul(x, tf.convert_to_tensor(kernel))
-
-        x = tf.concat([tf.reduce_max(maps, [1, 2]), average], 1)
-        x = tf.nn.relu(block(x, "pooled", self.hidden, self.dropout / 2, 0))
-        logits = block(x, "hidden", self.classes, self.dropout, 1)
-        norms.finish()
-        return tf.cast(logits, tf.float32), tf.cast(average, tf.float32)
-
-    def reset(self, random: np.random.Generator) -> None:
-        """Re-initialises all weights."""
-        for kernel in (self.hidden, self.classes):
-            kernel.assign(he_normal(random, kernel.shape, fan=kernel.shape[0]))
-        self.norms.reset()
-
-
 @keras.saving.register_keras_serializable(package="lesiongan")
-class LesionClassifier(keras.Model):
+class LesionClassifier(WholeState):
     """A backbone and fastai's head; called on images, it gives logits.
 
-    Weights start at zero: call `reset` (or load some) before use. All that is random follows from the seed of `reset`
-    and the optimizer's step, so that a resumed training equals an uninterrupted one.
+    All that is random follows from the seed and the step, so that a resumed training, or one that goes on from a
+    `.keras` file, equals an uninterrupted one. Compile it with an optimizer and metrics of class labels and logits; the
+    loss is its own.
 
     Args:
         classes: number of classes, k.
@@ -83,6 +46,7 @@ class LesionClassifier(keras.Model):
         focal: gamma of the focal loss (Lin et al. 2017, arXiv 1708.02002); 0: cross-entropy.
         precision: `float32`, or Keras's `mixed_float16` (GPUs) or `mixed_bfloat16`: convolutions in half precision;
             weights, norms' statistics and loss in float32, and the loss scaled for float16.
+        seed: see `reset`.
 
     Raises:
         UsageError: an unknown backbone, or a stem that it does not have.
@@ -99,6 +63,7 @@ class LesionClassifier(keras.Model):
         mixup: float = 0.0,
         focal: float = 0.0,
         precision: str = "float32",
+        seed: int = 0,
         name: str = "classifier",
         **kwargs,
     ):
@@ -117,7 +82,39 @@ class LesionClassifier(keras.Model):
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
         self._class_weights = tf.Variable(tf.ones([classes]), trainable=False, name="class_weights")
+        self._accuracy = keras.metrics.Mean("accuracy")  # of an evaluation
         self.built = True
+        self.reset(seed)
+
+    def compile(self, optimizer="rmsprop", *, loss=None, **kwargs):
+        """As `keras.Model.compile`, but without a loss.
+
+        Raises:
+            UsageError: a loss.
+        """
+        if loss is not None:
+            raise UsageError(
+                "LesionClassifier.compile takes no loss: it is cross-entropy or, by the constructor's arguments, "
+                "label_smoothing, mixup and focal"
+            )
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        inner = getattr(config["optimizer"], "inner_optimizer", config["optimizer"])
+        if isinstance(inner, Adam) and isinstance(inner.schedule, OneCycleCurve):
+            self._join(inner, inner.schedule.cycle)
+        self.compile(**config)
+        self.build_optimizer()
+
+    def _join(self, optimizer: Adam, cycle) -> None:
+        """Makes one again what a file has apart: rate and momentum are curves of one schedule, groups are of its
+        variables."""
+        self.cycle = cycle
+        if isinstance(optimizer.beta_1, OneCycleCurve):
+            optimizer.beta_1 = cycle.momentum
+        if isinstance(cycle, FineTune):
+            optimizer.groups = ParameterGroups(self.parameter_groups(), cycle.groups)
 
     def call(self, images, training=False):
         return self._forward(images, training)[0]
@@ -128,7 +125,8 @@ class LesionClassifier(keras.Model):
         return {"probabilities": tf.nn.softmax(logits), "features": features}
 
     def train_step(self, data):
-        """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss`, `accuracy`, rate and momentum."""
+        """One step on (images `[n, s, s, 3]` in [-1, 1], labels `[n]`); gives `loss` and `accuracy` of the step,
+        rate and momentum, and compiled metrics over the epoch so far."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = tf.one_hot(tf.cast(labels, tf.int32), self.classes)
         if self.mixup:
@@ -144,19 +142,36 @@ class LesionClassifier(keras.Model):
             rates["momentum"] = inner.momentum_now()
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
         self.step.assign_add(1)
-        return {"loss": loss, "accuracy": _accuracy(labels, logits), **rates}
+        logs = {"loss": loss, "accuracy": tf.reduce_mean(_hits(labels, logits)), **rates}
+        return logs | self._compiled_metrics(labels, logits, sample_weight)
 
     def test_step(self, data):
+        """`loss`, `accuracy` and compiled metrics over all images of an evaluation so far."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         logits = self(images, training=False)
-        return {"loss": self.loss_of(labels, logits, sample_weight), "accuracy": _accuracy(labels, logits)}
+        targets = tf.one_hot(tf.cast(labels, tf.int32), self.classes)
+        self._loss_tracker.update_state(*self._losses_and_weights(targets, logits, sample_weight))
+        self._accuracy.update_state(_hits(labels, logits))
+        logs = {"loss": self._loss_tracker.result(), "accuracy": self._accuracy.result()}
+        return logs | self._compiled_metrics(labels, logits, sample_weight)
+
+    def _compiled_metrics(self, labels, logits, sample_weight) -> dict:
+        if self._compile_metrics is None:
+            return {}
+        self._compile_metrics.update_state(labels, logits, sample_weight)
+        return self._compile_metrics.result()
 
     def loss_of(self, labels, logits, sample_weight=None) -> tf.Tensor:
         """The loss of labels `[n]`, averaged with the classes' weights (PyTorch's weighted mean)."""
         return self._loss(tf.one_hot(tf.cast(labels, tf.int32), self.classes), logits, sample_weight)
 
     def _loss(self, targets, logits, sample_weight) -> tf.Tensor:
-        """-sum_k t_k (1 - p_k)^gamma log p_k, t being the smoothed targets; gamma 0 is cross-entropy."""
+        losses, weights = self._losses_and_weights(targets, logits, sample_weight)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+    def _losses_and_weights(self, targets, logits, sample_weight) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of each image, `[n]`: its loss and what it weighs. The loss is
+        -sum_k t_k (1 - p_k)^gamma log p_k, t being the smoothed targets; gamma 0 is cross-entropy."""
         smooth = targets * (1.0 - self.label_smoothing) + self.label_smoothing / self.classes
         if self.focal:
             log_p = tf.nn.log_softmax(logits)
@@ -166,7 +181,7 @@ class LesionClassifier(keras.Model):
         weights = tf.linalg.matvec(targets, self._class_weights)
         if sample_weight is not None:
             weights *= tf.cast(sample_weight, tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return losses, weights
 
     def _mixed(self, images, targets):
         """Each image with the next one of the batch (whose order is random), in shares max(l, 1 - l), l ~ Beta."""
@@ -214,6 +229,9 @@ class LesionClassifier(keras.Model):
             self.build_optimizer()
             variables += self.optimizer.variables
         return [*(v.value for v in variables), self.step]
+
+    def own_state(self) -> dict[str, tf.Variable]:
+        return {"seed": self._seed, "step": self.step, "class_weights": self._class_weights}
 
     def get_state(self) -> list[np.ndarray]:
         """Weights and moving averages (without the optimizer), copied; `set_state` of an equal model takes them."""
@@ -267,6 +285,7 @@ class LesionClassifier(keras.Model):
             "mixup": self.mixup,
             "focal": self.focal,
             "precision": self.dtype_policy.name,
+            "seed": int(self._seed),
         }
 
     def _forward(self, images, training):
@@ -302,6 +321,5 @@ def _blend(values, share):
     return share * values + (1.0 - share) * tf.roll(values, -1, 0)
 
 
-def _accuracy(labels, logits) -> tf.Tensor:
-    hits = tf.equal(tf.cast(labels, tf.int64), tf.argmax(logits, 1))
-    return tf.reduce_mean(tf.cast(hits, tf.float32))
+def _hits(labels, logits) -> tf.Tensor:
+    return tf.cast(tf.equal(tf.cast(labels, tf.int64), tf.argmax(logits, 1)), tf.float32)

@@ -40,7 +40,7 @@ class ImagePool(tf.Module):
         for variable in self.state():
             variable.assign(tf.zeros_like(variable))
 
-    def draw(self, count: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def draw(self, count: int | tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What `query` draws for `count` images by a seed, int64 `[2]`: whether to swap, bool, and slots, int64."""
         coins, slots = tf.unstack(tf.random.split(seed, 2))
         swap = tf.random.stateless_uniform([count], coins) < 0.5
@@ -50,7 +50,7 @@ class ImagePool(tf.Module):
         """Images for the discriminator in place of those just generated, and the pool's next state.
 
         Args:
-            images: float `[batch, height, width, channels]`, batch static.
+            images: float `[batch, height, width, channels]`; with a static batch the graph is quicker.
             seed: int64 `[2]`; the same seed and the same state give the same images.
 
         Returns:
@@ -59,17 +59,24 @@ class ImagePool(tf.Module):
         images = tf.stop_gradient(images)
         if not self.capacity:
             return images
-        swaps, slots = (tf.unstack(draws) for draws in self.draw(images.shape[0], seed))
-        returned = []
-        for image, swap, slot in zip(tf.unstack(images), swaps, slots, strict=True):
-            filling = self.count < self.capacity
-            swap = tf.logical_and(swap, tf.logical_not(filling))
-            slot = tf.where(filling, self.count, slot)
-            old = tf.gather(self.buffer, slot)
-            # Not storing means storing the old image again: no branch in the graph.
-            stored = tf.where(tf.logical_or(filling, swap), image, old)
-            # `scatter_update` refuses a variable of which each replica has its own copy.
-            tf.raw_ops.ResourceScatterUpdate(resource=self.buffer.handle, indices=slot[None], updates=stored[None])
-            self.count.assign_add(tf.cast(filling, tf.int64))
-            returned.append(tf.where(swap, old, image))
-        return tf.stack(returned)
+        count = images.shape[0]
+        swaps, slots = self.draw(tf.shape(images)[0] if count is None else count, seed)
+        if count is None:
+            each = (images, swaps, slots)
+            return tf.map_fn(
+                lambda one: self._exchange(*one), each, fn_output_signature=images.dtype, parallel_iterations=1
+            )
+        return tf.stack([self._exchange(*one) for one in zip(*map(tf.unstack, (images, swaps, slots)), strict=True)])
+
+    def _exchange(self, image: tf.Tensor, swap: tf.Tensor, slot: tf.Tensor) -> tf.Tensor:
+        """What is returned for one image."""
+        filling = self.count < self.capacity
+        swap = tf.logical_and(swap, tf.logical_not(filling))
+        slot = tf.where(filling, self.count, slot)
+        old = tf.gather(self.buffer, slot)
+        # Not storing means storing the old image again: no branch in the graph.
+        stored = tf.where(tf.logical_or(filling, swap), image, old)
+        # `scatter_update` refuses a variable of which each replica has its own copy.
+        tf.raw_ops.ResourceScatterUpdate(resource=self.buffer.handle, indices=slot[None], updates=stored[None])
+        self.count.assign_add(tf.cast(filling, tf.int64))
+        return tf.where(swap, old, image)

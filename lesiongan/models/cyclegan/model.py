@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.reader import from_dict
 from lesiongan.models.augmentation import augment
 from lesiongan.models.averaging import move_average
 from lesiongan.models.cyclegan.accumulation import in_parts
@@ -23,6 +24,7 @@ from lesiongan.models.cyclegan.losses import (
     least_squares,
 )
 from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator
+from lesiongan.models.keras_file import GAN
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.replicas import replica_seed, share_of_mean
@@ -33,7 +35,7 @@ from lesiongan.optim.schedules import LinearDecay
 
 
 @keras.saving.register_keras_serializable("lesiongan")
-class CycleGAN(keras.Model):
+class CycleGAN(GAN):
     """Two generators, two discriminators, two image pools, two optimizers; compiled and built on construction.
 
     All that is random depends on the seed and the step alone: weights, and the draws of pools and augmentation.
@@ -44,15 +46,15 @@ class CycleGAN(keras.Model):
     Args:
         config: see `CycleGANConfig`.
         seed: of weights, pools and augmentation.
-        steps: of the whole training; the learning rate's two halves are scaled to it.
+        steps: of the whole training; the learning rate's two halves are scaled to it. None: the rate stays constant.
         form: a key of `forms.FORMS`; by default what `forms.choose` says.
 
     Raises:
         UsageError: the batch cannot be shared by the replicas.
     """
 
-    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int = 1, form: str = "", **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int | None = None, form: str = "", **kwargs):
+        super().__init__(_tested(config), **kwargs)
         _check_replicas(config)
         self.config = config
         self.form = form or choose(config.size, precision=config.precision, xla=config.xla)
@@ -84,7 +86,7 @@ class CycleGAN(keras.Model):
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
         self.built = True
-        self.compile(optimizer=self.generator_optimizer, jit_compile=config.xla, auto_scale_loss=False)
+        self.compile()
         self.reset(seed, steps)
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
@@ -120,34 +122,54 @@ class CycleGAN(keras.Model):
             move_average(self.averaged_xy, self.generator_xy, self.config.ema, self.step)
         return losses | more
 
+    def test_step(self, data) -> dict[str, tf.Tensor]:
+        """The losses of `train_step` on held-out images, and `loss`, the generators' weighted sum; nothing is moved.
+        The discriminators see what the generators have just made, and no real images of the other side (`negatives`).
+        """
+        x, y = data
+        seed = tf.stack([self.seed, self.step])
+        total, losses, made = self._generator_losses(x, y, seed)
+        for name, network, real, fake in (
+            ("discriminator_x", self.discriminator_x, x, made[0]),
+            ("discriminator_y", self.discriminator_y, y, made[1]),
+        ):
+            (real_scores,), (fake_scores,) = (self._scores(network, seed, images) for images in (real, fake))
+            losses[name] = self._discriminator_loss(real_scores, fake_scores)
+        return self.means({"loss": total, **losses}, tf.shape(x)[0])
+
     def generator_gradients(
         self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tuple[dict, list[tf.Tensor], tuple]:
         """Loss terms by name, before their weights; gradients of their weighted sum for `generator_variables`, as large
         as the optimizer scales its loss; and the generated images of X and of Y, `[batch, size, size, 3]` each.
         `seed`, int64 `[2]`, is the augmentation's."""
-        config, losses = self.config, {}
         with tf.GradientTape() as tape:
-            # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
-            # generator is fed its target domain too.
-            if config.identity:
-                fake_y, same_y = tf.split(self.generator_xy(tf.concat([x, y], 0)), 2)
-                fake_x, same_x = tf.split(self.generator_yx(tf.concat([y, x], 0)), 2)
-                losses["identity_x"], losses["identity_y"] = l1(same_x, x), l1(same_y, y)
-            else:
-                fake_y, fake_x = self.generator_xy(x), self.generator_yx(y)
-            losses["cycle_x"] = l1(self.generator_yx(fake_y), x)
-            losses["cycle_y"] = l1(self.generator_xy(fake_x), y)
-            (scores_y,) = self._scores(self.discriminator_y, seed, fake_y)
-            (scores_x,) = self._scores(self.discriminator_x, seed, fake_x)
-            losses["adversarial_xy"] = self._generator_loss(scores_y)
-            losses["adversarial_yx"] = self._generator_loss(scores_x)
-            total = losses["adversarial_xy"] + losses["adversarial_yx"]
-            total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
-            if config.identity:
-                total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
+            total, losses, made = self._generator_losses(x, y, seed)
             total = self.generator_optimizer.scale_loss(total)
-        return losses, tape.gradient(total, self.generator_variables), (fake_x, fake_y)
+        return losses, tape.gradient(total, self.generator_variables), made
+
+    def _generator_losses(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor | None) -> tuple[tf.Tensor, dict, tuple]:
+        """The weighted sum, its terms, and the generated images; see `generator_gradients`."""
+        config, losses = self.config, {}
+        # Norms are per image, so that passes of one network may share a batch. Where the identity loss is on, a
+        # generator is fed its target domain too.
+        if config.identity:
+            fake_y, same_y = tf.split(self.generator_xy(tf.concat([x, y], 0)), 2)
+            fake_x, same_x = tf.split(self.generator_yx(tf.concat([y, x], 0)), 2)
+            losses["identity_x"], losses["identity_y"] = l1(same_x, x), l1(same_y, y)
+        else:
+            fake_y, fake_x = self.generator_xy(x), self.generator_yx(y)
+        losses["cycle_x"] = l1(self.generator_yx(fake_y), x)
+        losses["cycle_y"] = l1(self.generator_xy(fake_x), y)
+        (scores_y,) = self._scores(self.discriminator_y, seed, fake_y)
+        (scores_x,) = self._scores(self.discriminator_x, seed, fake_x)
+        losses["adversarial_xy"] = self._generator_loss(scores_y)
+        losses["adversarial_yx"] = self._generator_loss(scores_x)
+        total = losses["adversarial_xy"] + losses["adversarial_yx"]
+        total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
+        if config.identity:
+            total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
+        return total, losses, (fake_x, fake_y)
 
     def discriminator_gradients(
         self, x: tf.Tensor, y: tf.Tensor, shown_x: tf.Tensor, shown_y: tf.Tensor, seed: tf.Tensor | None = None
@@ -255,15 +277,24 @@ class CycleGAN(keras.Model):
         variables = [variable.value for owner in owners for variable in owner.variables]
         return [*variables, *self.pool_x.state(), *self.pool_y.state(), self.seed, self.step]
 
-    def get_config(self) -> dict:
-        return {"config": dataclasses.asdict(self.config), "seed": int(self.seed), "form": self.form}
+    def own_state(self) -> dict[str, tf.Variable]:
+        pools = {"pool_x": self.pool_x.state(), "pool_y": self.pool_y.state()}
+        parts = {f"{pool}_{number}": part for pool, parts in pools.items() for number, part in enumerate(parts)}
+        return {"seed": self.seed, "step": self.step, **parts}
 
-    def compile_from_config(self, config: dict) -> None:
-        """Nothing: the constructor has compiled the model with its own optimizers."""
+    def get_config(self) -> dict:
+        steps = self.schedule.get_config()["steps"]
+        config = dataclasses.asdict(self.config)
+        return {"config": config, "seed": int(self.seed), "steps": steps, "form": self.form}
 
     @classmethod
     def from_config(cls, config: dict) -> CycleGAN:
-        return cls(CycleGANConfig(**config["config"]), seed=config["seed"], form=config["form"])
+        return cls(from_dict(CycleGANConfig, config["config"]), **{k: v for k, v in config.items() if k != "config"})
+
+
+def _tested(config: CycleGANConfig) -> list[str]:
+    terms = ["adversarial_xy", "adversarial_yx", "cycle_x", "cycle_y", "discriminator_x", "discriminator_y"]
+    return ["loss", *terms, *(["identity_x", "identity_y"] if config.identity else [])]
 
 
 def _compute(config: CycleGANConfig) -> tf.DType:
