@@ -7,7 +7,7 @@ A generator is used by two verbs only, `sample(labels, seeds)` and `translate(im
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,14 @@ _decoded, _encoded = decoded, encoded
 
 
 def export(
-    model: Any, directory: Path, *, kind: str, size: int, taxonomy: Taxonomy, details: Mapping[str, Any]
+    model: Any,
+    directory: Path,
+    *,
+    kind: str,
+    size: int,
+    taxonomy: Taxonomy,
+    details: Mapping[str, Any],
+    beside: Callable[[Path], object] | None = None,
 ) -> dict:
     """Writes one model.
 
@@ -43,6 +50,7 @@ def export(
         taxonomy: the classes, in label order.
         details: more for `model.json`: configuration, seed, classes, alpha; `resize`, how a picture became a square in
             training (`squash` where it is not said), which is built into the served model.
+        beside: is called with the folder before it is complete, and writes further files into it.
 
     Returns:
         The content of `model.json`.
@@ -69,6 +77,8 @@ def export(
         }
         write_json(folder / "model.json", record)
         write_reference(folder, model, kind, size, record.get("resize", "squash"))
+        if beside is not None:
+            beside(folder)
     return record
 
 

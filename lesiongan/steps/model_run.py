@@ -1,12 +1,18 @@
-"""The `model_run` artifact: what a training leaves for people, apart from the model (statistics, TensorBoard, sample
-grids)."""
+"""What a training leaves apart from the exported model: the `model_run` artifact for people (statistics, TensorBoard,
+sample grids), and the training model, to go on with."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import keras
+
 from lesiongan.training.loop import drop_checkpoints
+from lesiongan.training.states import LAST, last_state
+
+#: The training model in its folder, see `lesiongan.load`.
+TRAINING_MODEL = "model.keras"
 
 
 def keep_run(run_dir: Path, output: Path) -> None:
@@ -14,3 +20,18 @@ def keep_run(run_dir: Path, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(run_dir, output, ignore=shutil.ignore_patterns("checkpoints"), dirs_exist_ok=True)
     drop_checkpoints(run_dir)
+
+
+def keep_training(model: keras.Model, folder: Path, run_dir: Path, exported: keras.layers.Layer | None = None) -> None:
+    """Saves the training model as its last step left it, from which `fit` can go on.
+
+    Args:
+        model: of a finished training.
+        folder: gets `model.keras`.
+        run_dir: of the training.
+        exported: the network of `model` that was exported; it may have the weights of its best step, and gets those of
+            the last one.
+    """
+    if exported is not None and (Path(run_dir) / LAST).is_dir():
+        last_state(run_dir).assign([variable.value for variable in exported.variables])
+    model.save(folder / TRAINING_MODEL)

@@ -10,7 +10,7 @@ from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation.judge import Judge
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
-from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.step import Task
 from lesiongan.training.acgan import train_acgan
 from lesiongan.training.measuring import exported_state
@@ -41,7 +41,13 @@ def run(task: Task[Options]) -> dict:
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
     details |= exported_state(run_dir, config.export)
     saved_models.export(
-        model, task.outputs["model"] / "acgan", kind="acgan", size=config.size, taxonomy=taxonomy, details=details
+        model,
+        task.outputs["model"] / "acgan",
+        kind="acgan",
+        size=config.size,
+        taxonomy=taxonomy,
+        details=details,
+        beside=lambda folder: keep_training(model, folder, run_dir, model.exported),
     )
     keep_run(run_dir, task.outputs["model_run"] / "acgan")
     return {"images": len(images)}

@@ -7,7 +7,7 @@ import dataclasses
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
 from lesiongan.serving import saved_models, seen_images
-from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.step import Task
 from lesiongan.training.classifier import save_state, train_classifier
 
@@ -35,7 +35,15 @@ def run(task: Task[Options]) -> dict:
     measured = {key: value for key, value in summary.items() if key.startswith("validation_")}
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "peak": summary["learning_rate"], **measured}
     details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
-    saved_models.export(model, directory, kind="classifier", size=config.size, taxonomy=taxonomy, details=details)
+    saved_models.export(
+        model,
+        directory,
+        kind="classifier",
+        size=config.size,
+        taxonomy=taxonomy,
+        details=details,
+        beside=lambda folder: keep_training(model, folder, task.run_dir / "run"),
+    )
     save_state(model, directory / STATE)
     seen_images.note(directory, train)
     keep_run(task.run_dir / "run", task.outputs["model_run"] / "classifier")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from functools import partial
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from lesiongan.experiments.path_rank_filter import RANKED
 from lesiongan.models.cyclegan.served_generator import served_generator
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
-from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
 from lesiongan.training.measuring import exported_state
@@ -65,7 +66,15 @@ def run(task: Task[Options]) -> dict:
             details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
             details |= exported_state(run_dir, config.export)
             served = served_generator(model.exported)
-            saved_models.export(served, exported, kind="cyclegan", size=config.size, taxonomy=taxonomy, details=details)
+            saved_models.export(
+                served,
+                exported,
+                kind="cyclegan",
+                size=config.size,
+                taxonomy=taxonomy,
+                details=details,
+                beside=partial(keep_training, model, run_dir=run_dir, exported=model.exported),
+            )
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
         finished += 1

@@ -13,7 +13,7 @@ from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.models.cyclegan.served_generator import served_generator
 from lesiongan.serving import saved_models
-from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
 from lesiongan.training.measuring import exported_state
@@ -59,6 +59,7 @@ def run(task: Task[Options]) -> dict:
         size=config.size,
         taxonomy=ISIC_2019 if known else Taxonomy.of((source, target)),
         details=details | exported_state(run_dir, config.export),
+        beside=lambda folder: keep_training(model, folder, run_dir, model.exported),
     )
     keep_run(run_dir, task.outputs["model_run"] / "cyclegan")
     for place in reading.values():

@@ -1,5 +1,5 @@
 """Small models of each kind, and their trainings as a Keras user writes them; run as a script, it goes on with saved
-ones in a process of its own: `python keras_models.py FOLDER NAME...`."""
+one in a process of its own: `python keras_models.py FOLDER NAME`."""
 
 from __future__ import annotations
 
@@ -42,25 +42,27 @@ def _classifier(optimizer: str, **options):
         model.compile(Adam.fastai(schedule.rate, schedule.momentum, groups=groups), metrics=["accuracy"])
     elif optimizer == "one_cycle":
         schedule = OneCycle(1e-2, 2 * STEPS)
-        model.compile(Adam.fastai(schedule.rate, schedule.momentum), metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2)])
+        model.compile(
+            Adam.fastai(schedule.rate, schedule.momentum), metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2)]
+        )
     else:
         model.compile(optimizer, metrics=["accuracy"])
     return model
 
 
-#: Name -> what makes the model; those of `FROZEN` need ImageNet's weights.
+#: Name -> what makes the model; the first of each kind has all that a file could lose.
 MODELS = {
-    "acgan": lambda: _acgan(spectral_norm=True, ada_target=0.6, ada_images=100, r1=1.0, r1_every=2),
-    "acgan-residual": lambda: _acgan(networks="residual", loss="hinge", ema=0.0, discriminator_rate=4e-4),
+    "acgan": lambda: _acgan(spectral_norm=True, ada_target=0.6, ada_images=100),
+    "acgan-residual": lambda: _acgan(networks="residual", loss="hinge", ema=0.0, r1=1.0, discriminator_rate=4e-4),
     "acgan-projected": lambda: _acgan(networks="projected", loss="hinge"),
-    "cyclegan": lambda: _cyclegan(spectral_norm=True, ema=0.9, identity=0.5, augment=True),
+    "cyclegan": lambda: _cyclegan(spectral_norm=True, ema=0.9),
+    "cyclegan-options": lambda: _cyclegan(identity=0.5, augment=True, xla=True),
     "cyclegan-float16": lambda: _cyclegan(precision="mixed_float16"),
     "cyclegan-projected": lambda: _cyclegan(generator="additive", discriminator="projected"),
-    "classifier": lambda: _classifier("one_cycle", mixup=0.4, label_smoothing=0.1),
-    "classifier-fine-tune": lambda: _classifier("fine_tune", backbone="resnet50", precision="mixed_bfloat16"),
+    "classifier": lambda: _classifier("fine_tune"),
+    "classifier-one-cycle": lambda: _classifier("one_cycle", mixup=0.4, precision="mixed_bfloat16"),
     "classifier-sgd": lambda: _classifier("sgd", focal=2.0, precision="mixed_float16"),
 }
-FROZEN = {"acgan-projected", "cyclegan-projected"}
 
 
 def data(name: str, seed: int) -> tf.data.Dataset:
@@ -91,10 +93,12 @@ def go_on(model: keras.Model, name: str) -> dict[str, np.ndarray]:
     return arrays | {"predictions": predict(model, name)}
 
 
+def evaluated(model: keras.Model, name: str) -> dict[str, np.ndarray]:
+    losses = model.evaluate(data(name, 3), return_dict=True, verbose=0)
+    return {f"evaluated_{key}": np.array(value) for key, value in losses.items()}
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    for name in sys.argv[2:]:
-        loaded = lesiongan.load(folder / f"{name}.keras")
-        evaluated = loaded.evaluate(data(name, 3), return_dict=True, verbose=0)
-        arrays = {f"evaluated_{key}": np.array(value) for key, value in evaluated.items()}
-        np.savez(folder / f"{name}.npz", **arrays, **go_on(loaded, name))
+    folder, name = Path(sys.argv[1]), sys.argv[2]
+    loaded = lesiongan.load(folder / "model.keras")
+    np.savez(folder / "loaded.npz", **evaluated(loaded, name), **go_on(loaded, name))
