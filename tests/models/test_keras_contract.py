@@ -36,6 +36,9 @@ def test_a_training_that_goes_on_from_a_file_equals_an_uninterrupted_one(name, t
         np.testing.assert_array_equal(one, other, err_msg="evaluate moves something")
     model.save(tmp_path / "model.keras")
     whole = losses | go_on(model, name)
+    shown = {"history_loss", "history_d_fake", "history_cycle_x"} & whole.keys()
+    assert shown
+    assert all(whole[key].all() for key in shown)  # of the training, not zeros of an evaluation
     assert any((one != other).any() for one, other in zip(before, state(model), strict=True))
 
     command = [sys.executable, keras_models.__file__, str(tmp_path), name]
@@ -88,6 +91,33 @@ def test_a_classifiers_metrics_are_shown_in_training_and_validation(classifier, 
     assert {key: history[f"val_{key}"][-1] for key in last} == pytest.approx(last, rel=1e-5)
     with pytest.raises(UsageError, match="takes no loss"):
         classifier.compile("sgd", loss="mse")
+
+
+def test_a_cyclegans_evaluation_is_of_all_images_whatever_the_batches(pictures):
+    model, (x, _) = MODELS["cyclegan"](), pictures
+    y = x[::-1]
+    found = model.evaluate(x, y, batch_size=4, return_dict=True, verbose=0)
+    there, back = model.generator_xy, model.generator_yx
+    cycle_x, cycle_y = (np.abs(two(one(a)) - a).mean() for one, two, a in ((there, back, x), (back, there, y)))
+    assert (found["cycle_x"], found["cycle_y"]) == pytest.approx((cycle_x, cycle_y), rel=1e-4)
+    scores = {side: getattr(model, f"discriminator_{side}") for side in "xy"}
+    adversarial = [np.square(scores[side](one(a)) - 1.0).mean() for side, one, a in (("y", there, x), ("x", back, y))]
+    assert [found["adversarial_xy"], found["adversarial_yx"]] == pytest.approx(adversarial, rel=1e-4)
+    assert found["loss"] == pytest.approx(sum(adversarial) + 10.0 * (cycle_x + cycle_y), rel=1e-4)
+    real, fake = scores["x"](x), scores["x"](back(y))
+    by_hand = 0.5 * (np.square(real - 1.0).mean() + np.square(fake).mean())
+    assert found["discriminator_x"] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_an_acgans_evaluation_is_of_all_images_whatever_the_batches(pictures):
+    model, (images, labels) = MODELS["acgan"](), pictures
+    model.fit(data("acgan", 1), verbose=0)
+    found = model.evaluate(images, labels.astype(np.int32), batch_size=4, return_dict=True, verbose=0)
+    source, classes = (logits.numpy() for logits in model.discriminator(images))
+    assert found["d_real"] == pytest.approx(np.log1p(np.exp(-source)).mean(), rel=1e-4)
+    assert found["d_class_accuracy"] == pytest.approx((classes.argmax(1) == labels).mean())
+    assert found["d_fake"] > 0
+    assert found["g_class"] > 0
 
 
 @pytest.mark.parametrize("steps", [None, 6])

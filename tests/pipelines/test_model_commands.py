@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import lesiongan
+from lesiongan.training.classifier import predict
 
 pytestmark = pytest.mark.slow
 #: Lines of TensorFlow for its developers.
@@ -270,6 +271,8 @@ def test_train_cyclegan_on_two_folders_and_translate(folders, trained):
     assert (record["exported"]["step"], record["exported"]["measured"]["kid"]) == (best["step"], best["kid"])
     assert (record["source"], record["target"], record["taxonomy"]["classes"]) == ("dark", "light", ["dark", "light"])
     assert {p.name for p in run.iterdir()} >= {"samples", "stats.jsonl", "tensorboard", "best", "last"}
+    assert int(lesiongan.load(folders / "out/model/cyclegan/model.keras").step) == measured[-1]["step"]
+    assert lesiongan.load(folders / "out").record == record
     again = call(*command, cwd=folders)
     assert "train_pair: done before" in again.stderr
     made = call("translate", "--model", "out/model/cyclegan", "dark", "-o", "made", cwd=folders)
@@ -302,6 +305,11 @@ def test_train_acgan_with_a_judge(trained):
     assert done.returncode == 0, done.stderr
     record = json.loads((trained / "gan/model/acgan/model.json").read_text())
     assert record["kind"] == "acgan"
+    assert int(lesiongan.load(trained / "gan/model/acgan/model.keras").step) == 320 // 16
+    classifier = lesiongan.load(trained / "out/model/classifier/model.keras")
+    served = lesiongan.load(trained / "out/model/classifier")
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_allclose(predict(classifier, images)[0], served.predict(images)[0], atol=1e-5)
     assert (trained / "gan/model_run/acgan/measurements.jsonl").is_file()
     other = call("train", "acgan", "--data", "out/examples", "-o", "gan2", *options, cwd=trained)
     assert other.returncode == 2
