@@ -72,10 +72,17 @@ def assignments(arguments: argparse.Namespace) -> list[str]:
     return [*arguments.set, *allowed, *([f"grid.synthetic={','.join(synthetic)}"] if synthetic else [])]
 
 
-def check_output_file(path: Path, option: str = "-o") -> None:
-    """Raises `UsageError` where a file cannot be written: asked before the work, not after it."""
+def overwrite(parser: argparse.ArgumentParser) -> None:
+    """Adds `--overwrite`, of a file."""
+    parser.add_argument("--overwrite", action="store_true", help="replace the file where there is one")
+
+
+def check_output_file(path: Path, option: str = "-o", *, overwrite: bool = False) -> None:
+    """Raises `UsageError` where a file cannot be written, or is there already: asked before the work, not after it."""
     if path.is_dir():
         raise UsageError(f"{option} {path}: that is a folder; name a file")
+    if os.path.lexists(path) and not overwrite:
+        raise UsageError(f"{option} {path}: there is such a file; name another, or give --overwrite to replace it")
     _check_folder(path.parent, f"{option} {path}")
 
 

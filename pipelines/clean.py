@@ -10,7 +10,8 @@ from typing import NamedTuple
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.base.files import disk_used, read_json
 from lesiongan.base.lineage import RECORD_ENDING
-from pipelines.workdir import held, size_text
+from lesiongan.base.locks import held
+from pipelines.workdir import size_text
 
 _CODE = "code"  # beside the working folders: small, and what --accept-code-change goes by
 

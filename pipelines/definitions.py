@@ -19,6 +19,7 @@ from components.generator import chain_generators, import_synthetic, join_sets, 
 from components.infra_validator import infra_validator
 from components.pusher import pusher
 from components.trainer import join_grid, train_acgan, train_classifier, train_cyclegan, train_grid, train_grid_part
+from lesiongan.base.escaped import escape
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.config.run import Config
@@ -330,4 +331,4 @@ def _options(**values: Any) -> str:
         k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) and not isinstance(v, type) else v
         for k, v in values.items()
     }
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return escape(json.dumps(plain, sort_keys=True, separators=(",", ":")))

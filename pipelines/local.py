@@ -49,7 +49,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     Args:
         pipeline: what `pipelines.definitions` built.
         name: the pipeline's name.
-        workdir: held by the caller (`pipelines.workdir.held`).
+        workdir: held by the caller (`locks.held`).
         facts: what the run's record says besides: configuration, command, version.
 
     Raises:

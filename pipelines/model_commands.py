@@ -44,6 +44,7 @@ def add(commands) -> None:
     translate.add_argument("--model", type=Path, required=True, metavar="MODEL", help=_GENERATOR)
     translate.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
     translate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets one PNG per picture")
+    translate.add_argument("--overwrite", action="store_true", help="replace files of an earlier call")
     translate.set_defaults(run=_translate)
 
     generate = commands.add_parser("generate", help="PNG pictures by a trained ACGAN or CycleGAN, with their tables")
@@ -88,6 +89,7 @@ def add(commands) -> None:
     evaluate.add_argument("--data", required=True, help="an Examples artifact, or a source as for `run --data`")
     evaluate.add_argument("--split", default="", help="of an Examples artifact (default: test)")
     evaluate.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="probabilities in ISIC's form")
+    shared.overwrite(evaluate)
     evaluate.add_argument("--json", action="store_true", help="for programs")
     evaluate.set_defaults(run=_evaluate)
 
@@ -95,6 +97,7 @@ def add(commands) -> None:
     _model(predict)
     predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, or folders of pictures")
     predict.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: standard output")
+    shared.overwrite(predict)
     predict.set_defaults(run=_predict)
 
     imported = commands.add_parser(
@@ -190,7 +193,9 @@ def _translate(arguments: argparse.Namespace) -> int:
     find(arguments.model, "cyclegan")  # a wrong one is refused before TensorFlow starts
     from lesiongan.serving.translate import translate_pictures
 
-    done, faults = translate_pictures(arguments.model, arguments.pictures, arguments.output)
+    done, faults = translate_pictures(
+        arguments.model, arguments.pictures, arguments.output, overwrite=arguments.overwrite
+    )
     for fault in faults:
         print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
     print(f"{done:,} pictures: {arguments.output}")
@@ -219,7 +224,7 @@ def _generate(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.output:
-        shared.check_output_file(arguments.output)
+        shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
     place = find(arguments.model, "classifier")
     from lesiongan.base.files import write_text
     from lesiongan.data.labelled import labelled
@@ -247,7 +252,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     if arguments.output:
-        shared.check_output_file(arguments.output)
+        shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
     find(arguments.model, "classifier")
     from lesiongan.base.files import write_text
     from lesiongan.data.labelled import loose

@@ -16,7 +16,7 @@ from lesiongan.experiments.amounts import spread
 from lesiongan.experiments.cells import SYNTHETIC, Cell, cell_steps, target_classes
 from lesiongan.experiments.path_rank_filter import kept
 from lesiongan.experiments.table import table_cells
-from pipelines.costs import DEVICE, MEASURED, Measured, nearest, works
+from pipelines.costs import COMPILATION, DEVICE, STEPS_WITHOUT_TRAINING, Measured, assumed, nearest, works
 
 #: A PNG of ExampleGen by the pixels' own bytes: photographs take half.
 _PNG = 0.5
@@ -238,7 +238,7 @@ def _data_line(counts: Counts) -> str:
 
 def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[str]:
     work = works(config)
-    device, steps = measured or (DEVICE, MEASURED)
+    device, steps = measured or (DEVICE, assumed(config))
     result, total = [], 0.0
     for part in planned:
         known = steps[part.network]
@@ -248,6 +248,9 @@ def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[
         trained = f"{part.number} x {part.steps // part.number:,}" if part.number > 1 else f"{part.steps:,}"
         took = _hours(seconds * part.steps)
         result.append(f"{part.what}: {trained} steps of {_seconds(seconds)}, {took}")
+    fixed = STEPS_WITHOUT_TRAINING + sum(COMPILATION[name] for name in {part.network for part in planned})
+    result.append(f"starts, compilation, and the steps that train nothing: {_hours(fixed)}")
+    total += fixed
     where = f"on {device}" if measured else f"on {device}, where a step was measured; --measure times your own machine"
     return [f"time {_hours(total)} {where}:", *(f"  {line}" for line in result)]
 

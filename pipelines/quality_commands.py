@@ -38,6 +38,7 @@ def add(commands) -> None:
     quality.add_argument("--copies", type=int, default=10, help="nearest pairs to name (default: %(default)s)")
     quality.add_argument("--seed", type=int, default=0, help="of the halves and draws (default: 0)")
     quality.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="all numbers")
+    shared.overwrite(quality)
     quality.add_argument("--json", action="store_true", help="for programs")
     shared.set_options(quality)
     quality.set_defaults(run=_quality)
@@ -50,7 +51,7 @@ def _quality(arguments: argparse.Namespace) -> int:
     from lesiongan.data.sources import check_exists
 
     if arguments.output:
-        shared.check_output_file(arguments.output)
+        shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
     for option, number, least in (("--count", arguments.count, 48), ("--copies", arguments.copies, 0)):
         if number < least:
             raise UsageError(f"{option} {number}: give {least} or more")

@@ -39,6 +39,7 @@ def add(commands) -> None:
     compare = commands.add_parser("compare", help="set finished runs side by side on one page")
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the --workdir of a finished run")
     compare.add_argument("-o", "--output", type=Path, default=Path("compare.html"), metavar="FILE.html")
+    shared.overwrite(compare)
     compare.set_defaults(run=_compare)
 
     export = commands.add_parser("export", help="images of a run as PNG or JPEG files with their tables")
@@ -107,7 +108,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    shared.check_output_file(arguments.output)
+    shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
     from lesiongan.reporting.compare import compare
 
     print(f"page: {compare(arguments.runs, arguments.output)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lesiongan import __version__
 from lesiongan.base.errors import ExitCode, MachineError, UsageError
+from lesiongan.base.escaped import escape
 from pipelines import arguments as shared, model_commands
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
@@ -63,6 +64,7 @@ def add(commands) -> None:
     compiled = commands.add_parser("compile", help="write a pipeline as YAML for Kubeflow")
     compiled.add_argument("pipeline", choices=PIPELINES, help="which experiment")
     compiled.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.yaml")
+    shared.overwrite(compiled)
     compiled.add_argument("--seed", type=int, default=0, help="the default of the pipeline's parameter (default: 0)")
     shared.configuration(compiled)
     compiled.set_defaults(run=_compile)
@@ -108,15 +110,17 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
             raise UsageError(problem)
         plan.check_synthetic(experiment, config, counts, collection.source.taxonomy)
     where = arguments.workdir.resolve()
+    if Path(data).is_dir() and where.is_relative_to(Path(data).resolve()):
+        raise UsageError(f"--workdir {arguments.workdir}: lies in {data}, and would become data; name another folder")
     shared.accept(arguments, where / "work")
     from pipelines import local, workdir
 
     defaults = {
-        "data": data,
+        "data": escape(data),
         "fingerprint": fingerprint,
         "seed": arguments.seed,
         "work_dir": "work",  # of the workdir, in which the engine runs
-        "models_dir": str(arguments.models_dir.resolve()),
+        "models_dir": escape(str(arguments.models_dir.resolve())),
         "synthetic_fingerprint": plan.synthetic_fingerprint(config),
     }
     pipelines = {name: _build(name, config, classes, defaults) for name in names}
@@ -131,6 +135,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         return ExitCode.DONE
     _quick_device_check()
     begin = time.monotonic()
+    from lesiongan.base.locks import held
     from lesiongan.base.progress import duration
     from lesiongan.config.reader import to_json
 
@@ -141,7 +146,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "config": json.loads(to_json(config)),
         "seed": arguments.seed,
     }
-    with workdir.held(where):
+    with held(where):
         workdir.sweep(where)
         reports = []
         for name, pipeline in pipelines.items():
@@ -195,6 +200,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     from lesiongan.data.taxonomy import ISIC_2019
     from pipelines import kubeflow
 
+    shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
     config = shared.resolved(arguments, here=False)
     if config.data.by_source and arguments.pipeline == "noise-to-lesion" and not config.noise_to_lesion.classes:
         raise UsageError("data.by_source leaves classes out that only the data knows: name noise_to_lesion.classes")

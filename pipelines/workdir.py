@@ -16,64 +16,29 @@ Paths in the records are relative to the workdir, which may be copied and rename
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
+import re
 import shutil
-import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from lesiongan.base.errors import MachineError, UsageError
+from lesiongan.base.errors import UsageError
 from lesiongan.base.files import disk_used, read_json, write_json
 from lesiongan.base.lineage import RECORD_ENDING
+from lesiongan.base.locks import is_held
 from lesiongan.base.progress import duration
 
 FORMAT = 1
-
-
-@contextlib.contextmanager
-def held(workdir: Path) -> Iterator[None]:
-    """Makes the workdir and holds its lock; the lock ends with the process, however that ends.
-
-    Raises:
-        UsageError: the workdir cannot be made or written.
-        MachineError: another run holds it.
-    """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        handle = os.open(workdir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(
-            f"workdir {workdir}: {error.strerror}; name a folder that can be written with --workdir"
-        ) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(handle, 200).decode(errors="replace").strip()
-        os.close(handle)
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise UsageError(f"workdir {workdir}: cannot be locked ({error.strerror}); use a local disk") from None
-        raise MachineError(
-            f"workdir {workdir}: another run holds it ({holder or 'unknown'}); wait for it, or give another --workdir"
-        ) from None
-    try:
-        os.ftruncate(handle, 0)
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.ftruncate(handle, 0)
-        os.close(handle)
+_OF_A_RUN = re.compile(r"[\w-]+-\d{4}(-\d\d){5}-\d+")
 
 
 def sweep(workdir: Path) -> None:
     """Removes what interrupted runs left: artifacts that no finished step refers to. The caller holds the workdir."""
     finished = "".join(path.read_text(encoding="utf-8") for path in (workdir / "cache").glob("*.json"))
     for folder in (workdir / "artifacts").glob("*"):
-        if folder.is_dir() and f"/{folder.name}/" not in finished:
+        # only what the engine has named, a pipeline and a time
+        if folder.is_dir() and _OF_A_RUN.fullmatch(folder.name) and f"/{folder.name}/" not in finished:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -118,21 +83,6 @@ class RunRecord:
     def finish(self, status: str, **facts) -> None:
         self.data |= {"status": status, "seconds": round(time.time() - self.data["started"], 1), **facts}
         self.write()
-
-
-def is_held(workdir: Path) -> bool:
-    """Whether a run holds the workdir now."""
-    try:
-        handle = os.open(workdir / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
 
 
 def status_lines(workdir: Path) -> list[str]:

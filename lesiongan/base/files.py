@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,11 +81,15 @@ def digest_text(*texts: str) -> str:
     return digest.hexdigest()
 
 
-def digest_directory(path: str | os.PathLike) -> str:
-    """SHA-256 over the names and contents of a folder's files (or of one file), as 64 hex digits."""
+def digest_directory(path: str | os.PathLike, without: Collection[str] = ()) -> str:
+    """SHA-256 over the names and contents of a folder's files (or of one file), as 64 hex digits; those of the names
+    `without` in the folder itself do not count."""
     path = Path(path)
     digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file.parent == path and file.name in without:
+            continue
         digest.update(b"" if file == path else file.relative_to(path).as_posix().encode())
         digest.update(f"\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from lesiongan.base.errors import UsageError
+from lesiongan.base.file_names import file_name
 from lesiongan.base.progress import Progress
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.folders import check_apart
@@ -109,7 +110,7 @@ def _checked(record: dict, request: Request, model: Path) -> Request:
 def _sampled(served: saved_models.Served, request: Request, folder: Path) -> tuple[list[dict], list[str]]:
     """Rows of all pictures; those that are not there yet are made."""
     rows: list[dict] = [
-        {"image": f"{name}_{request.seed + number:010d}", "class": name, "seed": request.seed + number}
+        {"image": f"{file_name(name)}_{request.seed + number:010d}", "class": name, "seed": request.seed + number}
         for name in request.classes
         for number in range(request.count)
     ]

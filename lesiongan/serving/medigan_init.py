@@ -6,6 +6,7 @@ Nothing of the project that trained the model is imported, TensorFlow alone.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from pathlib import Path
 
@@ -58,5 +59,6 @@ def generate(
             continue
         for name, number, png in zip(part, seeds, made["png_bytes"].numpy(), strict=True):
             Path(output_path).mkdir(parents=True, exist_ok=True)
-            (Path(output_path) / f"{name}_{number:019d}.png").write_bytes(png)
+            safe = re.sub(r"[^\w-]+", "_", name)
+            (Path(output_path) / f"{safe}_{number:019d}.png").write_bytes(png)
     return None if save_images else np.array(images)

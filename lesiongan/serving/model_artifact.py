@@ -6,15 +6,17 @@ it. Reading the records needs no TensorFlow; `saved_models` loads and writes the
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from lesiongan.base.errors import UsageError
-from lesiongan.base.files import read_json
+from lesiongan.base.files import digest_text, read_json, write_json
 from lesiongan.data.taxonomy import Taxonomy
 
 FORMAT = 1
 RECORD = "model.json"
+_SEAL = "record_digest"
 #: Environment variable: the folder of pushed models, where names are looked up; else `saved_models` below the current
 #: folder.
 STORE_VARIABLE, STORE = "LESIONGAN_MODELS", "saved_models"
@@ -89,13 +91,25 @@ def describe(directory: Path) -> dict:
     try:
         record = read_json(path)
         newer = record["format"] > FORMAT
-    except (ValueError, KeyError, TypeError, IsADirectoryError):
+    except (ValueError, KeyError, TypeError, IsADirectoryError):  # JSON's and Unicode's errors are ValueErrors
         raise UsageError(f"{path}: not the record of a model; export the model again") from None
     if newer:
         raise UsageError(
             f"{path}: format {record['format']} is newer than this lesiongan knows ({FORMAT}); update lesiongan"
         )
+    if _SEAL in record and record[_SEAL] != _seal(record):
+        raise UsageError(f"{path}: was changed after the model was exported; export the model again")
     return record
+
+
+def write_record(directory: Path, record: dict) -> None:
+    """Writes `model.json`, with a digest of itself by which `describe` sees that nobody has changed it."""
+    write_json(Path(directory) / RECORD, {**record, _SEAL: _seal(record)})
+
+
+def _seal(record: dict) -> str:
+    plain = {key: value for key, value in record.items() if key != _SEAL}
+    return digest_text(json.dumps(plain, sort_keys=True, default=str))
 
 
 def made_classes(record: dict) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ import tensorflow as tf
 
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError, first_line
-from lesiongan.base.files import digest_directory, whole_directory, write_json
+from lesiongan.base.files import digest_directory, whole_directory
 from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving.model_artifact import FORMAT, describe, find, made_classes
+from lesiongan.serving import seen_images
+from lesiongan.serving.model_artifact import FORMAT, RECORD, describe, find, made_classes, write_record
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
 from lesiongan.serving.signatures import MODULES, encoded
@@ -75,7 +76,7 @@ def export(
             "version": __version__,
             **details,
         }
-        write_json(folder / "model.json", record)
+        write_record(folder, record)
         write_reference(folder, model, kind, size, record.get("resize", "squash"))
         if beside is not None:
             beside(folder)
@@ -152,8 +153,13 @@ def load(directory: Path, kind: str = "") -> Served:
     record, inner = describe(directory), directory / "saved_model"
     if not {"name", "size", "taxonomy", "digest"} <= record.keys():
         raise UsageError(f"{directory}: its record lacks what a model's says; export the model again")
+    place = inner if inner.is_dir() else directory  # a pushed model is the SavedModel itself, with files beside it
     try:
-        module = tf.saved_model.load(str(inner if inner.is_dir() else directory))
+        if digest_directory(place, without=(RECORD, seen_images.FILE)) != record["digest"]:
+            raise UsageError(
+                f"{directory}: the model is damaged (its files are not those of its record); export it again"
+            )
+        module = tf.saved_model.load(str(place))
     except tf.errors.ResourceExhaustedError:
         raise  # the machine's fault
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, tf.errors.OpError) as error:

@@ -24,7 +24,9 @@ _CHUNK = 256  # pictures in memory
 _SHOWN = 10
 
 
-def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple[int, list[str]]:
+def translate_pictures(
+    model: Path, paths: Sequence[str], output: Path, *, overwrite: bool = False
+) -> tuple[int, list[str]]:
     """Pictures of X as pictures of Y.
 
     Args:
@@ -33,11 +35,14 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
         output: gets one PNG of the model's size per picture, `translated.csv` (from which picture and model each came)
             and `translated.png` (some of them, before and after).
 
+        overwrite: files of an earlier call are replaced; never a picture that is translated.
+
     Returns:
         How many pictures were translated, and a line for each that cannot be used.
 
     Raises:
-        UsageError: no CycleGAN there, no usable picture, or the output lies in a folder that is translated.
+        UsageError: no CycleGAN there, no usable picture, the output lies in a folder that is translated, or has such
+            files already.
     """
     find(model, "cyclegan")  # a wrong one is refused before TensorFlow starts
     for entry in paths:
@@ -48,6 +53,7 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     rows = []
     shown: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     names = dict(zip(files, distinct_names(files, [Path(SHEET).stem]), strict=True))
+    _check_free([output / f"{name}.png" for name in names.values()], files, overwrite)
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("translate", len(files), "pictures")
     for begin in range(0, len(files), _CHUNK):
@@ -75,3 +81,13 @@ def translate_pictures(model: Path, paths: Sequence[str], output: Path) -> tuple
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
     return len(rows), faults
+
+
+def _check_free(targets: Sequence[Path], sources: Sequence[Path], overwrite: bool) -> None:
+    """Raises where a file would be lost."""
+    own = {path.resolve() for path in sources}
+    for target in targets:
+        if target.resolve() in own:
+            raise UsageError(f"{target}: is one of the pictures to translate; name another folder with -o")
+        if target.exists() and not overwrite:
+            raise UsageError(f"{target}: there is such a file; name another folder, or give --overwrite to replace it")

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from lesiongan.base.errors import ExitCode, LesionganError, MachineError
+from lesiongan.base.escaped import unescape
 from lesiongan.base.files import write_json
 from lesiongan.config.reader import from_json
 from lesiongan.steps.step import Step, step_name
@@ -52,6 +53,8 @@ def run_component(
     follow_launcher()
     name = step_name(module)
     try:
+        options = unescape(options)
+        values = {key: unescape(value) if isinstance(value, str) else value for key, value in values.items()}
         outputs = {key: Path(values.pop(key).path) for key in module.OUTPUTS}
         inputs, parameters = _unwrapped(values)
         place = Path(work_dir or f"{next(iter(outputs.values()))}.work")

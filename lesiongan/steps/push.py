@@ -66,7 +66,7 @@ def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = Non
         shutil.copytree(model / "saved_model", folder, dirs_exist_ok=True)
         if (model / seen_images.FILE).is_file():
             shutil.copy(model / seen_images.FILE, folder)
-        write_json(folder / model_artifact.RECORD, {**record, "blessing": dict(blessing or {})})
+        model_artifact.write_record(folder, {**record, "blessing": dict(blessing or {})})
     return version
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_text, read_json
 from lesiongan.base.lineage import lineage_path
+from lesiongan.base.locks import held
 from lesiongan.base.progress import say
 from lesiongan.config.data import DataConfig
 from lesiongan.config.reader import to_json
@@ -153,7 +154,6 @@ def _once(
     Raises:
         UsageError: finished outputs of others are there, and `overwrite` is not given.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     places = {name: folder / name for name in module.OUTPUTS}
     step = Step(module, inputs, places, parameters or {}, options, to_json(options), seed, folder / "work")
     records = [lineage_path(place) for place in places.values()]
@@ -166,9 +166,10 @@ def _once(
             f"{folder}: holds what was made otherwise ({_change(found[0], step, options, seed, parameters)})"
             "; name another folder with -o, or give --overwrite to replace it"
         )
-    for record in records:
-        record.unlink(missing_ok=True)
-    step.run()
+    with held(folder):
+        for record in records:
+            record.unlink(missing_ok=True)
+        step.run()
 
 
 def _change(

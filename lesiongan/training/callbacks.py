@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from lesiongan.base.errors import LesionganError
-from lesiongan.base.progress import Progress
+from lesiongan.base.progress import Progress, say
 from lesiongan.training.lines import Lines
 from lesiongan.training.run import Run, TrainingCallback
 
@@ -164,6 +164,10 @@ class SaveSamples(TrainingCallback):
     def __init__(self, pictures: Callable[[], Mapping[str, np.ndarray]], every: int = 0):
         super().__init__()
         self.pictures, self.every = pictures, every
+
+    def on_train_begin(self, logs=None) -> None:
+        place = self.run.run_dir.resolve()
+        say(f"{self.run.name}: pictures on the way: {place / 'samples'}; tensorboard --logdir {place / 'tensorboard'}")
 
     def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
         self._done = step

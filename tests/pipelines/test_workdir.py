@@ -6,11 +6,12 @@ import sys
 import pytest
 
 from lesiongan.base.errors import MachineError, UsageError
-from pipelines.workdir import RunRecord, held, is_held, status_lines, sweep
+from lesiongan.base.locks import held, is_held
+from pipelines.workdir import RunRecord, status_lines, sweep
 
 HOLD = """
 import sys, pathlib, time
-from pipelines.workdir import held
+from lesiongan.base.locks import held
 with held(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -55,10 +56,20 @@ def test_status_tells_what_ran_and_what_a_kill_left(tmp_path):
     assert "disk used: " in text
 
 
+UNFINISHED, FINISHED = (f"nevus-to-melanoma-2026-11-26-20-13-09-{number}" for number in (122856, 7))
+
+
 def test_what_interrupted_runs_left_is_swept_and_finished_steps_stay(tmp_path):
-    for name in ("run-1", "run-2"):
+    for name in (UNFINISHED, FINISHED, "figures"):
         (tmp_path / "artifacts" / name / "step" / "out").mkdir(parents=True)
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "a.json").write_text(f'{{"out": {{"uri": "{tmp_path}/artifacts/run-2/step/out"}}}}')
+    (tmp_path / "cache" / "a.json").write_text(f'{{"out": {{"uri": "artifacts/{FINISHED}/step/out"}}}}')
     sweep(tmp_path)
-    assert [p.name for p in (tmp_path / "artifacts").iterdir()] == ["run-2"]
+    assert {p.name for p in (tmp_path / "artifacts").iterdir()} == {FINISHED, "figures"}
+
+
+def test_a_folder_of_other_things_is_no_workdir(tmp_path):
+    (tmp_path / "artifacts").mkdir()
+    with pytest.raises(UsageError, match="other things in this folder"), held(tmp_path):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["artifacts"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json
+from lesiongan.serving import model_artifact, saved_models
 from lesiongan.serving.model_artifact import find
+from lesiongan.steps.push import push
 
 
 def model(folder: Path, kind: str) -> Path:
@@ -54,3 +58,36 @@ def test_what_is_no_model_is_one_line_that_says_why(tmp_path):
             find(tmp_path / name)
     with pytest.raises(UsageError, match="a model of kind cyclegan; give a classifier's folder"):
         find(model(tmp_path / "c", "cyclegan"), "classifier")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(size=64),
+        lambda record: record.update(kind="cyclegan"),
+        lambda record: [record["taxonomy"][key].reverse() for key in record["taxonomy"]],
+        lambda record: record.pop("digest"),
+        lambda record: record.update(resize="evil"),
+    ],
+)
+def test_a_record_that_was_changed_is_refused(models, tmp_path, change):
+    shutil.copytree(models / "classifier", tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "model.json").read_text())
+    change(record)
+    (tmp_path / "model" / "model.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match="was changed after the model was exported"):
+        model_artifact.describe(tmp_path / "model")
+
+
+def test_one_flipped_bit_of_the_weights_is_seen_pushed_or_not(models, tmp_path):
+    shutil.copytree(models / "classifier", tmp_path / "model")
+    push(tmp_path / "model", tmp_path / "pushed")
+    saved_models.load(tmp_path / "pushed")  # it is well
+    for place in (tmp_path / "model" / "saved_model", tmp_path / "pushed" / "1"):
+        weights = place / "variables" / "variables.data-00000-of-00001"
+        content = bytearray(weights.read_bytes())
+        content[len(content) // 2] ^= 0x40
+        weights.write_bytes(content)
+    for place in ("model", "pushed"):
+        with pytest.raises(UsageError, match="is damaged"):
+            saved_models.load(tmp_path / place)
