@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,12 +24,27 @@ LONG = (
     "test_train_cyclegan.py",
     "test_failure_watch.py",
     "test_train_grid.py",
+    "test_keras_contract.py",
+    "test_synthetic_alone.py",
+    "test_convert.py",
+    "test_onnx_export.py",
 )
 
 
 def pytest_collection_modifyitems(items) -> None:
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONG)))  # stable: the rest keep their order
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_is_given_back():
+    """A worker runs a hundred files: what one has traced is let go before the next."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc's alone
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def cyclegan(generator, upsampling="transposed"):
 
 
 def classifier(backbone):
-    model = LesionClassifier(8, backbone=backbone)
+    model = LesionClassifier(8, backbone=backbone, **({"width": 0.2} if backbone == "resnet50" else {}))
     model.reset(0)
     return model
 
