@@ -113,7 +113,9 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
 
 def test_collapse_is_said_with_advice(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("LESIONGAN_STEP", "lines")  # what is said goes to stdout
-    _train(tmp_path, dataclasses.replace(TINY, learning_rate=0.0), judge=None)  # near grey, whatever the noise
+    _train(
+        tmp_path, dataclasses.replace(TINY, learning_rate=0.0, images=60 * TINY.batch), judge=None
+    )  # near grey, whatever the noise
     (line,) = [line for line in _lines(tmp_path / "warnings.jsonl") if "mode collapse" in line["warning"]]
     assert "acgan.augment=true" in line["warning"]
     assert "mode collapse" in capsys.readouterr().out
