@@ -236,12 +236,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     model = load_classifier(arguments.model)
     data = arguments.data if arguments.data == "phantoms" else str(Path(arguments.data))
     images, lesions, left_out = labelled(data, model.size, model.taxonomy, model.reading, split=arguments.split)
-    warning = seen_images.warning(place, images)
+    seen = seen_images.seen(place, images)
+    warning = seen_images.warning(*seen, len(images))
     if warning:
         print(f"lesiongan: {warning}", file=sys.stderr)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
     scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions)
-    scores |= {"left_out": left_out, "learned_from": sum(seen_images.seen(place, images))}
+    scores |= {"left_out": left_out, "learned_from": sum(seen)}
     if arguments.output:
         write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
     print(json.dumps(scores, indent=1) if arguments.json else "\n".join(lines(scores)))

@@ -3,6 +3,7 @@ and what begins like a placeholder."""
 
 from __future__ import annotations
 
+_MARK = "escaped:"
 _ESCAPES = (("%", "%25"), ("python3", "python%33"), ("{{$", "{{%24"))
 
 
@@ -23,6 +24,3 @@ def unescape(text: str) -> str:
     for plain, escaped in reversed(_ESCAPES):
         text = text.replace(escaped, plain)
     return text
-
-
-_MARK = "escaped:"

@@ -10,9 +10,8 @@ from typing import Any, Literal
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import whole_directory, write_json
 from lesiongan.serving import medigan_init, saved_models
-from lesiongan.serving.model_artifact import RECORD, describe, find
+from lesiongan.serving.model_artifact import BESIDE, RECORD, describe, find, made_classes, saved_model
 from lesiongan.serving.onnx_export import export_onnx
-from lesiongan.serving.reference import ANSWER, REQUEST
 from lesiongan.serving.trained_generator import trained_generator
 
 To = Literal["cpu", "portable", "onnx", "medigan"]
@@ -75,14 +74,8 @@ def _to_medigan(place: Path, output: Path) -> None:
         raise UsageError(f"{place}: medigan's form is for models that need no pictures; give an ACGAN")
     if not hasattr(saved_models.load(place).module, "generate_by_name"):
         raise UsageError(f"{place}: exported by an earlier version; export the model again")
-    inner = place / "saved_model"
     with whole_directory(output) as folder:
-        shutil.copytree(
-            inner if inner.is_dir() else place,
-            folder,
-            dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns(REQUEST, ANSWER),
-        )
+        shutil.copytree(saved_model(place), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*BESIDE))
         shutil.copy(place / RECORD, folder / RECORD)
         shutil.copy(medigan_init.__file__, folder / "__init__.py")
         write_json(folder / "metadata.json", medigan_entry(record, output.name))
@@ -90,7 +83,7 @@ def _to_medigan(place: Path, output: Path) -> None:
 
 def medigan_entry(record: Mapping[str, Any], package: str) -> dict[str, Any]:
     """The model's entry of medigan's `global.json`. Its link, its id and its DOI are the publisher's to fill in."""
-    classes = list(record.get("refines") or record["taxonomy"]["classes"])
+    classes = list(made_classes(record))
     measured = record.get("exported", {}).get("measured", {})
     size = record["size"]
     return {

@@ -12,7 +12,7 @@ import jinja2
 
 from lesiongan.base.errors import MachineError, UsageError, first_line
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving.model_artifact import RECORD, describe, find
+from lesiongan.serving.model_artifact import BESIDE, RECORD, describe, find, saved_model
 
 #: ISIC 2019's images are CC BY-NC 4.0, and so is what a generator learned from them.
 LICENCE = "cc-by-nc-4.0"
@@ -44,8 +44,7 @@ def prepared(model: Path, folder: Path, repository: str, licence: str) -> dict[s
     """
     place = find(model)
     record = describe(place)
-    inner = place / "saved_model"
-    shutil.copytree(inner if inner.is_dir() else place, folder / "saved_model", ignore=shutil.ignore_patterns(RECORD))
+    shutil.copytree(saved_model(place), folder / "saved_model", ignore=shutil.ignore_patterns(*BESIDE))
     shutil.copy(place / RECORD, folder / RECORD)
     (folder / "README.md").write_text(card(record, repository, licence), encoding="utf-8")
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_text, read_json, write_json
@@ -16,6 +18,9 @@ from lesiongan.data.taxonomy import Taxonomy
 
 FORMAT = 1
 RECORD = "model.json"
+SEEN = "seen.npz"  # see `seen_images`
+#: What stands beside the SavedModel's own files where a model is pushed.
+BESIDE = (RECORD, SEEN)
 _SEAL = "record_digest"
 #: Environment variable: the folder of pushed models, where names are looked up; else `saved_models` below the current
 #: folder.
@@ -102,6 +107,12 @@ def describe(directory: Path) -> dict:
     return record
 
 
+def saved_model(directory: Path) -> Path:
+    """Where the SavedModel of a model's folder lies: a pushed one is the SavedModel itself, with files beside it."""
+    inner = Path(directory) / "saved_model"
+    return inner if inner.is_dir() else Path(directory)
+
+
 def write_record(directory: Path, record: dict) -> None:
     """Writes `model.json`, with a digest of itself by which `describe` sees that nobody has changed it."""
     write_json(Path(directory) / RECORD, {**record, _SEAL: _seal(record)})
@@ -112,7 +123,7 @@ def _seal(record: dict) -> str:
     return digest_text(json.dumps(plain, sort_keys=True, default=str))
 
 
-def made_classes(record: dict) -> tuple[str, ...]:
+def made_classes(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a model's record: abbreviations of the classes that an ACGAN makes or a classifier tells apart."""
     return tuple(record.get("refines") or Taxonomy.from_dict(record["taxonomy"]).classes)
 

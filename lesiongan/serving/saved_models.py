@@ -20,8 +20,7 @@ from lesiongan.base.files import digest_directory, whole_directory
 from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving import seen_images
-from lesiongan.serving.model_artifact import FORMAT, RECORD, describe, find, made_classes, write_record
+from lesiongan.serving.model_artifact import BESIDE, FORMAT, describe, find, made_classes, saved_model, write_record
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
 from lesiongan.serving.signatures import MODULES, encoded
@@ -150,12 +149,11 @@ class Served:
 def load(directory: Path, kind: str = "") -> Served:
     """Loads one model (see `model_artifact.find`); raises `UsageError` where there is none or it cannot be read."""
     directory = find(directory, kind)
-    record, inner = describe(directory), directory / "saved_model"
+    record, place = describe(directory), saved_model(directory)
     if not {"name", "size", "taxonomy", "digest"} <= record.keys():
         raise UsageError(f"{directory}: its record lacks what a model's says; export the model again")
-    place = inner if inner.is_dir() else directory  # a pushed model is the SavedModel itself, with files beside it
     try:
-        if digest_directory(place, without=(RECORD, seen_images.FILE)) != record["digest"]:
+        if digest_directory(place, without=BESIDE) != record["digest"]:
             raise UsageError(
                 f"{directory}: the model is damaged (its files are not those of its record); export it again"
             )

@@ -12,34 +12,32 @@ import numpy as np
 
 from lesiongan.base.files import write_arrays
 from lesiongan.data.image_set import ImageSet
-
-FILE = "seen.npz"
+from lesiongan.serving.model_artifact import SEEN
 
 
 def note(folder: Path, images: ImageSet) -> None:
     """Writes the digests beside a model."""
-    write_arrays(folder / FILE, ids=_of_ids(images), pixels=_of_pixels(images))
+    write_arrays(folder / SEEN, ids=_of_ids(images), pixels=_of_pixels(images))
 
 
 def seen(folder: Path, images: ImageSet) -> tuple[int, int]:
     """How many of the images a model has learned from: by their pixels (at the model's size), and by their id alone,
     where the file may be another form of the same picture. (0, 0) of a model that has no note."""
-    if not (folder / FILE).is_file():
+    if not (folder / SEEN).is_file():
         return 0, 0
-    with np.load(folder / FILE) as known:
+    with np.load(folder / SEEN) as known:
         by_pixels = np.isin(_of_pixels(images), known["pixels"])
         by_id = np.isin(_of_ids(images), known["ids"]) & ~by_pixels
     return int(by_pixels.sum()), int(by_id.sum())
 
 
-def warning(folder: Path, images: ImageSet) -> str:
-    """A line about images that the model has learned from; empty where there is none."""
-    by_pixels, by_id = seen(folder, images)
+def warning(by_pixels: int, by_id: int, of: int) -> str:
+    """A line about what `seen` found among `of` images; empty where that is nothing."""
     if not by_pixels + by_id:
         return ""
     named = f", {by_id:,} of them by their names alone" if by_id else ""
     return (
-        f"{by_pixels + by_id:,} of {len(images):,} images are among those that the model learned from{named}: "
+        f"{by_pixels + by_id:,} of {of:,} images are among those that the model learned from{named}: "
         "on them it does better than on new ones"
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lesiongan.base.files import read_json, whole_directory, write_json
 from lesiongan.base.progress import say
-from lesiongan.serving import model_artifact, registry, seen_images
+from lesiongan.serving import model_artifact, registry
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("pushed",)
@@ -64,8 +64,8 @@ def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = Non
     version = max([0, *versions, *registry.versions(target, withdrawn=True)]) + 1
     with whole_directory(target / str(version)) as folder:
         shutil.copytree(model / "saved_model", folder, dirs_exist_ok=True)
-        if (model / seen_images.FILE).is_file():
-            shutil.copy(model / seen_images.FILE, folder)
+        if (model / model_artifact.SEEN).is_file():
+            shutil.copy(model / model_artifact.SEEN, folder)
         model_artifact.write_record(folder, {**record, "blessing": dict(blessing or {})})
     return version
 

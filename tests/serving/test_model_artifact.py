@@ -11,6 +11,7 @@ import pytest
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json
 from lesiongan.serving import model_artifact, saved_models
+from lesiongan.serving.hub import prepared
 from lesiongan.serving.model_artifact import find
 from lesiongan.steps.push import push
 
@@ -91,3 +92,13 @@ def test_one_flipped_bit_of_the_weights_is_seen_pushed_or_not(models, tmp_path):
     for place in ("model", "pushed"):
         with pytest.raises(UsageError, match="is damaged"):
             saved_models.load(tmp_path / place)
+
+
+def test_what_stands_beside_a_pushed_model_does_not_go_to_the_hub(models, tmp_path):
+    shutil.copytree(models / "classifier", tmp_path / "model")
+    (tmp_path / "model" / model_artifact.SEEN).write_bytes(b"digests")
+    push(tmp_path / "model", tmp_path / "pushed")
+    assert (tmp_path / "pushed" / "1" / model_artifact.SEEN).is_file()
+    laid_out = prepared(tmp_path / "pushed", tmp_path / "hub", "owner/name", "cc-by-nc-4.0")
+    assert not [name for name in laid_out if name.endswith(model_artifact.SEEN)]
+    saved_models.load(tmp_path / "hub")
