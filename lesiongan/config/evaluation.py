@@ -16,6 +16,12 @@ class EvaluationConfig:
     # share of generated images that the classifier must call their intended class for a generator to be blessed
     min_agreement: float = 0.0
     max_kid: float = 0.0  # the highest KID of a generator that is blessed; 0: no limit
+    # a generator is blessed only where it beats what there was before it, in MMD and in agreement: the images that it
+    # was given, for images from noise real images of the other classes
+    beat_before: bool = True
+    min_diversity: float = 0.5  # of the class whose images differ least, as a share of what real ones do; 0: no limit
+    # share of generated images that may be nearly a training image, above that of held-out real ones; 1: no limit
+    max_copies: float = 0.01
     max_latency: float = 0.0  # seconds of a served answer to two pictures, after the first; 0: no limit
     max_memory: float = 0.0  # GB of a process that serves a model; 0: no limit
 
@@ -23,4 +29,4 @@ class EvaluationConfig:
         require(0.0 < self.confidence < 1.0, "evaluation.confidence", f"{self.confidence} is not between 0 and 1")
         at_least(self, "evaluation", 1, ("resamples",))
         at_least(self, "evaluation", 0, ("max_kid", "max_latency", "max_memory"))
-        within(self, "evaluation", 0.0, 1.0, ("min_agreement",))
+        within(self, "evaluation", 0.0, 1.0, ("min_agreement", "min_diversity", "max_copies"))

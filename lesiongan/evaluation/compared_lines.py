@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lesiongan.evaluation.collections_compared import ALL
 from lesiongan.evaluation.image_quality import METRICS
 
-_NAMES = {"kid": "KID", "fid": "FID"}
+_NAMES = {"kid": "KID", "mmd": "MMD", "fid": "FID"}
 _WIDE = "~"
 _COLUMNS = ("all", "half REAL, FAKE", "half REAL, other half")
 _WIDTH = 33  # of a column

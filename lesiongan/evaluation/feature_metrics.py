@@ -1,13 +1,46 @@
-"""KID, FID, precision, recall, density and coverage of two sets of feature vectors; `image_quality` says what they are,
-and puts intervals and a floor beside them."""
+"""KID, MMD, FID, precision, recall, density and coverage of two sets of feature vectors; `image_quality` says what they
+are, and puts intervals and a floor beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 
 _ROWS_AT_A_TIME = 1024  # rows of a pairwise matrix that are held
+_TAILS = (0.2, 0.5, 1.0, 2.0, 5.0)  # alpha of the rational quadratic kernels
+_FOR_BANDWIDTH = 1000  # rows of which the median distance is taken
+
+#: Two sets `[n, d]` and `[m, d]` -> the kernel's values `[n, m]`.
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """KID's kernel, (x . y / d + 1)^3."""
+    kernel = x @ y.T
+    kernel /= x.shape[1]
+    kernel += 1.0
+    kernel *= kernel * kernel
+    return kernel
+
+
+def rational_quadratic(reference: np.ndarray) -> Kernel:
+    """MMD's kernel, the mean over `_TAILS` of (1 + |x - y|^2 / (2 alpha s))^-alpha: 1 for equal rows, towards 0 for far
+    ones, so that no row outweighs others.
+
+    Args:
+        reference: rows `[n, d]`, n >= 2, whose median squared distance is s.
+    """
+    some = reference[np.linspace(0, len(reference) - 1, min(len(reference), _FOR_BANDWIDTH)).astype(int)]
+    distances = _squared_distances(some, some)[np.triu_indices(len(some), 1)]
+    bandwidth = float(np.median(distances)) or 1.0
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        squared = _squared_distances(x, y).astype(np.float64) / (2.0 * bandwidth)
+        return np.mean([(1.0 + squared / alpha) ** -alpha for alpha in _TAILS], axis=0)
+
+    return kernel
 
 
 def kernel_inception_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -17,7 +50,14 @@ def kernel_inception_distance(x: np.ndarray, y: np.ndarray) -> float:
         ValueError: fewer than two rows in a set, different widths, or a value that is not finite.
     """
     x, y = checked(x, y, 2)
-    return float(_kid(x, y, *halves_kept(len(x), len(y), 0, 0))[0])
+    return float(_discrepancy(x, y, *halves_kept(len(x), len(y), 0, 0), cubic)[0])
+
+
+def bounded_discrepancy(x: np.ndarray, y: np.ndarray) -> float:
+    """MMD, the unbiased MMD^2 between two sets of features with a bounded kernel whose scale is that of x (the real
+    images). Raises as KID does."""
+    x, y = checked(x, y, 2)
+    return float(_discrepancy(x, y, *halves_kept(len(x), len(y), 0, 0), rational_quadratic(x))[0])
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -47,8 +87,10 @@ def halves_kept(n: int, m: int, resamples: int, seed: int) -> tuple[np.ndarray, 
     return keep
 
 
-def kid_with_error(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> tuple[float, float]:
-    """KID and its standard error, from halves (all rows but the first of `keep`) and their complements.
+def discrepancy_with_error(
+    x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray, kernel: Kernel
+) -> tuple[float, float]:
+    """KID or MMD and its standard error, from halves (all rows but the first of `keep`) and their complements.
 
     A half's deviation from the whole is the sum of a part linear in the images and one of pairs of images. For the
     complement of a half the first changes sign and the second stays, which separates the two. Estimated from the same
@@ -57,22 +99,23 @@ def kid_with_error(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.
     """
     halves = len(keep_x) - 1
     keep_x, keep_y = (np.concatenate([keep, ~keep[1:]]) for keep in (keep_x, keep_y))
-    values = _kid(x, y, keep_x, keep_y)
+    values = _discrepancy(x, y, keep_x, keep_y, kernel)
     first, second = values[1 : halves + 1], values[halves + 1 :]
     linear, pairs = np.var((first - second) / 2), np.var((first + second) / 2)
     return float(values[0]), float(np.sqrt(max(linear - pairs, pairs)))
 
 
-def _kid(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray) -> np.ndarray:
-    """KID `[r]` of the kept rows: `keep_x [r, n]`, `keep_y [r, m]`. Every kernel value is computed once."""
+def _discrepancy(x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray, kernel: Kernel) -> np.ndarray:
+    """The unbiased MMD^2 `[r]` of the kept rows: `keep_x [r, n]`, `keep_y [r, m]`. Every kernel value is computed
+    once."""
     n, m = keep_x.sum(1).astype(np.float64), keep_y.sum(1).astype(np.float64)
-    within_x = _kernel_sums(x, x, keep_x, keep_x, diagonal=False) / (n * (n - 1))
-    within_y = _kernel_sums(y, y, keep_y, keep_y, diagonal=False) / (m * (m - 1))
-    return within_x + within_y - 2.0 * _kernel_sums(x, y, keep_x, keep_y) / (n * m)
+    within_x = _kernel_sums(x, x, keep_x, keep_x, kernel, diagonal=False) / (n * (n - 1))
+    within_y = _kernel_sums(y, y, keep_y, keep_y, kernel, diagonal=False) / (m * (m - 1))
+    return within_x + within_y - 2.0 * _kernel_sums(x, y, keep_x, keep_y, kernel) / (n * m)
 
 
 def _kernel_sums(
-    x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray, *, diagonal: bool = True
+    x: np.ndarray, y: np.ndarray, keep_x: np.ndarray, keep_y: np.ndarray, kernel: Kernel, *, diagonal: bool = True
 ) -> np.ndarray:
     """The kernel's sum over the kept pairs, `[r]`; within a set without the `diagonal`, an image with itself. The
     caller says which it is: two sets may be the same array, and are two sets all the same."""
@@ -80,13 +123,10 @@ def _kernel_sums(
     kept_y = keep_y.T.astype(np.float64)
     for start in range(0, len(x), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
-        kernel = x[rows] @ y.T
-        kernel /= x.shape[1]
-        kernel += 1.0
-        kernel *= kernel * kernel
+        values = kernel(x[rows], y)
         if not diagonal:
-            kernel[np.arange(len(kernel)), start + np.arange(len(kernel))] = 0.0
-        total += np.einsum("ri,ir->r", keep_x[:, rows].astype(np.float64), kernel @ kept_y)
+            values[np.arange(len(values)), start + np.arange(len(values))] = 0.0
+        total += np.einsum("ri,ir->r", keep_x[:, rows].astype(np.float64), values @ kept_y)
     return total
 
 

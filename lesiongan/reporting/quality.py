@@ -9,7 +9,9 @@ from typing import Any
 from lesiongan.base.files import read_json
 
 RESULT = "image_quality.json"
-_METRICS = {"kid": "KID", "fid": "FID"} | {name: name for name in ("precision", "recall", "density", "coverage")}
+_METRICS = {"kid": "KID", "mmd": "MMD", "fid": "FID"} | {
+    name: name for name in ("precision", "recall", "density", "coverage")
+}
 _AGREEMENT = "called the intended class"
 
 

@@ -11,20 +11,13 @@ from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import say
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data import examples
-from lesiongan.data.image_set import ImageSet
-from lesiongan.data.lesions import first_of_each_lesion
+from lesiongan.evaluation.blessing import generator_verdicts
 from lesiongan.evaluation.evaluate import RESULT, evaluate
-from lesiongan.evaluation.feature_metrics import feature_scale
-from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.serving import saved_models
-from lesiongan.steps import evaluation_figures
+from lesiongan.steps import evaluation_figures, generated_quality
 from lesiongan.steps.step import Task
 from lesiongan.tables import formats, layout
-
-_LEAST = 24  # images of each set below which nothing is measured
-_JUDGED = 500  # generated images per class that are judged; with more, the real ones would still set the interval
-
 
 OUTPUTS = ("evaluation", "blessing")
 
@@ -55,13 +48,13 @@ def run(task: Task[Options]) -> dict:
     classifier = saved_models.load(task.artifact("classifier") / "classifier")
     test = examples.load(task.artifact("examples"), classifier.size, "test")
     probabilities, features = classifier.predict(test.images)
-    quality = _quality(task, classifier, test, features)
+    quality = generated_quality.rows(task.artifact("examples"), _sets(task), classifier, test, task.seed)
     write_json(output / "image_quality.json", quality)
     evaluation_figures.write(
         task.artifact("examples"), _sets(task), classifier, features.std(0), output, options.evaluation.confidence
     )
     verdicts = {"classifier": _classifier_verdict(test.labels, probabilities)}
-    verdicts |= _generator_verdicts(quality, options.evaluation)
+    verdicts |= generator_verdicts(quality, options.evaluation)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
     accuracy = float((probabilities.argmax(1) == test.labels).mean())
     return {"classifier_accuracy": accuracy, "blessed": sum(v["blessed"] for v in verdicts.values())}
@@ -85,48 +78,6 @@ def _sets(task: Task[Options]) -> list[Path]:
     )
 
 
-def _quality(task: Task[Options], classifier: saved_models.Served, test: ImageSet, features: np.ndarray) -> list[dict]:
-    """One row per generated set and class: agreement, and `image_quality` against the real test images of the class,
-    with real validation images as the floor: the judge has learned its training images, which lie apart from all others
-    in its features. All features have one scale, since that of a classifier of our own means nothing.
-
-    Each set has one image per lesion, the first one, and one per lesion that an image was translated from: the
-    intervals count images as independent.
-    """
-    listed = examples.read_table(task.artifact("examples"))
-    lesions = dict(zip(listed["image_id"], listed["lesion_id"], strict=True))
-    alone = first_of_each_lesion(test.ids, lesions)
-    labels, features = test.labels[alone], features[alone]
-    classes, rows, scale = classifier.taxonomy.classes, [], feature_scale(features)
-    floors: dict[int, np.ndarray] = {}
-    for path in _sets(task):
-        images, made = examples.load(path, classifier.size, "train"), examples.read_table(path)
-        sources = dict(zip(made["image_id"], made["source_id"], strict=True)) if "source_id" in made else {}
-        images = images.take(first_of_each_lesion(images.ids, lesions, sources))
-        for label in np.unique(images.labels):
-            part = images.of_class(label)
-            part = part.take(np.arange(min(_JUDGED, len(part))))
-            probabilities, generated = classifier.predict(part.images)
-            real = features[labels == label]
-            row = {"generator": path.name, "class": classes[label], "images": len(part)}
-            row |= {
-                "agreement": float((probabilities.argmax(1) == label).mean()),
-                "probability": float(probabilities[:, label].mean()),
-            }
-            if label not in floors:
-                held = examples.load(task.artifact("examples"), classifier.size, "validation", classes=[classes[label]])
-                held = held.take(first_of_each_lesion(held.ids, lesions))
-                held = held.take(np.random.default_rng(task.seed).permutation(len(held))[:_JUDGED])
-                floors[label] = classifier.predict(held.images)[1]
-            sets = (real, generated, floors[label])
-            row["quality"] = None
-            if min(map(len, sets)) >= _LEAST and all(np.isfinite(features).all() for features in sets):
-                quality = image_quality(real / scale, generated / scale, floor=floors[label] / scale, seed=task.seed)
-                row["quality"] = quality | {"normalised": True}
-            rows.append(row)
-    return rows
-
-
 def _classifier_verdict(labels: np.ndarray, probabilities: np.ndarray) -> dict:
     if not np.isfinite(probabilities).all():
         return {"blessed": False, "reason": "a probability is not finite"}
@@ -136,17 +87,3 @@ def _classifier_verdict(labels: np.ndarray, probabilities: np.ndarray) -> dict:
     )
     text = f"test accuracy {accuracy:.3f}, always the commonest class {majority:.3f}"
     return {"blessed": accuracy > majority, "reason": text}
-
-
-def _generator_verdicts(quality: list[dict], config: EvaluationConfig) -> dict[str, dict]:
-    verdicts: dict[str, dict] = {}
-    for name in dict.fromkeys(row["generator"] for row in quality):
-        rows = [row for row in quality if row["generator"] == name]
-        agreement = float(np.mean([row["agreement"] for row in rows]))
-        kids = [row["quality"]["kid"]["value"] for row in rows if row["quality"]]
-        reason = f"agreement {agreement:.2f}" + (f", KID {np.mean(kids):.3g}" if kids else "")
-        blessed = agreement >= config.min_agreement and (
-            not config.max_kid or not kids or np.mean(kids) <= config.max_kid
-        )
-        verdicts[name] = {"blessed": bool(blessed), "reason": reason}
-    return verdicts

@@ -147,5 +147,5 @@ def test_what_a_person_reads(tmp_path):
     kid = result["quality"]["all"]["kid"]
     assert f"KID        {kid['value']:.3g} ({kid['low']:.3g} to {kid['high']:.3g})" in text
     kids = (result["quality"]["all"], result["quality"]["all"]["matched"], result["quality"]["all"]["floor"])
-    assert text.split("KID        ")[1].split("FID")[0].count("~") == sum(part["kid"]["wide"] for part in kids) > 0
+    assert text.split("KID        ")[1].split("MMD")[0].count("~") == sum(part["kid"]["wide"] for part in kids) > 0
     assert "FID: no more pictures than features (48)" in text  # halves of 30

@@ -71,6 +71,31 @@ def test_kid_of_a_set_with_itself_is_that_with_a_copy(dtype):
     assert one == other
 
 
+def test_mmd_equals_the_sums_of_its_kernel():
+    x, y = _sets()
+    scale = np.median([((a - b) ** 2).sum() for i, a in enumerate(x) for b in x[:i]])
+
+    def kernel(a, b):
+        return np.mean([(1 + ((a - b) ** 2).sum() / (2 * alpha * scale)) ** -alpha for alpha in (0.2, 0.5, 1, 2, 5)])
+
+    def within(z):
+        return np.mean([kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j])
+
+    expected = within(x) + within(y) - 2 * np.mean([kernel(a, b) for a in x for b in y])
+    assert metrics.bounded_discrepancy(x, y) == pytest.approx(expected, rel=1e-5)
+    assert image_quality(x, y, resamples=20)["mmd"]["value"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_image_of_huge_features_drives_kid_and_not_mmd():
+    # by construction the first set is nearer to the real images than the second, but for one image in a hundred
+    rng = np.random.default_rng(0)
+    real, near, far = rng.normal(size=(100, 8)), rng.normal(size=(100, 8)), rng.normal(1.5, 1, (100, 8))
+    near[0] *= 100
+    kid, of_far = (metrics.kernel_inception_distance(real, made) for made in (near, far))
+    assert abs(kid) > of_far
+    assert metrics.bounded_discrepancy(real, near) < 0.1 * metrics.bounded_discrepancy(real, far)
+
+
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_balls_equal_the_papers_definitions(k):
     real, made = _sets(d=3)
@@ -216,14 +241,15 @@ def test_halves_hold_half_of_each_set_and_vary():
 def test_intervals_cover_at_their_level(n, m, d, shift, scale):
     intervals = {name: [] for name in METRICS}
     for repetition in range(200):
-        got = quality._compared(*_sets(n, m, d, [7, repetition], shift, scale), repetition, 60, 1.96, 5)
+        real, made = _sets(n, m, d, [7, repetition], shift, scale)
+        got = quality._compared(real, made, metrics.rational_quadratic(real), repetition, 60, 1.96, 5)
         for name in METRICS:
             intervals[name].append([got[name]["value"], got[name]["low"], got[name]["high"]])
     covered = {}
     for name, rows in intervals.items():
         value, low, high = np.array(rows).T
-        # KID's truth is known where the distributions are the same.
-        truth = 0.0 if name == "kid" and not shift and scale == 1 else value.mean()
+        # KID's and MMD's truth is known where the distributions are the same.
+        truth = 0.0 if name in ("kid", "mmd") and not shift and scale == 1 else value.mean()
         covered[name] = float(np.mean((low <= truth) & (truth <= high)))
     assert all(0.90 <= share <= 0.995 for share in covered.values()), covered
 

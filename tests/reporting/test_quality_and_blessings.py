@@ -50,18 +50,20 @@ def test_rows_hold_what_the_evaluator_wrote(tmp_path):
 
 def test_a_blessing_stands_with_the_limits_it_was_held_to():
     verdicts = {"acgan": {"blessed": True, "reason": "agreement 0.87, KID 0.02"}}
-    (none,) = blessings.sentences(verdicts, {"min_agreement": 0.0, "max_kid": 0.0})
+    unlimited = {"beat_before": False, "min_agreement": 0.0, "max_kid": 0.0, "min_diversity": 0.0, "max_copies": 1.0}
+    (none,) = blessings.sentences(verdicts, unlimited)
     assert "no limit was set that it could have failed" in none
-    (both,) = blessings.sentences(verdicts, {"min_agreement": 0.8, "max_kid": 0.05})
-    assert "acgan is blessed: agreement 0.87, KID 0.02." in both
-    assert "agreement at least 0.8" in both
-    assert "KID at most 0.05" in both
-    assert "not measured" not in both
-    (unmeasured,) = blessings.sentences(
-        {"acgan": {"blessed": False, "reason": "agreement 0.1"}}, {"min_agreement": 0.8, "max_kid": 0.05}
+    (all_of_them,) = blessings.sentences(
+        verdicts,
+        {"beat_before": True, "min_agreement": 0.8, "max_kid": 0.05, "min_diversity": 0.4, "max_copies": 0.02},
     )
-    assert "acgan is not blessed" in unmeasured
-    assert "not measured here" in unmeasured
+    assert "acgan is blessed: agreement 0.87, KID 0.02." in all_of_them
+    for limit in ("than what there was before", "at least 0.8", "at most 0.05", "at least 0.4", "at most 2.0%"):
+        assert limit in all_of_them
+    (refused,) = blessings.sentences(
+        {"acgan": {"blessed": False, "reason": "agreement 0.1"}}, {**unlimited, "max_kid": 1}
+    )
+    assert "acgan is not blessed" in refused
     (unknown,) = blessings.sentences(verdicts, {})
     assert "not recorded" in unknown
     classifier = {"classifier": {"blessed": True, "reason": "test accuracy 0.6, always the commonest class 0.5"}}

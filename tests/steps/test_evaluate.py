@@ -14,8 +14,7 @@ from lesiongan.data.generated import Generated, write as write_generated
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation.feature_metrics import feature_scale
 from lesiongan.evaluation.image_quality import image_quality
-from lesiongan.steps import evaluate
-from lesiongan.steps.step import Task
+from lesiongan.steps import generated_quality
 
 CLASSES = Taxonomy.of(("MEL", "NV"))
 SIZE, PAIRS = 32, 26
@@ -45,16 +44,7 @@ def real(tmp_path_factory) -> Path:
 
 
 def quality_of(real: Path, made: Path) -> dict:
-    task = Task(
-        inputs={"examples": real, "generated": [made]},
-        outputs={},
-        parameters={},
-        options=evaluate.Options(),
-        seed=3,
-        run_dir=made / "work",
-    )
-    test, judge = load(real, SIZE, "test"), MeanColour()
-    (row,) = evaluate._quality(task, judge, test, judge.predict(test.images)[1])
+    (row,) = generated_quality.rows(real, [made], MeanColour(), load(real, SIZE, "test"), 3)
     return row
 
 
@@ -86,7 +76,7 @@ def test_translated_images_count_once_for_each_lesion_that_they_were_made_of(rea
     sources = (*nevi.ids[1::2], *nevi.ids[::2])
     images = pictures(2 * PAIRS)
     written(tmp_path / "alpha-1", images, sources, 1.0)
-    row = quality_of(real, tmp_path)
+    row = quality_of(real, tmp_path / "alpha-1")
     assert row["images"] == row["quality"]["images"]["made"] == row["quality"]["images"]["real"] == PAIRS
     assert row["quality"]["floor"]["images"] == {"real": PAIRS, "other": PAIRS}
     assert row["quality"] == expected(real, images[:PAIRS])
@@ -97,9 +87,10 @@ def test_translated_images_count_once_for_each_lesion_that_they_were_made_of(rea
 
 def test_images_made_of_nothing_real_all_count(real, tmp_path):
     images = pictures(2 * PAIRS)
-    written(tmp_path / "noise" / "acgan", images, ("",) * len(images), "")
-    written(tmp_path / "refined" / "refined-MEL", images, tuple(f"acgan_{i}" for i in range(len(images))), "")
-    for folder in ("noise", "refined"):
-        row = quality_of(real, tmp_path / folder)
+    written(tmp_path / "acgan", images, ("",) * len(images), "")
+    sampled = load(tmp_path / "acgan", SIZE, "train").ids
+    written(tmp_path / "refined-MEL", images, sampled, "")
+    sets = [tmp_path / "acgan", tmp_path / "refined-MEL"]
+    for row in generated_quality.rows(real, sets, MeanColour(), load(real, SIZE, "test"), 3):
         assert row["images"] == 2 * PAIRS
         assert row["quality"] == expected(real, images)

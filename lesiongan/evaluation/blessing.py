@@ -1,0 +1,112 @@
+"""Which generators are fit for use: what generated images must reach, and a sentence that says whether they did.
+
+A generator has to beat what there was before it: the nevi that a CycleGAN was given, the ACGAN's images that were
+refined, and for images from noise real photographs of the other classes. It must not have collapsed, and must not hand
+out its training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lesiongan.config.evaluation import EvaluationConfig
+
+_STILL = 0.01  # of a pixel's range of 2: a grey level and a quarter, what rounding and compression do
+
+
+def generator_verdicts(quality: Sequence[Mapping[str, Any]], config: EvaluationConfig) -> dict[str, dict]:
+    """A verdict per generator.
+
+    Args:
+        quality: rows per generator and class, as `steps.generated_quality.rows` gives them.
+        config: the limits.
+
+    Returns:
+        Generator -> `blessed`, `reason` (what was measured, or all that is wrong, as a sentence), and `measured`, the
+        numbers by name: means over the classes, and the lowest diversity.
+    """
+    names = dict.fromkeys(row["generator"] for row in quality)
+    return {name: _verdict([row for row in quality if row["generator"] == name], config) for name in names}
+
+
+def _verdict(rows: Sequence[Mapping[str, Any]], config: EvaluationConfig) -> dict:
+    found = _measured(rows)
+    faults = list(_faults(rows, found, config))
+    return {"blessed": not faults, "reason": "; ".join(faults or _facts(rows, found)), "measured": found}
+
+
+def _measured(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """The numbers that the limits are about; None for what could not be measured."""
+    comparable = [row for row in rows if row["quality"] and row["before"]["mmd"] is not None]
+    audits = [row["copies"] for row in rows]
+    images, held = (sum(a["images"] for a in part) for part in (audits, [a["held_out"] for a in audits]))
+    return {
+        "agreement": _mean(row["agreement"] for row in rows),
+        "agreement_before": _mean(row["before"]["agreement"] for row in rows),
+        "kid": _mean(row["quality"]["kid"]["value"] for row in rows if row["quality"]),
+        "mmd": _mean(row["quality"]["mmd"]["value"] for row in comparable),
+        "mmd_before": _mean(row["before"]["mmd"] for row in comparable),
+        "diversity": min((row["diversity"] for row in rows if row["diversity"] is not None), default=None),
+        "moved": _mean(row["before"]["moved"] for row in rows),
+        "copies": sum(a["found"] for a in audits) / images if images else None,
+        "copies_held_out": sum(a["held_out"]["found"] for a in audits) / held if held else 0.0,
+    }
+
+
+def _faults(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], config: EvaluationConfig) -> Iterator[str]:
+    before = rows[0]["before"]["what"]
+    if config.beat_before:
+        if found["moved"] is not None and found["moved"] < _STILL:
+            yield f"it hands on its input as it is (a pixel moves by {found['moved']:.2g} of 2)"
+        if found["mmd_before"] is None:
+            yield (
+                "whether it is nearer to real images than what there was before cannot be said with so few images "
+                "(evaluation.beat_before)"
+            )
+        elif not found["mmd"] < found["mmd_before"]:
+            yield (f"no nearer to real images than {before}: MMD {found['mmd']:.3g} against {found['mmd_before']:.3g}")
+        if found["agreement_before"] is not None and not found["agreement"] > found["agreement_before"]:
+            yield (
+                f"no oftener called the intended class than {before}: {found['agreement']:.2f} against "
+                f"{found['agreement_before']:.2f}"
+            )
+    if found["agreement"] < config.min_agreement:
+        yield f"agreement {found['agreement']:.2f} is below {config.min_agreement:g} (evaluation.min_agreement)"
+    if config.max_kid and found["kid"] is not None and found["kid"] > config.max_kid:
+        yield f"KID {found['kid']:.3g} is above {config.max_kid:g} (evaluation.max_kid)"
+    if found["diversity"] is not None and found["diversity"] < config.min_diversity:
+        yield (
+            f"its images differ by only {found['diversity']:.2f} of what real ones do, below "
+            f"{config.min_diversity:g} (evaluation.min_diversity)"
+        )
+    if found["copies"] is not None and found["copies"] > found["copies_held_out"] + config.max_copies:
+        yield (
+            f"{found['copies']:.1%} of its images are nearly a training image, of held-out real ones "
+            f"{found['copies_held_out']:.1%} (evaluation.max_copies)"
+        )
+
+
+def _facts(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[str]:
+    """What a blessed one reached, beside what there was before it."""
+    before = rows[0]["before"]["what"]
+    yield f"agreement {found['agreement']:.2f}" + _beside(found["agreement_before"], before, ".2f")
+    if found["mmd"] is not None:
+        yield f"MMD {found['mmd']:.3g}" + _beside(found["mmd_before"], before, ".3g")
+    if found["kid"] is not None:
+        yield f"KID {found['kid']:.3g}"
+    if found["diversity"] is not None:
+        yield f"diversity {found['diversity']:.2f} of real images'"
+    if found["copies"] is not None:
+        yield f"{found['copies']:.1%} nearly a training image"
+
+
+def _beside(value: float | None, before: str, form: str) -> str:
+    return "" if value is None else f" ({value:{form}} of {before})"
+
+
+def _mean(values) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
