@@ -121,3 +121,18 @@ def accept(arguments: argparse.Namespace, work_dir: Path) -> None:
         logging.info("%s", accepted if changed else "the code is what it was here: there is no change to accept")
     elif changed:
         logging.info("the code has changed, so these steps run again (--accept-code-change goes on instead): %s", names)
+
+
+def splits_of_examples(*places: str, split: str) -> dict[str, str]:
+    """Which split of each collection is meant: generated Examples have one, what is no Examples has none.
+
+    Raises:
+        UsageError: a split is asked for, and neither collection has one.
+    """
+    from lesiongan.data import examples
+
+    artifacts = [place for place in places if (Path(place) / examples.INFO).is_file()]
+    having = [place for place in artifacts if examples.read_info(place).get("kind") != "generated"]
+    if split and not having:
+        raise UsageError(f"--split {split}: neither REAL nor FAKE is an Examples artifact with splits; leave it out")
+    return {place: split if place in having else "" for place in places}

@@ -23,6 +23,7 @@ from pipelines import (
     model_commands,
     options_command,
     quality_commands,
+    reader_study_command,
     result_commands,
     run_commands,
     sharing_commands,
@@ -99,6 +100,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
     model_commands.add(commands)
     quality_commands.add(commands)
+    reader_study_command.add(commands)
     sharing_commands.add(commands)
     options_command.add(commands)
 

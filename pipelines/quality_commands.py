@@ -60,7 +60,7 @@ def _quality(arguments: argparse.Namespace) -> int:
     for place in (arguments.real, arguments.fake):
         check_exists(place)
     check_apart({"REAL": arguments.real, "FAKE": arguments.fake})
-    splits = _splits(arguments.real, arguments.fake, split=arguments.split)
+    splits = shared.splits_of_examples(arguments.real, arguments.fake, split=arguments.split)
     config = assign(Config(), *shared.assignments(arguments)).data
     if arguments.features != _IMAGENET:
         record = describe(find(arguments.features, "classifier"))  # a wrong one is refused before TensorFlow starts
@@ -86,14 +86,3 @@ def _quality(arguments: argparse.Namespace) -> int:
         write_json(arguments.output, result)
     print(json.dumps(result, indent=1) if arguments.json else "\n".join(compared_lines.lines(result)))
     return ExitCode.DONE
-
-
-def _splits(*places: str, split: str) -> dict[str, str]:
-    """Which split of each collection: generated Examples have one, what is no Examples has none."""
-    from lesiongan.data import examples
-
-    artifacts = [place for place in places if (Path(place) / examples.INFO).is_file()]
-    having = [place for place in artifacts if examples.read_info(place).get("kind") != "generated"]
-    if split and not having:
-        raise UsageError(f"--split {split}: neither REAL nor FAKE is an Examples artifact with splits; leave it out")
-    return {place: split if place in having else "" for place in places}

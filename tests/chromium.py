@@ -81,10 +81,13 @@ class Tab:
         return found
 
     def key(self, name: str) -> None:
-        """Presses a key: `Tab`, `Enter` or `Space`."""
-        code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
-        text = {"Tab": "", "Enter": "\r", "Space": " "}[name]
-        shared = {"key": name if name != "Space" else " ", "code": name, "windowsVirtualKeyCode": code}
+        """Presses a key: a letter, or `Tab`, `Enter`, `Space`, `Backspace`, `ArrowLeft`, `ArrowRight`."""
+        code = {"Tab": 9, "Enter": 13, "Space": 32, "Backspace": 8, "ArrowLeft": 37, "ArrowRight": 39}.get(
+            name, ord(name[0])
+        )
+        text = {"Enter": "\r", "Space": " "}.get(name, name.lower() if len(name) == 1 else "")
+        key = text if len(name) == 1 or name == "Space" else name
+        shared = {"key": key, "code": f"Key{name}" if len(name) == 1 else name, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **shared)
         self.call("Input.dispatchKeyEvent", type="keyUp", **shared)
 
