@@ -20,6 +20,7 @@ from lesiongan.base.errors import ExitCode, LesionganError
 from pipelines import (
     arguments as shared,
     clean,
+    inspect_command,
     model_commands,
     options_command,
     quality_commands,
@@ -101,6 +102,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     model_commands.add(commands)
     quality_commands.add(commands)
     reader_study_command.add(commands)
+    inspect_command.add(commands)
     sharing_commands.add(commands)
     options_command.add(commands)
 

@@ -16,14 +16,7 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.files import read_json, whole_file, write_json, write_text
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.generated_folder import DRAWN_SOURCE_TYPE, PROVENANCE, TRUTH
-
-_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- Iptc4xmpExt:DigitalSourceType="{source_type}"/>
-</rdf:RDF></x:xmpmeta>
-<?xpacket end="w"?>"""
-
+from lesiongan.serving.xmp import packet
 
 #: What the text in a file says of it, by its digital source type.
 _DESCRIPTIONS = {
@@ -39,15 +32,16 @@ _JPEG_QUALITY = 95
 def picture_bytes(
     pixels: np.ndarray, facts: Mapping[str, str | int], form: Format = "png", source_type: str = DIGITAL_SOURCE_TYPE
 ) -> bytes:
-    """uint8 `[h, w, 3]` as a PNG or JPEG file with IPTC's digital source type as XMP, where programs for pictures look
-    for it, and `facts` as text (of a JPEG its comment). The same pixels and facts give the same bytes.
+    """uint8 `[h, w, 3]` as a PNG or JPEG file with IPTC's digital source type and `facts` as XMP, where programs for
+    pictures look for them (`xmp.facts_of` reads them), and as text (of a JPEG its comment). The same pixels and facts
+    give the same bytes.
 
     Args:
         source_type: of IPTC; "" for a photograph, whose file says nothing.
     """
     texts = {"Software": f"lesiongan {__version__}", "Description": _DESCRIPTIONS.get(source_type, "")}
     texts |= {f"lesiongan:{key}": str(value) for key, value in facts.items()}
-    xmp = _XMP.format(source_type=source_type)
+    xmp = packet(source_type, {**facts, "version": __version__})
     stream, image = io.BytesIO(), Image.fromarray(pixels)
     more: dict[str, Any] = {}
     if form == "jpeg":

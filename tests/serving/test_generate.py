@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -18,7 +20,10 @@ from lesiongan.data.sources import open_source
 from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.serving import model_artifact, saved_models
 from lesiongan.serving.generate import Request, generate
+from lesiongan.serving.picture_files import write_picture
+from lesiongan.serving.xmp import SOURCE_TYPE, facts_of
 from lesiongan.steps.push import push
+from pipelines import inspect_command
 
 
 def digests(folder) -> dict[str, str]:
@@ -132,3 +137,23 @@ def test_a_pushed_model_is_found_by_its_name_and_version(models, tmp_path, monke
     monkeypatch.setenv("LESIONGAN_MODELS", str(tmp_path / "saved_models"))
     monkeypatch.chdir(models)
     assert model_artifact.find("lesions").name == "1"
+
+
+def test_a_picture_says_how_it_was_made_and_the_model_makes_it_again(models, tmp_path, capsys):
+    generate(models / "acgan", Request(("MEL",), 2, seed=5), tmp_path / "out")
+    first, second = sorted((tmp_path / "out" / "images").glob("*.png"))
+    pixels = np.asarray(Image.open(second)).copy()
+    pixels[0, 0] ^= 64
+    write_picture(second, pixels, {key: value for key, value in facts_of(second).items() if key != SOURCE_TYPE})
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    parser = argparse.ArgumentParser()
+    inspect_command.add(parser.add_subparsers())
+    words = ["inspect", first, second, tmp_path / "photo.png", "--json", "--again", models / "acgan"]
+    arguments = parser.parse_args([str(word) for word in words])
+    assert arguments.run(arguments) == 0
+    same, changed, photo = json.loads(capsys.readouterr().out)
+    digest = model_artifact.describe(models / "acgan")["digest"]
+    assert (same["class"], same["seed"], same["generator_digest"]) == ("MEL", "5", digest)
+    assert same["again"] == "the model makes the same picture again"
+    assert changed["again"] == "differs from what the model makes, by up to 64 grey levels"
+    assert set(photo) == {"picture", "again"}
