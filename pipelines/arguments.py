@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import logging
 
+from lesiongan.base.checkpoint_seconds import SECONDS_VARIABLE, checkpoint_seconds
 from lesiongan.base.errors import UsageError
 from lesiongan.base.lineage import ACCEPT_VARIABLE, changed_code
 from lesiongan.config.run import Config
@@ -17,6 +18,22 @@ from lesiongan.config.run import Config
 def allow_missing(parser: argparse.ArgumentParser) -> None:
     """Adds `--allow-missing`."""
     parser.add_argument("--allow-missing", action="store_true", help="more than half of the rows may lack their image")
+
+
+def checkpoints(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint-seconds`."""
+    parser.add_argument(
+        "--checkpoint-seconds",
+        metavar="S",
+        help="save a training every S seconds (default: 60, or more where saving would take over 2 %% of the time)",
+    )
+
+
+def save_as_asked(arguments: argparse.Namespace) -> None:
+    """Trainings are saved as `--checkpoint-seconds` says; steps inherit it."""
+    if arguments.checkpoint_seconds is not None:
+        os.environ[SECONDS_VARIABLE] = arguments.checkpoint_seconds
+    checkpoint_seconds()  # refuses what is no number
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:

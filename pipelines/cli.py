@@ -16,7 +16,7 @@ from absl import app, logging
 from absl.flags import argparse_flags
 
 from lesiongan import __version__
-from lesiongan.base.errors import ExitCode, LesionganError
+from lesiongan.base.errors import ExitCode, Interrupted, LesionganError
 from pipelines import (
     arguments as shared,
     clean,
@@ -51,9 +51,10 @@ def _guarded(arguments: argparse.Namespace) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"lesiongan: {where}{error.strerror or error}", file=sys.stderr)
         return ExitCode.MACHINE
-    except KeyboardInterrupt:
-        print("\nlesiongan: interrupted; the same command goes on from here", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt as error:
+        stop = error if isinstance(error, Interrupted) else Interrupted()
+        print(f"\nlesiongan: {stop}; the same command goes on from here", file=sys.stderr)
+        return stop.exit_code
 
 
 def _show_lines() -> None:
@@ -83,7 +84,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         prog="lesiongan",
         description="Class-specific synthetic dermoscopy images, and a measurement whether they help a classifier.",
         epilog="Exit codes: 0 done, 1 a step failed, 2 wrong usage or input, 3 the machine (disk, memory, workdir "
-        "held), 130 interrupted.",
+        "held), 130 interrupted (Ctrl-C), 143 terminated (SIGTERM); after both the same command goes on.",
     )
     parser.add_argument("--version", action="version", version=f"lesiongan {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_SubParser)

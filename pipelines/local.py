@@ -28,8 +28,9 @@ import lesiongan
 from lesiongan.base.errors import ExitCode, LesionganError
 from lesiongan.base.files import read_json
 from lesiongan.base.lineage import lineage_path
-from lesiongan.base.progress import LINE_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
+from lesiongan.base.progress import LINE_MARK, PROCESS_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
 from lesiongan.steps.component import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE
+from pipelines.stopping import Stopping
 from pipelines.workdir import RunRecord, link_models
 
 _TAIL = 15  # lines of a step's log that are shown where it failed without saying why
@@ -54,6 +55,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
 
     Raises:
         StepFailed: a step failed; the message is the step's own line.
+        Interrupted: a signal came, and the running step ended.
     """
     record = RunRecord(workdir, name, **facts)
     observer = _RunObserver(workdir, name, record)
@@ -64,6 +66,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
             _engine(),
             _observed(observer),
             observer.output(),
+            observer.stopping.handled(),
         ):
             pipeline()
     except KeyboardInterrupt:
@@ -217,10 +220,12 @@ class _RunObserver:
         self.screen = sys.stdout
         self.live = self.screen.isatty()
         self.log: TextIO | None = None
+        self.stopping = Stopping()
         self.error = workdir / "error.json"
         self.error.unlink(missing_ok=True)
 
     def begin(self, task: str) -> None:
+        self.stopping.check()
         # the same task name comes again in each turn of a loop
         self.counts[task] = self.counts.get(task, 0) + 1
         self.task = task if self.counts[task] == 1 else f"{task}-{self.counts[task]}"
@@ -230,9 +235,11 @@ class _RunObserver:
         self.cached = False
         self.say(f"[{self.task}]")
         self.record.step(self.task, status="running")
-        with (self.logs / f"{self.task}.log").open("w", encoding="utf-8") as self.log:
+        with (self.logs / f"{self.task}.log").open("w", encoding="utf-8") as self.log, self.stopping.step():
             result = original(*args, **kwargs)
         self.log = None
+        if result[1] != kfp_status.Status.SUCCESS:
+            self.stopping.check(read_json(self.error)["message"] if self.error.exists() else "")
         return result
 
     def end(self, task: str, outputs: dict, ok: bool) -> None:
@@ -278,7 +285,9 @@ class _RunObserver:
 
     def _line(self, line: str) -> None:
         text = line.strip()
-        if text.startswith(LINE_MARK):
+        if text.startswith(PROCESS_MARK):
+            self.stopping.runs_as(int(text[len(PROCESS_MARK) :]))
+        elif text.startswith(LINE_MARK):
             self.say("  " + text[len(LINE_MARK) :])
         elif text.startswith(PROGRESS_MARK):
             self.say("  " + text[len(PROGRESS_MARK) :], live=True)

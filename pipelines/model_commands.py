@@ -125,11 +125,13 @@ def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help=f"{seeded} (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace a finished model that was made otherwise")
     shared.configuration(parser)
+    shared.checkpoints(parser)
     shared.accept_code_change(parser)
 
 
 def _configured(arguments: argparse.Namespace, model: str) -> Config:
     shared.check_output_folder(arguments.output)
+    shared.save_as_asked(arguments)
     shared.accept(arguments, arguments.output.resolve() / "work")
     return shared.resolved(arguments, trains=(model,))
 

@@ -28,6 +28,7 @@ def add(commands) -> None:
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     shared.configuration(demo, preset=False)
     shared.dry_run(demo)
+    shared.checkpoints(demo)
     shared.accept_code_change(demo)
     demo.set_defaults(run=_demo, preset="demo", recipe=None)
 
@@ -58,6 +59,7 @@ def add(commands) -> None:
         help="images made elsewhere, in a folder as for --data: cells of their own beside the GANs'; repeatable",
     )
     shared.dry_run(run)
+    shared.checkpoints(run)
     shared.accept_code_change(run)
     run.set_defaults(run=_run)
 
@@ -91,6 +93,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     from lesiongan.data.ingest import check_refused, open_collection
     from pipelines import plan
 
+    shared.save_as_asked(arguments)
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
     if not arguments.dry_run:

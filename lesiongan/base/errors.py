@@ -15,7 +15,8 @@ class ExitCode(enum.IntEnum):
     FAILED = 1  # a step failed
     USAGE = 2  # wrong usage or wrong input
     MACHINE = 3  # the machine: disk full, out of memory, another run holds the workdir
-    INTERRUPTED = 130
+    INTERRUPTED = 130  # Ctrl-C; the same command goes on
+    TERMINATED = 143  # SIGTERM, as a cluster sends it; the same command goes on
 
 
 class LesionganError(Exception):
@@ -37,6 +38,21 @@ class MachineError(LesionganError):
     """The machine cannot do it now: disk full, out of memory, workdir held by another run."""
 
     exit_code = ExitCode.MACHINE
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work in order: what was done is kept.
+
+    It is no `Exception`, as Ctrl-C is none: nothing that handles failures takes it for one.
+
+    Args:
+        message: one line.
+        exit_code: of the process.
+    """
+
+    def __init__(self, message: str = "interrupted", exit_code: ExitCode = ExitCode.INTERRUPTED):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def first_line(error: BaseException) -> str:

@@ -18,6 +18,8 @@ STEP_VARIABLE = "LESIONGAN_STEP"
 #: What a step's own lines start with, so that the launcher can tell them from the noise of libraries.
 LINE_MARK = "lesiongan| "
 PROGRESS_MARK = "lesiongan~ "
+#: And the line in which it says its process id.
+PROCESS_MARK = "lesiongan# "
 _EVERY = {"": 10.0, "lines": 10.0, "live": 1.0}  # seconds between two progress lines
 
 
@@ -114,3 +116,8 @@ class Progress:
             return
         seconds = time.monotonic() - self.begin
         say(f"{self.label}: {done:,} {self.unit} in {duration(seconds)}, {self.rate(done):,.4g} {self.rate_unit}/s")
+
+    def leave(self) -> None:
+        """Leaves the bar where it stands, and the cursor below it."""
+        if self._bar is not None:
+            self._bar.close()

@@ -26,10 +26,15 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.learning_rate, self.decay = learning_rate, decay
         # A variable, so that a compiled step can serve a next training of another length.
         self.steps = tf.Variable(_NO_END if steps is None else steps, dtype=tf.int64, trainable=False)
+        self.factor = tf.Variable(1.0, trainable=False)
 
     def rescale(self, steps: int) -> None:
         """Sets the length of the training, in place."""
         self.steps.assign(steps)
+
+    def scale(self, factor: float) -> None:
+        """Sets a factor on all rates, in place; at first it is 1."""
+        self.factor.assign(factor)
 
     def epoch(self, step: tf.Tensor) -> tf.Tensor:
         """Which of the 200 parts a step falls in, int64."""
@@ -37,10 +42,10 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         if not self.decay:
-            return tf.constant(self.learning_rate, tf.float32)
+            return self.factor * self.learning_rate
         half = EPOCHS // 2
         decayed = tf.maximum(self.epoch(step) + 1 - half, 0)
-        return self.learning_rate * (1.0 - tf.cast(decayed, tf.float32) / (half + 1))
+        return self.factor * self.learning_rate * (1.0 - tf.cast(decayed, tf.float32) / (half + 1))
 
     def get_config(self) -> dict:
         steps = None if self.steps == _NO_END else int(self.steps)

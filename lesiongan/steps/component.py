@@ -15,9 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lesiongan.base.errors import ExitCode, LesionganError, MachineError
+from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, MachineError
 from lesiongan.base.escaped import unescape
 from lesiongan.base.files import write_json
+from lesiongan.base.progress import PROCESS_MARK, STEP_VARIABLE
 from lesiongan.config.reader import from_json
 from lesiongan.steps.step import Step, step_name
 
@@ -40,7 +41,8 @@ def run_component(
 
     The metrics go to `metrics.path` too, as JSON: kfp's local engine never caches a step whose metrics have no file.
 
-    A `LesionganError` ends the process with its exit code and one line; anything else with a traceback and exit code 1.
+    A `LesionganError` or `Interrupted` ends the process with its exit code and one line; anything else with a traceback
+    and exit code 1.
 
     Args:
         module: the step.
@@ -51,6 +53,8 @@ def run_component(
         values: the other arguments of the component, by name.
     """
     follow_launcher()
+    if os.environ.get(STEP_VARIABLE):
+        print(f"{PROCESS_MARK}{os.getpid()}", flush=True)
     name = step_name(module)
     try:
         options = unescape(options)
@@ -65,8 +69,10 @@ def run_component(
             write_json(metrics.path, numbers)
             metrics.metadata.update(numbers)
         return numbers
-    except LesionganError as error:
+    except (LesionganError, Interrupted) as error:
         _fail(name, error, error.exit_code)
+    except KeyboardInterrupt:
+        _fail(name, Interrupted(), ExitCode.INTERRUPTED)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM):
             _fail(
@@ -132,13 +138,14 @@ def follow_launcher() -> None:
 
 def _fail(name: str, error: BaseException, code: int) -> NoReturn:
     message = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, LesionganError):
+    expected = isinstance(error, (LesionganError, Interrupted))
+    if not expected:
         message = f"{type(error).__name__}: {message}"
     path = os.environ.get(ERROR_VARIABLE)
     if path:
         write_json(
             path,
-            {"step": name, "message": message, "exit_code": int(code), "expected": isinstance(error, LesionganError)},
+            {"step": name, "message": message, "exit_code": int(code), "expected": expected},
         )
     print(f"error in {name}: {message}", file=sys.stderr, flush=True)
     sys.exit(int(code))

@@ -21,6 +21,7 @@ from lesiongan.training.callbacks import SaveSamples
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 
 _COLUMNS = 8  # images per class in a sample grid
@@ -103,7 +104,7 @@ def train_acgan(
     summary = fit(
         model,
         batches,
-        Run(name, run_dir, steps=steps, images_per_step=config.batch),
+        Run(name, run_dir, steps=steps, images_per_step=config.batch, group="acgan"),
         [
             Measure(
                 lambda: measured(sample, num_classes, watched, references),
@@ -115,6 +116,7 @@ def train_acgan(
             WatchFailures(FailureWatch(acgan_rules(), steps)),
             SaveSamples(lambda: {"classes": classes_grid(model, sample)}, max(1, min(2000, steps // 4))),
         ],
+        rollback=Rollback(config.rollbacks, config.rollback_rate, model.scale_rates),
     )
     if config.export == "best":
         export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)

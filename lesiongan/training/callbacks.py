@@ -1,4 +1,4 @@
-"""The callbacks of every training: recorded losses, checkpoints, progress, sample grids."""
+"""The callbacks of every training but the one that saves it: recorded losses, progress, sample grids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from lesiongan.base.errors import LesionganError
 from lesiongan.base.progress import Progress, say
 from lesiongan.training.lines import Lines
 from lesiongan.training.run import Run, TrainingCallback
@@ -28,19 +27,19 @@ class RecordLosses(TrainingCallback):
         rates: learning rates by name, recorded with the losses.
 
     Raises:
-        LesionganError: a loss is not finite; that is seen when a line is due, and before a checkpoint.
+        Diverged: a loss is not finite; that is seen when a line is due, and before a checkpoint.
     """
 
     def __init__(self, rates: Callable[[], Mapping[str, float]] | None = None):
         super().__init__()
         self.rates = rates
-        self._pending: list[Mapping[str, tf.Tensor]] = []
 
     def resume(self, run: Run) -> None:
         super().resume(run)
         self.lines = Lines(run.run_dir / STATS, run.start)
         run.recorded.append(self.lines)
         self._period = max(1, run.steps // _POINTS)
+        self._pending: list[Mapping[str, tf.Tensor]] = []
         self._done, self._read = run.start, run.start
         self._before = self.lines.lines[-1]["seconds"] if self.lines.lines else 0.0
         self._begin = time.monotonic()
@@ -83,51 +82,10 @@ class RecordLosses(TrainingCallback):
         for key in sorted(pending[0]) if pending else ():
             for number, value in enumerate(tf.stack([losses[key] for losses in pending]).numpy().tolist(), 1):
                 if not math.isfinite(value):
-                    raise LesionganError(
-                        f"{self.run.name}: the loss {key!r} is not finite at step {self._read + number:,}: the "
-                        "training diverged. Lower the learning rate (--set ...learning_rate) and give the command "
-                        "again."
-                    )
+                    raise self.run.diverged(f"the loss {key!r} is not finite at step {self._read + number:,}")
                 self._sums[key] = self._sums.get(key, 0.0) + value
         self._counted += len(pending)
         self._read += len(pending)
-
-
-class Checkpoints(TrainingCallback):
-    """Saves checkpoints by the clock, and at the end of a training that was long enough or needs it.
-
-    Args:
-        step: the variable in the checkpoint that holds the step.
-        manager: saves it.
-        every: seconds between two checkpoints.
-        others: the callbacks that are told before and after each one.
-    """
-
-    def __init__(
-        self, step: tf.Variable, manager: tf.train.CheckpointManager, every: float, others: list[TrainingCallback]
-    ):
-        super().__init__()
-        self.step, self.manager, self.every, self.others = step, manager, every, others
-        self._begin = self._saved = time.monotonic()
-
-    def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
-        self._done = step
-        if time.monotonic() - self._saved > self.every:
-            self._save()
-
-    def on_train_end(self, logs=None) -> None:
-        long = time.monotonic() - self._begin > self.every
-        if long or any(callback.needs_checkpoint for callback in self.others):
-            self._save()
-
-    def _save(self) -> None:
-        for callback in self.others:
-            callback.before_checkpoint(self._done)
-        self.step.assign(self._done)
-        self.manager.save(checkpoint_number=self._done)
-        for callback in self.others:
-            callback.after_checkpoint()
-        self._saved = time.monotonic()
 
 
 class ShowProgress(TrainingCallback):
@@ -148,6 +106,10 @@ class ShowProgress(TrainingCallback):
 
     def on_train_end(self, logs=None) -> None:
         self._progress.close(self._done)
+
+    def leave(self) -> None:
+        """The training ends before its end: what is said next begins on a line of its own."""
+        self._progress.leave()
 
     def _numbers(self) -> list[str]:
         return [f"{key.replace('_', ' ')} {self._last[key]:.3g}" for key in self._SHOWN if key in self._last]

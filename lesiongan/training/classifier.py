@@ -21,6 +21,7 @@ from lesiongan.optim.fine_tune import FineTune
 from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
+from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 
 #: Which of the finder's suggestions becomes the peak of 1cycle.
@@ -127,7 +128,16 @@ def train_classifier(
         summary["finder"] = _finder_result(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
         rate = summary["finder"]["suggestions"][SUGGESTION]
     _set_schedule(model, config, rate, steps, len(train))
-    summary |= fit(model, batches, Run(name, run_dir, steps=steps, images_per_step=config.batch))
+    summary |= fit(
+        model,
+        batches,
+        Run(name, run_dir, steps=steps, images_per_step=config.batch, group="classifier"),
+        rollback=Rollback(
+            config.rollbacks,
+            config.rollback_rate,
+            lambda factor: _set_schedule(model, config, rate * factor, steps, len(train)),
+        ),
+    )
     summary["learning_rate"] = rate
     measured = evaluate(model, validation, config.batch, tta=config.tta)
     summary |= {f"validation_{key}": value for key, value in measured.items()}

@@ -22,6 +22,7 @@ from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 
 _PAIRS = 4  # rows of a sample grid
@@ -109,7 +110,7 @@ def train_cyclegan(
     summary = fit(
         model,
         batches,
-        Run(name, run_dir, steps=steps, images_per_step=config.batch),
+        Run(name, run_dir, steps=steps, images_per_step=config.batch, group="cyclegan"),
         [
             RecordLosses(rates=lambda: _rates(model)),
             Measure(
@@ -122,6 +123,7 @@ def train_cyclegan(
             WatchFailures(FailureWatch(cyclegan_rules(), steps)),
             SaveSamples(lambda: {"pairs": pairs_grid(model, *map(to_unit, pairs))}, max(1, min(2000, steps // 4))),
         ],
+        rollback=Rollback(config.rollbacks, config.rollback_rate, model.scale_rates),
     )
     if config.export == "best":
         export_best(summary, run_dir, [variable.value for variable in model.exported.variables], name)

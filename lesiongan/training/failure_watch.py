@@ -6,6 +6,7 @@ neither the start of a training nor a bad moment counts as a failure.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
@@ -70,8 +71,8 @@ class FailureWatch:
 class WatchFailures(TrainingCallback):
     """Reports what a watch notices in the recorded numbers, each warning once, and keeps it in `warnings.jsonl`.
 
-    It comes after the callbacks that record. On a resume the watch is shown again what it was shown before the
-    checkpoint, so that a resumed training warns of the same as an uninterrupted one.
+    It comes after the callbacks that record. On a resume a new copy of the watch is shown again what it was shown
+    before the checkpoint, so that a resumed training warns of the same as an uninterrupted one.
 
     Args:
         watch: called with a step and its recorded numbers, gives warnings; one that has seen no numbers yet.
@@ -79,10 +80,11 @@ class WatchFailures(TrainingCallback):
 
     def __init__(self, watch: Callable[[int, Mapping[str, float]], Sequence[str]]):
         super().__init__()
-        self.watch = watch
+        self._new_watch = watch
 
     def resume(self, run: Run) -> None:
         super().resume(run)
+        self.watch = copy.deepcopy(self._new_watch)
         self.lines = Lines(run.run_dir / WARNINGS, -1)
         # at one step the losses are recorded before the measurements
         before = [line for lines in run.recorded for line in lines.lines]

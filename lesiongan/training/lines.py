@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from lesiongan.base.files import write_text
@@ -39,3 +40,9 @@ class Lines:
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def to_disk(self) -> None:
+        """What was appended is on the disk when this returns: a checkpoint that is must not know more steps."""
+        if self.lines:
+            with self.path.open("a", encoding="utf-8") as file:
+                os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""`fit` with what long trainings need: resume from the last checkpoint, records, progress.
+"""`fit` with what long trainings need: saved and gone on with, records, progress, an end in order.
 
 A training is a pure function of (data, configuration, seed): every batch depends on its step alone, so that an
 interrupted and resumed training does the same as an uninterrupted one.
@@ -6,7 +6,6 @@ interrupted and resumed training does the same as an uninterrupted one.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,9 +13,15 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from lesiongan.base.checkpoint_seconds import checkpoint_seconds
+from lesiongan.base.errors import MachineError
 from lesiongan.base.progress import say
-from lesiongan.training.callbacks import Checkpoints, RecordLosses, ShowProgress
-from lesiongan.training.run import Run, TrainingCallback
+from lesiongan.training.callbacks import RecordLosses, ShowProgress
+from lesiongan.training.checkpoints import FOLDER, Checkpoints
+from lesiongan.training.rollback import Rollback
+from lesiongan.training.run import Diverged, Run, TrainingCallback
+from lesiongan.training.saving import SaveCheckpoints
+from lesiongan.training.stopping import noted_signals
 
 
 def fit(
@@ -26,9 +31,11 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     *,
     checkpoint_every: float | None = None,
+    rollback: Rollback | None = None,
 ) -> dict[str, float]:
-    """Trains a compiled model up to `run.steps` steps, going on from the last checkpoint in its folder where there is
-    one.
+    """Trains a compiled model up to `run.steps` steps, going on from the last whole checkpoint in its folder where
+    there is one. It is saved every so many seconds, at its end, and after the running step where SIGINT or SIGTERM
+    comes.
 
     Args:
         model: a compiled model with `state() -> list[tf.Variable]`, everything that a resumed training needs; its
@@ -39,62 +46,95 @@ def fit(
         callbacks: each does one thing: `RecordLosses` (there is one in any case), `measuring.Measure`,
             `failure_watch.WatchFailures` after it, `SaveSamples`. A `TrainingCallback` acts before a checkpoint of its
             step is saved, any other Keras callback after it.
-        checkpoint_every: seconds between checkpoints; by default LESIONGAN_CHECKPOINT_SECONDS of the environment,
-            else 60.
+        checkpoint_every: seconds between checkpoints; by default LESIONGAN_CHECKPOINT_SECONDS of the environment, else
+            60, or more where they would take more than 2 % of the time.
+        rollback: what is done where the training diverges; by default it ends.
 
     Returns:
-        `steps` (those done), `seconds` (of all processes that took part), `images_per_second`, the last losses, and
-        what the callbacks add.
+        `steps` (those done), `seconds` (of all processes that took part), `images_per_second`, the last losses,
+        `rollbacks` where there may be some, and what the callbacks add.
 
     Raises:
-        LesionganError: a loss is not finite.
+        Diverged: a loss or a weight is not finite.
+        Interrupted: a signal came; what was trained is saved.
+        MachineError: out of memory.
     """
     run.run_dir.mkdir(parents=True, exist_ok=True)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    state = list(model.state())
-    checkpoint = tf.train.Checkpoint(step=step, state=state)
-    manager = tf.train.CheckpointManager(checkpoint, str(run.run_dir / "checkpoints"), max_to_keep=1)
-    if manager.latest_checkpoint:
-        if _lacks_counter(manager.latest_checkpoint, model, state):
-            tf.train.Checkpoint(step=step, state=state[:-1]).restore(manager.latest_checkpoint).assert_consumed()
-            model.step.assign(step)
-        else:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        say(f"{run.name}: goes on from step {int(step):,} of {run.steps:,}")
-    run.start = int(step)
-    if checkpoint_every is None:
-        checkpoint_every = float(os.environ.get("LESIONGAN_CHECKPOINT_SECONDS", "60"))
+    every = checkpoint_seconds() if checkpoint_every is None else checkpoint_every
+    checkpoints, state = Checkpoints(run.run_dir / FOLDER, run.name), list(model.state())
+    step, facts = checkpoints.restore(state, getattr(model, "step", None))
+    if step:
+        say(f"{run.name}: goes on from step {step:,} of {run.steps:,}")
+    run.rollbacks = facts.get("rollbacks", [])
 
     own = [callback for callback in callbacks if isinstance(callback, TrainingCallback)]
     if not any(isinstance(callback, RecordLosses) for callback in own):
         own = [RecordLosses(), *own]
-    own += [Checkpoints(step, manager, checkpoint_every, list(own)), ShowProgress()]
-    for callback in own:
-        callback.resume(run)
-    if run.start < run.steps and not any(callback.finished() for callback in own):
-        run.open()
-        others = [callback for callback in callbacks if not isinstance(callback, TrainingCallback)]
-        model.fit(
-            batches(run.start).prefetch(2),
-            epochs=1,
-            steps_per_epoch=run.steps - run.start,
-            verbose=0,
-            shuffle=False,
-            callbacks=_Callbacks([*own, *others], add_history=True, model=model),
-        )
-        run.close()
-    return {key: value for callback in own for key, value in callback.summary().items()}
+    progress, others = ShowProgress(), [each for each in callbacks if not isinstance(each, TrainingCallback)]
+
+    def begin(step: int) -> None:
+        if rollback is not None:
+            rollback.apply(run)
+        run.begin(step)
+        for callback in own:
+            callback.resume(run)
+
+    with noted_signals(run.name) as stop:
+        saving = SaveCheckpoints(checkpoints, state, every, list(own), stop)
+        own += [saving, progress]
+        begin(step)
+        if run.start < run.steps and not any(callback.finished() for callback in own):
+            run.open()
+            if not step and rollback is not None and rollback.times:
+                saving.save(0)  # there is something to go back to
+            while True:
+                try:
+                    _fit_once(model, batches(run.start), run, [*own, *others])
+                    break
+                except Diverged as error:
+                    if rollback is None:
+                        raise
+                    progress.leave()
+                    rollback.note(run, checkpoints, error)
+                    begin(checkpoints.restore(state)[0])
+                except BaseException:
+                    progress.leave()
+                    raise
+            run.close()
+        if stop.asked:  # before there was a step, or where none was left
+            raise stop.interrupted(f"{run.name} is saved at step {run.start:,} of {run.steps:,}")
+    summary = {key: value for callback in own for key, value in callback.summary().items()}
+    return summary if rollback is None else {**summary, "rollbacks": len(run.rollbacks)}
 
 
 def drop_checkpoints(run_dir: Path) -> None:
     """Removes the checkpoints of a finished training, whose weights have been exported."""
-    shutil.rmtree(Path(run_dir) / "checkpoints", ignore_errors=True)
+    shutil.rmtree(Path(run_dir) / FOLDER, ignore_errors=True)
 
 
-def _lacks_counter(path: str, model: keras.Model, state: Sequence[tf.Variable]) -> bool:
-    """Whether a checkpoint is of a time (0.2.0) when the model had no counter of its own, the last of its state."""
-    saved = {name.split("/")[1] for name, _ in tf.train.list_variables(path) if name.startswith("state/")}
-    return hasattr(model, "step") and saved == {str(i) for i in range(len(state) - 1)}
+def _fit_once(model: keras.Model, batches: tf.data.Dataset, run: Run, callbacks: list[keras.callbacks.Callback]):
+    """From `run.start` to the end, or to the first failure."""
+    try:
+        model.fit(
+            batches.prefetch(2),
+            epochs=1,
+            steps_per_epoch=run.steps - run.start,
+            verbose=0,
+            shuffle=False,
+            callbacks=_Callbacks(callbacks, add_history=True, model=model),
+        )
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise MachineError(f"{run.name}: out of memory; {_less_memory(run)}, then give the command again") from error
+
+
+def _less_memory(run: Run) -> str:
+    """Which option to lower."""
+    if not run.group:
+        return "lower the batch or the size of the images"
+    if run.images_per_step > 1:
+        half = f"--set {run.group}.batch={run.images_per_step // 2}"
+        return f"lower the batch ({half}) or the size of the images ({run.group}.size)"
+    return f"lower the size of the images ({run.group}.size), the batch is 1"
 
 
 class _Callbacks(keras.callbacks.CallbackList):

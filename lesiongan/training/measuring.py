@@ -1,8 +1,9 @@
 """Measurements of a model while it trains, and the state that they choose.
 
 All of it agrees with the checkpoint that a training goes on from, wherever it was killed: lines of later steps are
-dropped and written again. A best state is removed only after a checkpoint was saved at which another one is the best;
-so the best state at any checkpoint is on disk, and no state of a later step outlives a resume.
+dropped and written again. A best state is removed only when no checkpoint is kept any more at which it was the best; so
+the best state at any checkpoint that a resume may fall back to is on disk, and no state of a later step outlives a
+resume.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tensorflow as tf
 from lesiongan.base.errors import UsageError
 from lesiongan.base.progress import say
 from lesiongan.training.lines import Lines
+from lesiongan.training.rollback import rollbacks
 from lesiongan.training.run import Run, TrainingCallback
 from lesiongan.training.states import BEST, LAST, best_state, drop_states, write_state
 
@@ -66,7 +68,7 @@ def export_best(summary: Mapping, run_dir: Path, variables: Iterable[tf.Variable
 
 
 def exported_state(run_dir: Path, export: str) -> dict:
-    """For a model's record: which state of a training was exported, and what was measured of it.
+    """For a model's record: which state of a training was exported, what was measured of it, and its rollbacks.
 
     Args:
         run_dir: of the training.
@@ -78,7 +80,8 @@ def exported_state(run_dir: Path, export: str) -> dict:
         best_state(run_dir).step if export == "best" and best else max((line["step"] for line in lines), default=None)
     )
     measured = {k: v for line in lines if line["step"] == step for k, v in line.items() if k not in ("step", "images")}
-    return {"exported": {"state": export if best else LAST, "step": step, "measured": measured}}
+    exported = {"exported": {"state": export if best else LAST, "step": step, "measured": measured}}
+    return exported | ({"rollbacks": taken} if (taken := rollbacks(run_dir)) else {})
 
 
 class Measure(TrainingCallback):
@@ -129,18 +132,18 @@ class Measure(TrainingCallback):
                 self.model.stop_training = True
 
     def on_train_end(self, logs=None) -> None:
-        if self.needs_checkpoint:
+        if self._keeps_states:
             self._keep(LAST, self._done)
 
     @property
-    def needs_checkpoint(self) -> bool:
+    def _keeps_states(self) -> bool:
         return bool(self.select and self.exported)
 
-    def after_checkpoint(self) -> None:
-        """Removes the states that no resume from this checkpoint can need."""
-        best = self.best() if self.needs_checkpoint else None
-        if best:
-            drop_states(self.run.run_dir / BEST, lambda step: step != best["step"])
+    def after_checkpoint(self, kept: Sequence[int]) -> None:
+        """Removes the states that a resume from none of the checkpoints can need."""
+        if self._keeps_states:
+            wanted = {best["step"] for step in kept if (best := self.best(step))}
+            drop_states(self.run.run_dir / BEST, lambda step: step not in wanted)
 
     def finished(self) -> bool:
         """Whether the last `patience` measurements brought no lower value."""
@@ -150,13 +153,13 @@ class Measure(TrainingCallback):
         since = [line for line in self.lines.lines if best is None or line["step"] > best["step"]]
         return len(since) >= self.patience
 
-    def best(self) -> dict | None:
-        """The line of the lowest value, the earliest of equal ones."""
-        lines = [line for line in self.lines.lines if line.get(self.select) is not None]
+    def best(self, until: int = _ANY) -> dict | None:
+        """The line of the lowest value up to a step, the earliest of equal ones."""
+        lines = [line for line in self.lines.lines if line.get(self.select) is not None and line["step"] <= until]
         return min(lines, key=lambda line: line[self.select], default=None)
 
     def summary(self) -> dict[str, float]:
-        best = self.best() if self.needs_checkpoint else None
+        best = self.best() if self._keeps_states else None
         return {"best_step": best["step"], f"best_{self.select}": best[self.select]} if best else {}
 
     def _take(self, step: int) -> dict[str, float]:
@@ -169,7 +172,7 @@ class Measure(TrainingCallback):
         images = step * self.run.images_per_step
         self.lines.append({"step": step, "images": images, **dict.fromkeys(measured), **values})
         best = self.best()
-        if self.needs_checkpoint and best and best["step"] == step:
+        if self._keeps_states and best and best["step"] == step:
             self._keep(BEST, step)
         return values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -54,7 +55,16 @@ def write_state(folder: Path, step: int, value: float | None, variables: Iterabl
     """Keeps the values of variables; `value` is the measurement's, None where there was none."""
     arrays = {f"variable_{i:04d}": variable.numpy() for i, variable in enumerate(variables)}
     value = np.nan if value is None else value
-    write_arrays(folder / f"{step:07d}.npz", step=np.int64(step), value=np.float64(value), **arrays)
+    path = folder / f"{step:07d}.npz"
+    write_arrays(path, step=np.int64(step), value=np.float64(value), **arrays)
+    with path.open("rb") as file:  # a checkpoint that is on the disk must find it
+        os.fsync(file.fileno())
+
+
+def spare_states(run_dir: Path) -> list[str]:
+    """The names of the files of `best` that are not of the best state: those of earlier checkpoints."""
+    folder = Path(run_dir) / BEST
+    return [path.name for path in folder.glob("*.npz") if int(path.stem) != best_state(run_dir).step]
 
 
 def _only_state(folder: Path) -> State:

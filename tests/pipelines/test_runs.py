@@ -268,7 +268,7 @@ def test_a_killed_launcher_takes_its_children_along_and_training_goes_on(tmp_pat
     deadline, checkpoints = time.monotonic() + 240, []
     while not checkpoints and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.5)
-        checkpoints = list(tmp_path.glob("work/train_cyclegan-*/runs/*/checkpoints/ckpt-*.index"))
+        checkpoints = list(tmp_path.glob("work/train_cyclegan-*/runs/*/checkpoints/step-*"))
     assert first.poll() is None, first.stdout.read()
     assert checkpoints, "no checkpoint of the CycleGAN within 4 minutes"
     os.kill(first.pid, signal.SIGKILL)

@@ -18,6 +18,19 @@ def run(folder, steps: int) -> Run:
     return Run("line", folder, steps=steps, images_per_step=1)
 
 
+@pytest.fixture
+def said(capsys, monkeypatch):
+    """What was said so far."""
+    monkeypatch.setenv("LESIONGAN_STEP", "lines")  # what is said goes to stdout
+    lines: list[str] = []
+
+    def so_far() -> str:
+        lines.append(capsys.readouterr().out)
+        return "".join(lines)
+
+    return so_far
+
+
 def test_a_training_of_n_steps_is_n_steps(tmp_path):
     line = model()
     summary = fit(line, batches(30), run(tmp_path, 30))
@@ -47,21 +60,53 @@ def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):
     assert float(again.w) == float(line.w)
 
 
-def test_a_models_own_counter_goes_on_and_older_checkpoints_lack_it(tmp_path):
-    def counted():
-        line = Counted()
-        line.compile(jit_compile=False)
-        return line
+def counted():
+    line = Counted()
+    line.compile(jit_compile=False)
+    return line
 
-    for first in (counted, model):  # as it is, and as in 0.2.0
-        with pytest.raises(KeyboardInterrupt):
-            fit(first(), batches(30), run(tmp_path / first.__name__, 30), [Stop(12)], checkpoint_every=0.0)
-        line = counted()
-        starts: list[int] = []
-        fit(line, batches(30, starts), run(tmp_path / first.__name__, 30), checkpoint_every=0.0)
-        assert starts == [12]
-        assert int(line.step) == 30
-        assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
+
+def test_a_models_own_counter_goes_on(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(counted(), batches(30), run(tmp_path, 30), [Stop(12)], checkpoint_every=0.0)
+    line = counted()
+    starts: list[int] = []
+    fit(line, batches(30, starts), run(tmp_path, 30), checkpoint_every=0.0)
+    assert (starts, int(line.step)) == ([12], 30)
+    assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
+
+
+@pytest.mark.parametrize("first", [counted, model])
+def test_checkpoints_of_earlier_versions_are_gone_on_from(tmp_path, first):
+    """By TensorFlow's manager, with a counter of the model's own (up to this version) and without (0.2.0)."""
+    line = first()
+    fit(line, batches(12), run(tmp_path / "first", 12))
+    step = tf.Variable(12, dtype=tf.int64)
+    checkpoint = tf.train.Checkpoint(step=step, state=list(line.state()))
+    folder = tmp_path / "old" / "checkpoints"
+    tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=12)
+
+    starts: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        fit(counted(), batches(30, starts), run(tmp_path / "old", 30), [Stop(2)], checkpoint_every=0.0)
+    assert sorted(path.name for path in folder.iterdir()) == ["step-0000013", "step-0000014"]  # no old ones are left
+    line = counted()
+    fit(line, batches(30, starts), run(tmp_path / "old", 30))
+    assert (starts, int(line.step)) == ([12, 14], 30)
+    assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
+
+
+def test_a_damaged_checkpoint_of_an_earlier_version_is_said(tmp_path, said):
+    folder = tmp_path / "checkpoints"
+    checkpoint = tf.train.Checkpoint(step=tf.Variable(12, dtype=tf.int64), state=list(model().state()))
+    tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=12)
+    (data,) = folder.glob("ckpt-12.data*")
+    data.write_bytes(data.read_bytes()[:3])
+    line = model()
+    fit(line, batches(30), run(tmp_path, 30))
+    assert "the checkpoint of step 12 is damaged" in said()
+    assert "begins anew" in said()
+    assert float(line.w) == pytest.approx(by_hand(30), rel=1e-5)
 
 
 def test_losses_stay_on_the_device_until_their_line_is_due(tmp_path):

@@ -13,7 +13,7 @@ from lesiongan.training.failure_watch import WatchFailures
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, exported_state
 from lesiongan.training.run import Run
-from lesiongan.training.states import best_state, last_state
+from lesiongan.training.states import best_state, last_state, spare_states
 
 STEPS, EVERY = 30, 4
 MEASURED = (4, 8, 12, 16, 20, 24, 28, 30)
@@ -55,6 +55,8 @@ def left(folder: Path) -> dict:
     found["stats"] = without_time(lines(folder, "stats.jsonl"))
     for name in ("best", "last"):
         for path in sorted((folder / name).iterdir()):
+            if name == "best" and path.name in spare_states(folder):
+                continue  # of an earlier checkpoint
             with np.load(path) as data:
                 found[f"{name}/{path.name}"] = {key: data[key].tolist() for key in data.files}
     return found

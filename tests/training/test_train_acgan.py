@@ -104,7 +104,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         _train(tmp_path / "killed", config, judge=Judge("killed", 32, look))
-    assert len(list((tmp_path / "killed" / "checkpoints").glob("*.index"))) == 1
+    assert len(list((tmp_path / "killed" / "checkpoints").glob("step-*"))) == 1
     resumed = _train(tmp_path / "killed", config)
     for one, other in zip(whole.state(), resumed.state(), strict=True):
         np.testing.assert_array_equal(one, other)

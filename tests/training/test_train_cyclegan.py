@@ -191,7 +191,7 @@ def test_a_killed_and_resumed_training_of_1000_steps_equals_an_uninterrupted_one
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert least <= _last_step(tmp_path / "cut") < 1000
-    assert list((tmp_path / "cut" / "checkpoints").glob("*.index"))  # there is something to go on from
+    assert list((tmp_path / "cut" / "checkpoints").glob("step-*"))  # there is something to go on from
     last = start("cut")
     _, said = last.communicate(timeout=600)
     assert last.returncode == 0, said

@@ -88,6 +88,12 @@ class ACGAN(GAN):
         optimizer.build(network.trainable_variables)
         return optimizer
 
+    def scale_rates(self, factor: float) -> None:
+        """Sets both learning rates to a factor of the configuration's, in place: the compiled step stays valid."""
+        config = self.config
+        self.generator_optimizer.learning_rate = factor * config.learning_rate
+        self.discriminator_optimizer.learning_rate = factor * (config.discriminator_rate or config.learning_rate)
+
     def train_step(self, batch):
         """One step of the discriminator, then one of the generator, on the same generated images."""
         real, labels = batch
