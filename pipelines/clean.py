@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from lesiongan.base import lineage
 from lesiongan.base.errors import ExitCode, UsageError
-from lesiongan.base.files import disk_used, read_json
-from lesiongan.base.lineage import RECORD_ENDING
+from lesiongan.base.files import disk_used
 from lesiongan.base.locks import held
-from pipelines.workdir import size_text
+from pipelines.workdir import run_records, size_text
 
 _CODE = "code"  # beside the working folders: small, and what --accept-code-change goes by
 
@@ -33,11 +34,11 @@ def removable(directory: Path, *, earlier: bool = False) -> list[Removable]:
             changed back makes them anew.
 
     Raises:
-        UsageError: no such folder, or nothing was run or trained there.
+        UsageError: no such folder, nothing was run or trained there, or a run's record cannot be read.
     """
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder; give the --workdir of a run, or the folder of a training")
-    records = [read_json(path) for path in directory.rglob(f"*{RECORD_ENDING}")]
+    records = lineage.records(directory, "**/*")
     if not records:
         raise UsageError(f"{directory}: nothing was run or trained here; give a --workdir, or the folder of a training")
     finished = {f"{record['step']}-{record['identity'][:16]}" for record in records}
@@ -47,7 +48,7 @@ def removable(directory: Path, *, earlier: bool = False) -> list[Removable]:
         if folder.name in finished and folder.name != _CODE
     ]
     if earlier:
-        last = "".join(path.read_text(encoding="utf-8") for path in (directory / "runs").glob("*.json"))
+        last = json.dumps(run_records(directory))
         found += [
             Removable(folder, "artifacts of an earlier run", disk_used(folder))
             for folder in sorted((directory / "artifacts").glob("*"))

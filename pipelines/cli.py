@@ -16,7 +16,7 @@ from absl import app, logging
 from absl.flags import argparse_flags
 
 from lesiongan import __version__
-from lesiongan.base.errors import ExitCode, Interrupted, LesionganError
+from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, as_machine_error
 from pipelines import (
     arguments as shared,
     clean,
@@ -49,7 +49,7 @@ def _guarded(arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"lesiongan: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"lesiongan: {as_machine_error(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         return ExitCode.MACHINE
     except KeyboardInterrupt as error:
         stop = error if isinstance(error, Interrupted) else Interrupted()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import shutil
@@ -18,30 +19,26 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from kfp import dsl, local
-from kfp.local import cache as kfp_cache, status as kfp_status, task_dispatcher
+from kfp.local import config as kfp_config, status as kfp_status, subprocess_task_handler, task_dispatcher
 from kfp.local.orchestrator import task_executor
 
 import lesiongan
-from lesiongan.base.errors import ExitCode, LesionganError
+from lesiongan.base.errors import LesionganError, as_machine_error
 from lesiongan.base.files import read_json
 from lesiongan.base.lineage import lineage_path
-from lesiongan.base.progress import LINE_MARK, PROCESS_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
+from lesiongan.base.progress import ERROR_MARK, LINE_MARK, PROCESS_MARK, PROGRESS_MARK, STEP_VARIABLE, duration
 from lesiongan.steps.component import COMMAND_VARIABLE, ERROR_VARIABLE, LAUNCHER_VARIABLE
+from lesiongan.steps.step import drop_checkpoints
+from pipelines.cached import Checked, checked
+from pipelines.failures import failure_of
+from pipelines.process import Lines, empty, temporary_folder
 from pipelines.stopping import Stopping
 from pipelines.workdir import RunRecord, link_models
 
-_TAIL = 15  # lines of a step's log that are shown where it failed without saying why
-
-
-class StepFailed(LesionganError):
-    """A step said why it failed; its exit code is the run's."""
-
-    def __init__(self, message: str, exit_code: int):
-        super().__init__(message)
-        self.exit_code = ExitCode(exit_code)
+TEMPORARY = "tmp"  # of a workdir: where the steps' temporary files go; emptied after each
 
 
 def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
@@ -58,12 +55,14 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
         Interrupted: a signal came, and the running step ended.
     """
     record = RunRecord(workdir, name, **facts)
-    observer = _RunObserver(workdir, name, record)
+    observer = _RunObserver(workdir, name, record, facts["config"])
     try:
         with (
             _environment(workdir, facts["command"]),
             contextlib.chdir(workdir),
+            temporary_folder(workdir / TEMPORARY),
             _engine(),
+            checked(observer.say) as observer.cache,
             _observed(observer),
             observer.output(),
             observer.stopping.handled(),
@@ -72,9 +71,10 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
     except KeyboardInterrupt:
         record.finish("interrupted")
         raise
-    except RuntimeError as error:  # what kfp raises for a failed task
-        failure = observer.failure()
-        record.finish("failed", error=str(failure))
+    except (RuntimeError, OSError, LesionganError) as error:  # kfp raises the first for a failed task
+        failure = observer.failure() if isinstance(error, RuntimeError) else as_machine_error(error, workdir) or error
+        with contextlib.suppress(OSError):  # a full disk, of which the failure tells
+            record.finish("failed", error=str(failure))
         raise failure from error
     report = observer.outputs.get("reporter", {}).get("report")
     if report:
@@ -94,7 +94,9 @@ def planned_steps(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
         there = (workdir / "cache").is_dir()
         with (
             contextlib.chdir(workdir if there else scratch),
+            temporary_folder(Path(scratch) / TEMPORARY),
             _engine(),
+            checked(lambda line: print(line, file=sys.stderr), writes=False),
             _observed(observer),
             contextlib.redirect_stdout(io.StringIO()),
         ):
@@ -147,6 +149,8 @@ def _engine() -> Iterator[None]:
                 enable_caching=True,
                 cache_root="cache",
             )
+            # `init` has made it absolute
+            kfp_config.LocalExecutionConfig.instance.pipeline_root = "artifacts"
             yield
     finally:
         root.handlers[:] = handlers
@@ -157,38 +161,45 @@ def _engine() -> Iterator[None]:
 def _observed(observer) -> Iterator[None]:
     """Tells `observer` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs,
     ok)`."""
-    execute, dispatch, put = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation, None
+    execute, dispatch = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation
+    start = subprocess_task_handler.run_local_subprocess
 
     def observed_execute(*args, **kwargs):
         task = kwargs["task_name"]
         if kwargs["fail_stack"]:  # after a failure kfp would still run whatever does not depend on it
             return {}, kfp_status.Status.FAILURE
-        observer.begin(task)
-        outputs, status = execute(*args, **kwargs)
-        observer.end(task, outputs, status == kfp_status.Status.SUCCESS)
+        try:
+            observer.begin(task)
+            outputs, status = execute(*args, **kwargs)
+            observer.end(task, outputs, status == kfp_status.Status.SUCCESS)
+        except OSError as error:  # in a loop kfp would make "a task failed" of it
+            observer.fault = as_machine_error(error, observer.workdir) or LesionganError(str(error))
+            raise
         return outputs, status
+
+    def observed_start(*args, **kwargs):
+        observer.exit_code = start(*args, **kwargs)
+        return observer.exit_code
 
     def observed_dispatch(*args, **kwargs):
         return observer.dispatch(dispatch, *args, **kwargs)
 
     task_executor.execute_single_task = observed_execute
     task_dispatcher.run_single_task_implementation = observed_dispatch
-    if observer.dry:
-        put, kfp_cache.LocalCache.put = kfp_cache.LocalCache.put, lambda self, key, outputs: None
+    subprocess_task_handler.run_local_subprocess = observed_start
     try:
         yield
     finally:
         task_executor.execute_single_task = execute
         task_dispatcher.run_single_task_implementation = dispatch
-        if put is not None:
-            kfp_cache.LocalCache.put = put
+        subprocess_task_handler.run_local_subprocess = start
 
 
 class _DryRun:
     """Runs nothing: every task that is not cached gets outputs that nobody has, so that what follows is not cached
     either."""
 
-    dry = True
+    exit_code = 0
 
     def __init__(self):
         self.steps: list[tuple[str, bool]] = []
@@ -209,9 +220,12 @@ class _DryRun:
 class _RunObserver:
     """Follows a real run: says which step runs, passes the steps' own lines on, keeps the rest in log files."""
 
-    dry = False
+    cache: Checked
 
-    def __init__(self, workdir: Path, pipeline: str, record: RunRecord):
+    def __init__(self, workdir: Path, pipeline: str, record: RunRecord, config: dict):
+        self.config, self.exit_code = config, 0
+        self.fault: LesionganError | None = None
+        self.said: dict[str, Any] = {}  # of a failure, by a step that could not write it to `error`
         self.workdir, self.record, self.logs = workdir, record, workdir / "logs" / pipeline
         self.logs.mkdir(parents=True, exist_ok=True)
         self.outputs: dict[str, dict[str, str]] = {}
@@ -229,48 +243,48 @@ class _RunObserver:
         # the same task name comes again in each turn of a loop
         self.counts[task] = self.counts.get(task, 0) + 1
         self.task = task if self.counts[task] == 1 else f"{task}-{self.counts[task]}"
-        self.cached, self.began = True, time.time()
+        self.cached, self.began = True, time.monotonic()
 
     def dispatch(self, original, *args, **kwargs):
         self.cached = False
         self.say(f"[{self.task}]")
         self.record.step(self.task, status="running")
         with (self.logs / f"{self.task}.log").open("w", encoding="utf-8") as self.log, self.stopping.step():
-            result = original(*args, **kwargs)
-        self.log = None
+            try:
+                result = original(*args, **kwargs)
+            finally:
+                self.log = None
+                empty(self.workdir / TEMPORARY)
         if result[1] != kfp_status.Status.SUCCESS:
             self.stopping.check(read_json(self.error)["message"] if self.error.exists() else "")
         return result
 
     def end(self, task: str, outputs: dict, ok: bool) -> None:
-        seconds = time.time() - self.began
+        seconds = time.monotonic() - self.began
+        if self.cache.failure is not None:  # kfp goes on without an entry, and the next run would do it again
+            raise self.cache.failure
         paths = {key: value.uri for key, value in outputs.items() if isinstance(value, dsl.Artifact)}
         self.outputs[self.task] = paths
         if not ok:
             self.record.step(self.task, status="failed", seconds=round(seconds, 1), error=str(self.failure()))
         elif self.cached:
-            lineage = [lineage_path(Path(p)) for p in paths.values()]
-            took = next((read_json(p)["seconds"] for p in lineage if p.exists()), 0.0)
+            took = next((record["seconds"] for record in _lineage(paths)), 0.0)
             self.record.step(self.task, status="cached", seconds=took, outputs=paths)
             self.say(f"[{self.task}] cached")
         else:
+            for record in _lineage(paths):
+                drop_checkpoints(Path("work"), record["step"], record["identity"])
             self.record.step(self.task, status="done", seconds=round(seconds, 1), outputs=paths)
             self.say(f"[{self.task}] done in {duration(seconds)}")
         if ok and "model" in paths:
             link_models(self.workdir, paths["model"])
 
-    def failure(self) -> StepFailed:
-        """What the step that failed said, in one line."""
-        if self.error.exists():
-            said = read_json(self.error)
-            where = "" if said["expected"] else f" (log: {self.logs / (self.task + '.log')})"
-            return StepFailed(f"{said['message']}{where}", said["exit_code"])
-        path = self.logs / f"{self.task}.log"
-        tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:] if path.exists() else []
-        for line in tail:
-            print(f"    {line}", file=sys.stderr)
-        text = f"step {self.task} ended without saying why; killed, or out of memory? Log: {path}"
-        return StepFailed(f"{text}; the same command goes on from here", ExitCode.FAILED)
+    def failure(self) -> LesionganError:
+        """Why the run ended: a fault of this process, or what the step that failed said, in one line."""
+        if self.fault is not None:
+            return self.fault
+        log = self.logs / f"{self.task}.log"
+        return failure_of(self.task, self.exit_code, self.error, log, self.said, self.config)
 
     def say(self, text: str, live: bool = False) -> None:
         end = "" if live and self.live else "\n"
@@ -280,7 +294,7 @@ class _RunObserver:
     @contextlib.contextmanager
     def output(self) -> Iterator[None]:
         """Takes what kfp prints (its own log, and every line of a step)."""
-        with contextlib.redirect_stdout(_Lines(self._line)):
+        with contextlib.redirect_stdout(Lines(self._line)):
             yield
 
     def _line(self, line: str) -> None:
@@ -291,24 +305,16 @@ class _RunObserver:
             self.say("  " + text[len(LINE_MARK) :])
         elif text.startswith(PROGRESS_MARK):
             self.say("  " + text[len(PROGRESS_MARK) :], live=True)
+        elif text.startswith(ERROR_MARK):
+            self.said = json.loads(text[len(ERROR_MARK) :])
         if self.log is not None:
-            self.log.write(line + "\n")
+            with contextlib.suppress(OSError):  # a full disk: the step will say so, or meet it itself
+                self.log.write(line + "\n")
 
 
-class _Lines(io.TextIOBase):
-    """A text stream that hands on whole lines."""
-
-    def __init__(self, take: Callable[[str], None]):
-        self.take, self.rest = take, ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            self.take(line)
-        return len(text)
-
-    def flush(self) -> None:
-        pass
+def _lineage(paths: dict[str, str]) -> Iterator[dict]:
+    """The lineage records of a step's artifacts; they were looked at when they were written or taken."""
+    for path in paths.values():
+        record = lineage_path(Path(path))
+        if record.exists():
+            yield read_json(record)

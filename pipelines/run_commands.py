@@ -100,7 +100,16 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         shared.check_output_folder(arguments.models_dir, "--models-dir")
     # wrong data is found here, before anything is written
     data = model_commands.whole_path(arguments.data)
-    collection = open_collection(data, config.data, arguments.seed)
+    try:
+        collection = open_collection(data, config.data, arguments.seed)
+    except UsageError as error:
+        if Path(data).exists() or data == "phantoms" or not (arguments.workdir / "runs").is_dir():
+            raise
+        # without them nobody can tell whether finished steps are of these data
+        raise UsageError(
+            f"{error}; what earlier runs made stays in {arguments.workdir} (see lesiongan status), and the same "
+            "command goes on once the data are back"
+        ) from None
     check_refused(data, collection.source, config.data)
     fingerprint = source_fingerprint(data, config.data, arguments.seed)
     classes = collection.source.taxonomy.classes

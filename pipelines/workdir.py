@@ -6,6 +6,7 @@ workdir/
   logs/<pipeline>/<step>.log
   artifacts/                kfp's pipeline root
   cache/                    kfp's cache of finished steps
+  tmp/                      temporary files of a run; not there without one
   work/<step>-<identity>/   checkpoints and finished parts of steps, from which an interrupted one goes on
   models/<name>             a link to each trained model in artifacts/
   report-<pipeline>.html
@@ -17,29 +18,59 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
 import time
 from pathlib import Path
 
+from lesiongan.base import lineage
 from lesiongan.base.errors import UsageError
-from lesiongan.base.files import disk_used, read_json, write_json
+from lesiongan.base.files import disk_used, sweep_temporaries
 from lesiongan.base.lineage import RECORD_ENDING
 from lesiongan.base.locks import is_held
 from lesiongan.base.progress import duration
+from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
+from pipelines.entries import read_entry
 
-FORMAT = 1
+FORMAT = 2  # of a record; 2: sealed
 _OF_A_RUN = re.compile(r"[\w-]+-\d{4}(-\d\d){5}-\d+")
 
 
 def sweep(workdir: Path) -> None:
-    """Removes what interrupted runs left: artifacts that no finished step refers to. The caller holds the workdir."""
-    finished = "".join(path.read_text(encoding="utf-8") for path in (workdir / "cache").glob("*.json"))
+    """Removes what interrupted runs left: artifacts that no finished step refers to, and files and folders that were
+    being written. The caller holds the workdir."""
+    sweep_temporaries(workdir)
+    used = _used(workdir)
     for folder in (workdir / "artifacts").glob("*"):
         # only what the engine has named, a pipeline and a time
-        if folder.is_dir() and _OF_A_RUN.fullmatch(folder.name) and f"/{folder.name}/" not in finished:
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir() and _OF_A_RUN.fullmatch(folder.name):
+            _prune(folder, used)
+
+
+def _used(workdir: Path) -> set[Path]:
+    """The folders of finished steps, which hold their artifacts, and all above them."""
+    used: set[Path] = set()
+    for path in (workdir / "cache").glob("*.json"):
+        try:
+            artifacts = read_entry(path).values()
+        except DamagedError:  # its step is run again
+            continue
+        for artifact in artifacts:
+            # a copied workdir's entries of version 0.2 name the artifacts of the original by their whole paths
+            within = artifact["uri"].rpartition("artifacts/")[2]
+            used.update((workdir / "artifacts" / within).parents)
+    return used
+
+
+def _prune(folder: Path, used: set[Path]) -> None:
+    if folder not in used:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif not (folder / "executor_output.json").exists():  # which kfp writes where a step has its outputs
+        for child in folder.iterdir():
+            if child.is_dir():
+                _prune(child, used)
 
 
 def link_models(workdir: Path, artifact: str) -> None:
@@ -57,6 +88,7 @@ class RunRecord:
 
     def __init__(self, workdir: Path, pipeline: str, **facts):
         self.path = workdir / "runs" / f"{pipeline}.json"
+        self._begin = time.monotonic()  # a clock may be set while it runs
         self.data = {
             "format": FORMAT,
             "pipeline": pipeline,
@@ -68,7 +100,7 @@ class RunRecord:
         self.write()
 
     def write(self) -> None:
-        write_json(self.path, self.data)
+        write_sealed(self.path, self.data)
 
     def step(self, name: str, **facts) -> None:
         """Adds a step, or changes what is known of it."""
@@ -81,7 +113,7 @@ class RunRecord:
         self.write()
 
     def finish(self, status: str, **facts) -> None:
-        self.data |= {"status": status, "seconds": round(time.time() - self.data["started"], 1), **facts}
+        self.data |= {"status": status, "seconds": round(time.monotonic() - self._begin, 1), **facts}
         self.write()
 
 
@@ -113,10 +145,10 @@ def status_lines(workdir: Path) -> list[str]:
 
 def _training_lines(folder: Path) -> list[str]:
     """The same of a folder that `lesiongan train` wrote to."""
-    records = [read_json(path) for path in sorted(folder.glob(f"*{RECORD_ENDING}"))]
-    steps = {record["step"]: record for record in sorted(records, key=lambda record: record["started"])}
+    found = lineage.records(folder, "*")
+    steps = {record["step"]: record for record in sorted(found, key=lambda record: record["started"])}
     lines = [f"  {'done':<12}{name:<24}{duration(record['seconds'])}" for name, record in steps.items()]
-    finished = {f"{record['step']}-{record['identity'][:16]}" for record in records}
+    finished = {f"{record['step']}-{record['identity'][:16]}" for record in found}
     for place in sorted((folder / "work").glob("*-*")):
         if place.name not in finished:
             lines.append(f"  {'unfinished':<12}{place.name.rpartition('-')[0]:<24}the same command goes on from here")
@@ -138,19 +170,44 @@ def _records(workdir: Path) -> list[dict]:
     if not workdir.is_dir():
         problem = "that is a file" if workdir.exists() else "no such folder"
         raise UsageError(f"{workdir}: {problem}; give the --workdir of a run")
-    records = []
-    for path in sorted((workdir / "runs").glob("*.json")):
-        try:
-            record = read_json(path)
-            if not all({"name", "status"} <= row.keys() for row in record["steps"]):
-                raise KeyError("name, status")
-            _ = record["pipeline"], record["status"]
-        except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError):
-            raise UsageError(f"{path}: not the record of a run; give the --workdir of a run, or run it again") from None
-        records.append(record)
+    records = run_records(workdir)
     if not records:
         raise UsageError(f"{workdir}: nothing was run here; give the --workdir of a run")
     return records
+
+
+def run_records(workdir: Path) -> list[dict]:
+    """The records of a workdir's runs; raises `UsageError` where one cannot be read."""
+    records = []
+    for path in sorted((workdir / "runs").glob("*.json")):
+        try:
+            record = read_sealed(path, unsealed=lambda data: data.get("format") == 1)
+            if not _is_record(record):
+                raise DamagedError("is not a record")
+        except DamagedError as error:
+            raise UsageError(
+                f"{path}: not the record of a run (it {error}); give the --workdir of a run, or run it again"
+            ) from None
+        records.append(record)
+    return records
+
+
+def _is_record(data: dict) -> bool:
+    rows = data.get("steps")
+    texts = all(isinstance(data.get(key), str) for key in ("pipeline", "status"))
+    return (
+        texts
+        and isinstance(data.get("report", ""), str)
+        and isinstance(rows, list)
+        and all(
+            isinstance(row, dict)
+            and all(isinstance(row.get(key), str) for key in ("name", "status"))
+            and isinstance(row.get("seconds", 0), (int, float))
+            and math.isfinite(row.get("seconds", 0))
+            and isinstance(row.get("error", ""), str)
+            for row in rows
+        )
+    )
 
 
 def size_text(count: float) -> str:

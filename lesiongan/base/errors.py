@@ -5,7 +5,12 @@ A message is one line: what was wrong, where, what to do. The table of exit code
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 
 
 class ExitCode(enum.IntEnum):
@@ -53,6 +58,65 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str = "interrupted", exit_code: ExitCode = ExitCode.INTERRUPTED):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+#: The errors of a disk, and what they are for a person.
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full for this user",
+    errno.EFBIG: "the file system takes no file of this size",
+    errno.EROFS: "the disk cannot be written",
+    errno.EIO: "the disk has a fault",
+    errno.ESTALE: "the network's disk has gone",
+}
+
+
+def as_machine_error(error: BaseException, *places: str | os.PathLike) -> MachineError | None:
+    """A fault of the disk or of memory as one line; None where an error is something else.
+
+    Libraries have errors of their own for a full disk (TensorFlow says that a resource is exhausted, HDF5 that it
+    cannot flush), with the system's words in their text.
+
+    Args:
+        error: what was raised.
+        places: folders that were written to; of a full disk the fullest is named.
+    """
+    for each in _chain(error):
+        for code, words in _DISK.items():
+            in_text = not isinstance(each, LesionganError) and os.strerror(code) in str(each)
+            if getattr(each, "errno", None) == code or in_text:
+                full = code in (errno.ENOSPC, errno.EDQUOT)
+                where = getattr(each, "filename", None) or (full and _fullest(places))
+                said = f"{words} ({os.strerror(code)})" + (f": {where}" if where else "")
+                return MachineError(f"{said}; once that is mended the same command goes on from here")
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return OutOfMemory()
+    if type(error).__name__ == "ResourceExhaustedError":
+        return OutOfMemory(" on the device")
+    return None
+
+
+class OutOfMemory(MachineError):
+    """This process got no more memory."""
+
+    def __init__(self, where: str = ""):
+        super().__init__(f"out of memory{where}: lower the batch or the image size, then give the command again")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _fullest(places: Sequence[str | os.PathLike]) -> str:
+    """The place whose disk has the least room; "" where none is there."""
+    free = {}
+    for place in places:
+        with contextlib.suppress(OSError):
+            free[str(place)] = shutil.disk_usage(place).free
+    return min(free, key=lambda place: free[place], default="")
 
 
 def first_line(error: BaseException) -> str:

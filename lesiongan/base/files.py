@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+#: What a killed process leaves of a file or folder that it was writing: `.<name>.<8 characters>.part`.
+_PART = ".part"
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part|\.kfp_cache_[a-z0-9_]+\.tmp")
+
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def whole_file(path: str | os.PathLike, *, durable: bool = False) -> Iterator[BinaryIO]:
     """A file open for writing that replaces `path` when the block ends without an error: a reader sees the old content
-    or the new, never a part of it."""
+    or the new, never a part of it.
+
+    Args:
+        path: the file.
+        durable: the same holds after a power cut; costs a disk's wait (measured: 9 ms), so pictures are without.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
@@ -34,14 +49,14 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         file.write(text.encode("utf-8"))
 
 
 def write_arrays(path: str | os.PathLike, **arrays: np.ndarray | np.generic) -> None:
     """Arrays as an uncompressed .npz."""
     named: dict[str, Any] = arrays  # `savez` has an option among the names
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         np.savez(file, **named)
 
 
@@ -56,19 +71,66 @@ def read_json(path: str | os.PathLike) -> Any:
 @contextlib.contextmanager
 def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary sibling folder that replaces `path` when the block ends without an error, and is removed
-    otherwise."""
+    otherwise. What it holds is on the disk before it gets its name: checkpoints may go once a model has it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = _sibling(path)
     os.chmod(temporary, 0o755)
     try:
         yield temporary
+        _to_disk(temporary)
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+            # two renames: to remove a folder takes long enough for a kill in the middle
+            old = _sibling(path)
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, path)
+        _to_disk_one(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _sibling(path: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
+
+
+def _to_disk(folder: Path) -> None:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            _to_disk_one(Path(root, name))
+        _to_disk_one(Path(root))
+
+
+def _to_disk_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EROFS):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def sweep_temporaries(folder: str | os.PathLike, older: float = 0.0) -> None:
+    """Removes what killed processes left of files and folders that they were writing, in all of a folder.
+
+    Args:
+        folder: nobody else may be writing to it,
+        older: except what is younger than this many seconds.
+    """
+    for root, folders, names in os.walk(Path(folder)):
+        for name in [*folders, *names]:
+            path = Path(root, name)
+            if _TEMPORARY.fullmatch(name) and (not older or time.time() - path.lstat().st_mtime > older):
+                if name in folders:
+                    folders.remove(name)
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def digest_text(*texts: str) -> str:

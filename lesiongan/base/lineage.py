@@ -7,15 +7,20 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lesiongan.base import contents
 from lesiongan.base.code_version import code_version
-from lesiongan.base.files import digest_directory, read_json, write_text
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import digest_directory, write_text
+from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
 
 #: Set where a change of the code is accepted: the folder with the steps' working folders (`--accept-code-change`).
 ACCEPT_VARIABLE = "LESIONGAN_ACCEPT_CODE_CHANGE"
 RECORD_ENDING = ".lineage.json"
+FORMAT = 2  # of a record; 2: sealed, with a digest of each file
 _CODE = "code"  # the folder, beside the working folders, that says with which code each step was last run
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "kfp", "tensorflow-datasets", "scikit-learn")
 
@@ -25,10 +30,74 @@ def lineage_path(artifact: Path) -> Path:
     return artifact.with_name(artifact.name + RECORD_ENDING)
 
 
+def write_record(artifact: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the record of an artifact: the facts, the digest of its content, by which later steps know it, and that of
+    each file's bytes, by which `read_record` sees that it is still what was made."""
+    files = contents.file_digests(artifact)
+    digest_of_content = contents.digest(artifact)
+    write_sealed(lineage_path(artifact), {"format": FORMAT, **facts, "digest": digest_of_content, "files": files})
+
+
+def read_record(artifact: Path) -> dict[str, Any]:
+    """The record of an artifact, after a look at all its bytes (about 2 s per GB).
+
+    Raises:
+        DamagedError: the record is missing or damaged, or the artifact's files are not those of it.
+    """
+    path = lineage_path(artifact)
+    if not os.path.lexists(artifact):
+        raise DamagedError(f"{artifact} is missing")
+    try:
+        record = _read(path)
+    except DamagedError as error:
+        raise DamagedError(f"{path} {error}") from None
+    if record["format"] > 1:
+        contents.check(artifact, record["files"])
+        return record
+    try:  # of versions up to 0.2, which knew the artifact as a whole
+        whole = digest_directory(artifact) == record["digest"]
+    except OSError as error:
+        raise DamagedError(f"{error.filename or artifact} cannot be read ({error.strerror})") from None
+    if not whole:
+        raise DamagedError(f"{artifact} is not what was made")
+    return record
+
+
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of the shape that this version knows."""
+    texts = all(isinstance(record.get(key), str) for key in ("step", "artifact", "identity", "digest"))
+    timed = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("started"), str)
+    listed = record.get("format") == 1 or (record.get("format") == FORMAT and isinstance(record.get("files"), dict))
+    if not (texts and timed and listed):
+        raise DamagedError("is not the record of an artifact")
+    return record
+
+
+def records(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    """The records in a folder that can be read, whatever has become of their artifacts."""
+    found = []
+    for path in sorted(folder.glob(f"{pattern}{RECORD_ENDING}")):
+        with contextlib.suppress(DamagedError):
+            found.append(_read(path))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return _checked(read_sealed(path, unsealed=lambda data: data.get("format") == 1 and "files" not in data))
+
+
 def digest(artifact: Path) -> str:
-    """The digest of an artifact's content, from its lineage record where there is one."""
-    record = lineage_path(artifact)
-    return read_json(record)["digest"] if record.exists() else digest_directory(artifact)
+    """The digest of an artifact's content, by its lineage record where there is one.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    if not lineage_path(artifact).exists():
+        return contents.digest(artifact)
+    try:
+        return read_record(artifact)["digest"]
+    except DamagedError as error:
+        raise UsageError(f"{error}; make it again") from None
 
 
 def machine() -> dict[str, Any]:

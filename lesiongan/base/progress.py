@@ -16,6 +16,7 @@ from absl import logging
 #: Set by the launcher for its steps: `live` where it stands on a terminal, `lines` elsewhere.
 STEP_VARIABLE = "LESIONGAN_STEP"
 #: What a step's own lines start with, so that the launcher can tell them from the noise of libraries.
+ERROR_MARK = "lesiongan!"  # before what a step says of its failure, as JSON
 LINE_MARK = "lesiongan| "
 PROGRESS_MARK = "lesiongan~ "
 #: And the line in which it says its process id.

@@ -209,6 +209,11 @@ class _ShardWriter:
         )
         per_shard = max(1, _SHARD_BYTES // (3 * size * size))
         self._writer = tfds.core.SequentialWriter(info, max_examples_per_shard=per_shard)
+        serializer = self._writer._serializer
+        # TFDS writes the features of an example in an order of chance; equal examples are equal files
+        serializer.serialize_example = lambda example: serializer.get_tf_example(example).SerializeToString(
+            deterministic=True
+        )
         self._buffers: dict[str, list[dict]] = {}
         self._waiting = 0
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError, first_line
@@ -60,9 +61,11 @@ def export(
     signatures["serving_default"] = next(iter(signatures.values()))
     # Keras's objects stay out of the file: the functions hold the variables that they read, and those alone are saved.
     held = {id(v): v for function in signatures.values() for v in function.graph.variables}
-    module.held = list(held.values())
+    # in the order in which they were made: a graph has them in one of chance, and equal models are equal files
+    module.held = sorted(held.values(), key=lambda variable: int(variable._unique_id.rpartition("_")[2]))
     with whole_directory(directory) as folder:
         tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
+        _settle(folder / "saved_model")
         record = {
             "format": FORMAT,
             "name": Path(directory).name,
@@ -80,6 +83,16 @@ def export(
         if beside is not None:
             beside(folder)
     return record
+
+
+def _settle(folder: Path) -> None:
+    """Makes the files of a SavedModel the same whenever the same model is saved: TensorFlow writes the entries of maps
+    in an order of chance, and beside them a fingerprint with a random number, which nothing reads."""
+    path = folder / "saved_model.pb"
+    content = saved_model_pb2.SavedModel()
+    content.ParseFromString(path.read_bytes())
+    path.write_bytes(content.SerializeToString(deterministic=True))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -15,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, MachineError
+from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, OutOfMemory, as_machine_error
 from lesiongan.base.escaped import unescape
 from lesiongan.base.files import write_json
-from lesiongan.base.progress import PROCESS_MARK, STEP_VARIABLE
+from lesiongan.base.progress import ERROR_MARK, PROCESS_MARK, STEP_VARIABLE
 from lesiongan.config.reader import from_json
 from lesiongan.steps.step import Step, step_name
 
@@ -63,7 +64,8 @@ def run_component(
         inputs, parameters = _unwrapped(values)
         place = Path(work_dir or f"{next(iter(outputs.values()))}.work")
         step = Step(module, inputs, outputs, parameters, from_json(module.Options, options), options, seed, place)
-        measured = step.run()
+        # the launcher drops them once the cache has the step's outputs
+        measured = step.run(keep_checkpoints=LAUNCHER_VARIABLE in os.environ)
         numbers = {k: float(v) for k, v in measured.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         if metrics is not None:
             write_json(metrics.path, numbers)
@@ -73,20 +75,11 @@ def run_component(
         _fail(name, error, error.exit_code)
     except KeyboardInterrupt:
         _fail(name, Interrupted(), ExitCode.INTERRUPTED)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM):
-            _fail(
-                name, MachineError(f"{error.strerror}: free some space or memory, then give the same command again"), 3
-            )
-        traceback.print_exc()
-        _fail(name, error, ExitCode.FAILED)
-    except MemoryError:
-        _fail(name, MachineError("out of memory: lower the batch or the image size, then give the command again"), 3)
     except Exception as error:
-        traceback.print_exc()
-        if type(error).__name__ == "ResourceExhaustedError":
-            _fail(name, MachineError("out of memory on the device: lower the batch or the image size"), 3)
-        _fail(name, error, ExitCode.FAILED)
+        fault = as_machine_error(error, work_dir or os.getcwd(), tempfile.gettempdir())
+        if fault is None:
+            traceback.print_exc()
+        _fail(name, fault or error, ExitCode.FAILED if fault is None else ExitCode.MACHINE)
 
 
 def _unwrapped(values: Mapping[str, Any]) -> tuple[dict[str, Path | list[Path]], dict[str, str]]:
@@ -141,11 +134,18 @@ def _fail(name: str, error: BaseException, code: int) -> NoReturn:
     expected = isinstance(error, (LesionganError, Interrupted))
     if not expected:
         message = f"{type(error).__name__}: {message}"
+    said = {
+        "step": name,
+        "message": message,
+        "exit_code": int(code),
+        "expected": expected,
+        "memory": isinstance(error, OutOfMemory),
+    }
     path = os.environ.get(ERROR_VARIABLE)
     if path:
-        write_json(
-            path,
-            {"step": name, "message": message, "exit_code": int(code), "expected": expected},
-        )
+        try:
+            write_json(path, said)
+        except OSError:  # the disk is full; the launcher reads this process's output
+            print(f"{ERROR_MARK}{json.dumps(said)}", flush=True)
     print(f"error in {name}: {message}", file=sys.stderr, flush=True)
     sys.exit(int(code))

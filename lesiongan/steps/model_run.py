@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 
 from lesiongan.training.checkpoints import FOLDER
-from lesiongan.training.loop import drop_checkpoints
 from lesiongan.training.states import LAST, last_state, spare_states
 
 #: The training model in its folder, see `lesiongan.load`.
@@ -17,11 +16,10 @@ TRAINING_MODEL = "model.keras"
 
 
 def keep_run(run_dir: Path, output: Path) -> None:
-    """Copies a finished training's logs to the artifact and drops its checkpoints, whose weights have been exported."""
+    """Copies a finished training's logs to the artifact. Its checkpoints go once the step has ended well (`Step`)."""
     output.parent.mkdir(parents=True, exist_ok=True)
     left_out = shutil.ignore_patterns(FOLDER, *spare_states(run_dir))
     shutil.copytree(run_dir, output, ignore=left_out, dirs_exist_ok=True)
-    drop_checkpoints(run_dir)
 
 
 def keep_training(model: keras.Model, folder: Path, run_dir: Path, exported: keras.layers.Layer | None = None) -> None:

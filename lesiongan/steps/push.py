@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lesiongan.base.files import read_json, whole_directory, write_json
+from lesiongan.base.errors import UsageError
+from lesiongan.base.files import digest_directory, read_json, sweep_temporaries, whole_directory, write_json
 from lesiongan.base.progress import say
 from lesiongan.serving import model_artifact, registry
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("pushed",)
+_ABANDONED = 3600.0  # seconds after which what another push has begun is what a killed one left
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +50,8 @@ def run(task: Task[Options]) -> dict:
 
 
 def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = None) -> int:
-    """Copies a SavedModel to `target/<version>/` and returns the version; a model that is there already is not
-    copied again.
+    """Copies a SavedModel to `target/<version>/` and returns the version; a model that is there already, and whole, is
+    not copied again.
 
     Args:
         model: the folder of an exported model.
@@ -57,11 +59,20 @@ def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = Non
         blessing: component -> its verdict, which the record keeps.
     """
     record = model_artifact.describe(model)
-    versions = registry.versions(target)
-    for version in versions:
-        if model_artifact.describe(target / str(version))["digest"] == record["digest"]:
-            return version
-    version = max([0, *versions, *registry.versions(target, withdrawn=True)]) + 1
+    sweep_temporaries(target, older=_ABANDONED)
+    versions, version = registry.versions(target), 0
+    for pushed in versions:
+        try:
+            known = model_artifact.describe(target / str(pushed))
+        except UsageError as error:
+            say(f"{error}; it stays as it is")
+            continue
+        if known["digest"] == record["digest"]:
+            if digest_directory(target / str(pushed), without=model_artifact.BESIDE) == record["digest"]:
+                return pushed
+            say(f"{target / str(pushed)}: its files are not those of its record; it is pushed again")
+            version = pushed
+    version = version or max([0, *versions, *registry.versions(target, withdrawn=True)]) + 1
     with whole_directory(target / str(version)) as folder:
         shutil.copytree(model / "saved_model", folder, dirs_exist_ok=True)
         if (model / model_artifact.SEEN).is_file():

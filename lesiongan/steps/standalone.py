@@ -10,10 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from lesiongan.base.errors import UsageError
-from lesiongan.base.files import digest_text, read_json
-from lesiongan.base.lineage import lineage_path
+from lesiongan.base.files import digest_text, sweep_temporaries
+from lesiongan.base.lineage import lineage_path, read_record
 from lesiongan.base.locks import held
 from lesiongan.base.progress import say
+from lesiongan.base.sealed import DamagedError
 from lesiongan.config.data import DataConfig
 from lesiongan.config.reader import to_json
 from lesiongan.config.run import Config
@@ -157,7 +158,13 @@ def _once(
     places = {name: folder / name for name in module.OUTPUTS}
     step = Step(module, inputs, places, parameters or {}, options, to_json(options), seed, folder / "work")
     records = [lineage_path(place) for place in places.values()]
-    found = [read_json(record) for record in records if record.exists()]
+    found = []
+    for record, place in zip(records, places.values(), strict=True):
+        if record.exists():
+            try:
+                found.append(read_record(place))
+            except DamagedError as error:
+                say(f"{error}; {step.name} is run again")
     if len(found) == len(records) and all(record.get("identity") == step.identity for record in found):
         say(f"{step.name}: done before")
         return
@@ -169,6 +176,7 @@ def _once(
     with held(folder):
         for record in records:
             record.unlink(missing_ok=True)
+        sweep_temporaries(folder)
         step.run()
 
 

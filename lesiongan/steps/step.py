@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 from lesiongan import __version__
 from lesiongan.base.code_version import code_version
-from lesiongan.base.files import digest_directory, digest_text, write_json
-from lesiongan.base.lineage import code_in_use, digest, lineage_path, machine, remember_code, versions
+from lesiongan.base.files import digest_text
+from lesiongan.base.lineage import code_in_use, digest, machine, remember_code, versions, write_record
 
-FORMAT = 1
+CHECKPOINTS = "checkpoints"  # the folder in a training's, see `training.loop`
 
 OptionsT = TypeVar("OptionsT")
 #: Folders of artifacts by name; a list where several came from a loop.
@@ -68,6 +69,9 @@ class Step:
         inputs, outputs, parameters, options, seed: see `Task`.
         options_text: the options as they were given, a part of the identity.
         work_dir: gets the working folder.
+
+    Raises:
+        UsageError: an input is not what its record says.
     """
 
     def __init__(
@@ -98,9 +102,14 @@ class Step:
             str(sorted(self.input_digests.items())),
         )
 
-    def run(self) -> dict:
-        """Does the work, going on from what an interrupted run left; returns what it measured."""
-        begin = time.time()
+    def run(self, *, keep_checkpoints: bool = False) -> dict:
+        """Does the work, going on from what an interrupted run left; returns what it measured.
+
+        Args:
+            keep_checkpoints: the caller drops the checkpoints of the step's trainings (`drop_checkpoints`), once what
+                was made of them cannot be lost any more.
+        """
+        began, begin = time.time(), time.monotonic()  # a clock may be set while a training runs
         run_dir = self._work_dir / f"{self.name}-{self.identity[:16]}"
         run_dir.mkdir(parents=True, exist_ok=True)
         remember_code(self.name, self._used_code, self._work_dir)
@@ -108,18 +117,18 @@ class Step:
         measured = self._run(task) or {}
         for key, path in self._outputs.items():
             if path.exists():
-                write_json(lineage_path(path), self._record(key, path, begin, measured))
+                write_record(path, self._facts(key, began, time.monotonic() - begin, measured))
+        if not keep_checkpoints:
+            drop_checkpoints(self._work_dir, self.name, self.identity)
         return measured
 
-    def _record(self, key: str, path: Path, begin: float, measured: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, key: str, began: float, seconds: float, measured: Mapping[str, Any]) -> dict[str, Any]:
         # every record says that a change of the code was accepted
         accepted = {} if self._used_code == self._code else {"accepted_code": self._used_code}
         return {
-            "format": FORMAT,
             "step": self.name,
             "artifact": key,
             "identity": self.identity,
-            "digest": digest_directory(path),
             "inputs": self.input_digests,
             "options": dataclasses.asdict(self._options),
             "parameters": self._parameters,
@@ -128,11 +137,17 @@ class Step:
             **accepted,
             "version": __version__,
             "versions": versions(),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin)),
-            "seconds": round(time.time() - begin, 2),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+            "seconds": round(seconds, 2),
             "machine": machine(),
             "metrics": measured,
         }
+
+
+def drop_checkpoints(work_dir: Path, step: str, identity: str) -> None:
+    """Removes the checkpoints of a finished step's trainings, whose weights have been exported."""
+    for folder in [*work_dir.glob(f"{step}-{identity[:16]}/**/{CHECKPOINTS}")]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def step_name(module: ModuleType) -> str:

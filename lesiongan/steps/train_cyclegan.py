@@ -6,10 +6,13 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
+from lesiongan.base.contents import check_part, seal_part
 from lesiongan.base.progress import say
+from lesiongan.base.sealed import DamagedError
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
@@ -49,7 +52,7 @@ def run(task: Task[Options]) -> dict:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
         # a job that was finished before a kill is not trained again: its export is in the working folder
         exported, run_dir = task.run_dir / "models" / name, task.run_dir / "runs" / name
-        if not (exported / "model.json").exists():
+        if not _finished(exported):
             model = train_cyclegan(
                 config,
                 x,
@@ -75,10 +78,21 @@ def run(task: Task[Options]) -> dict:
                 details=details,
                 beside=partial(keep_training, model, run_dir=run_dir, exported=model.exported),
             )
+            seal_part(exported)
         keep_run(run_dir, task.outputs["model_run"] / name)
         shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
         finished += 1
     return {"models": finished, "images_seen": config.images * finished, "with_validation": options.with_validation}
+
+
+def _finished(exported: Path) -> bool:
+    """Whether a job's export is there, and what it was."""
+    try:
+        return check_part(exported)
+    except DamagedError as error:
+        say(f"{error}; it is trained again")
+        shutil.rmtree(exported, ignore_errors=True)
+        return False
 
 
 def _alpha_jobs(task: Task[Options]):

@@ -12,6 +12,7 @@ cells.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import traceback
 from pathlib import Path
 from typing import Final
@@ -19,9 +20,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from lesiongan.base.contents import file_digests
 from lesiongan.base.errors import LesionganError, MachineError
-from lesiongan.base.files import digest_directory, digest_text, read_json, write_json, write_text
+from lesiongan.base.files import digest_directory, digest_text, write_text
 from lesiongan.base.progress import say
+from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.experiments import ExperimentConfig, NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.config.grid import GridConfig
@@ -33,13 +36,14 @@ from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_c
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.serving import model_artifact
 from lesiongan.steps.model_run import keep_run
-from lesiongan.steps.step import Task
+from lesiongan.steps.step import CHECKPOINTS, Task
 from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
 
 #: Of cells that go on from a trained classifier: there is nothing left to freeze.
 _CELL_SCHEDULE: Final = "one_cycle"
 _DONE = "done.json"
+_FILES = "files"  # of it: the digests of the predictions
 
 
 OUTPUTS = ("predictions", "model_run")
@@ -119,7 +123,8 @@ class _Grid:
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""
         place = self._place(cell, index)
-        if (place / _DONE).exists():
+        numbers = _finished(place)
+        if numbers is not None:
             say(f"cell {cell.name}, seed {index}: done before")
         else:
             model, numbers = self._train(cell, index, place / "run")
@@ -128,7 +133,8 @@ class _Grid:
                 probabilities, _ = predict(model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
                 write_text(place / f"{name or 'test'}.csv", text)
-            write_json(place / _DONE, numbers)
+            write_sealed(place / _DONE, {**numbers, _FILES: _predictions(place)})
+            shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
         share_of = share(cell, self.experiment, self.counts)
         return {
             "cell": cell.name,
@@ -136,7 +142,7 @@ class _Grid:
             "alpha": f"{cell.alpha:g}" if cell.alpha else "",
             "amount": cell.amount,
             "seed": index,
-            **read_json(place / _DONE),
+            **numbers,
             "file": f"predictions/{cell.slug}-seed{index}.csv",
             "share": "" if share_of is None else f"{share_of:.3f}",
         }
@@ -235,6 +241,25 @@ class _Grid:
             self.models[self.config.schedule] = model
             self.starts = {index: model.get_state()}
         return self.starts[index]
+
+
+def _finished(place: Path) -> dict[str, int] | None:
+    """What the row of a finished cell says of its training; None where there is none, or one that is damaged."""
+    if not (place / _DONE).exists():
+        return None
+    try:
+        done = read_sealed(place / _DONE, unsealed=lambda data: _FILES not in data)  # of versions up to 0.2
+        if done.pop(_FILES, _predictions(place)) != _predictions(place):
+            raise DamagedError("does not say what its predictions are")
+        return done
+    except DamagedError as error:
+        say(f"{place / _DONE} {error}; the cell is trained again")
+        shutil.rmtree(place)
+        return None
+
+
+def _predictions(place: Path) -> dict[str, str]:
+    return {path.name: file_digests(path)[""] for path in sorted(place.glob("*.csv"))}
 
 
 def goes_on(grid: GridConfig, cell: Cell) -> bool:

@@ -6,9 +6,7 @@ interrupted and resumed training does the same as an uninterrupted one.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -105,11 +103,6 @@ def fit(
             raise stop.interrupted(f"{run.name} is saved at step {run.start:,} of {run.steps:,}")
     summary = {key: value for callback in own for key, value in callback.summary().items()}
     return summary if rollback is None else {**summary, "rollbacks": len(run.rollbacks)}
-
-
-def drop_checkpoints(run_dir: Path) -> None:
-    """Removes the checkpoints of a finished training, whose weights have been exported."""
-    shutil.rmtree(Path(run_dir) / FOLDER, ignore_errors=True)
 
 
 def _fit_once(model: keras.Model, batches: tf.data.Dataset, run: Run, callbacks: list[keras.callbacks.Callback]):

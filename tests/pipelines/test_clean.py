@@ -6,6 +6,7 @@ import pytest
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json
+from lesiongan.base.lineage import write_record
 from pipelines.clean import removable
 from pipelines.cli import _guarded, _parse
 from pipelines.workdir import RunRecord, status_lines
@@ -17,7 +18,7 @@ def a_step(directory, artifact: str, step: str, identity: str) -> None:
     place.mkdir(parents=True)
     (place / "content").write_text("kept")
     facts = {"step": step, "identity": identity * 8, "started": "2026-01-01T00:00:00Z", "seconds": 61.0}
-    write_json(place.with_name(f"{place.name}.lineage.json"), facts)
+    write_record(place, {**facts, "artifact": place.name})
     left(directory, f"{step}-{(identity * 8)[:16]}")
 
 

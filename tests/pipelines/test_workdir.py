@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -63,9 +64,14 @@ def test_what_interrupted_runs_left_is_swept_and_finished_steps_stay(tmp_path):
     for name in (UNFINISHED, FINISHED, "figures"):
         (tmp_path / "artifacts" / name / "step" / "out").mkdir(parents=True)
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "a.json").write_text(f'{{"out": {{"uri": "artifacts/{FINISHED}/step/out"}}}}')
+    artifact = {"__kfp_artifact__": True, "name": "out", "schema_title": "system.Dataset", "metadata": {}}
+    entry = {"out": {**artifact, "uri": f"artifacts/{FINISHED}/step/out"}}
+    (tmp_path / "artifacts" / FINISHED / "interrupted" / "out").mkdir(parents=True)
+    (tmp_path / "artifacts" / ".examples.abcd_123.part").mkdir()
+    (tmp_path / "cache" / "a.json").write_text(json.dumps(entry))
     sweep(tmp_path)
     assert {p.name for p in (tmp_path / "artifacts").iterdir()} == {FINISHED, "figures"}
+    assert [p.name for p in (tmp_path / "artifacts" / FINISHED).iterdir()] == ["step"]
 
 
 def test_a_folder_of_other_things_is_no_workdir(tmp_path):

@@ -12,8 +12,8 @@ from page import Page
 from sample_run import make_run
 
 from lesiongan.base.errors import UsageError
-from lesiongan.base.files import digest_directory, write_json
-from lesiongan.base.lineage import lineage_path
+from lesiongan.base.files import write_json
+from lesiongan.base.lineage import lineage_path, write_record
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.config.reader import to_json
 from lesiongan.config.run import Config
@@ -39,10 +39,10 @@ def finish(root: Path, seed: int = 3) -> Path:
     inputs |= {"evaluation": artifacts / "evaluation", "blessing": blessing}
     for name in ("examples", "evaluation", "blessing", "model_run"):
         path = artifacts / name
-        record = {"step": name, "artifact": name, "digest": digest_directory(path), "seconds": 61.0, "started": name}
+        record = {"step": name, "artifact": name, "identity": "", "seconds": 61.0, "started": name}
         record |= {"versions": {"python": "3.12.1", "tensorflow": "2.21.0"}, "machine": {"device": "2 x NVIDIA H100"}}
         record |= {"code": "new", "accepted_code": "old"} if name == "model_run" else {}
-        write_json(lineage_path(path), record)
+        write_record(path, record)
     options = report_step.Options(experiment="nevus_to_melanoma", config=Config())
     outputs = {"report": artifacts / "report"}
     Step(report_step, inputs, outputs, {}, options, to_json(options), seed, root / "work").run()

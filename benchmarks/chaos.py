@@ -1,0 +1,204 @@
+"""Kills a run again and again, and compares what comes out with an undisturbed run.
+
+    python -m benchmarks.chaos --kills 20 --tiny
+
+Each kill is `kill -9` at a random moment, of the launcher or (one in three) of the step, followed by the same command.
+Where a run ends before its kill, another begins in a new folder. At the end of each: every artifact has the content
+of the undisturbed run's (`lesiongan.base.contents`; the report, which tells times, is left out), no step that had
+finished was run again, no process, no temporary file and no checkpoint is left. The last line says `N of N identical`.
+
+Trainings are bit-exact with one thread, so TensorFlow gets one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lesiongan.base import contents
+
+_TINY = (
+    "data.phantoms=300", "classifier.images=128", "acgan.images=64", "cyclegan.images=16", "cyclegan.filters=8",
+    "nevus_to_melanoma.alphas=1", "nevus_to_melanoma.amounts=20", "noise_to_lesion.amounts=20", "grid.images=64",
+    "evaluation.resamples=50",
+)  # fmt: skip
+_LEFT = 15.0  # seconds in which the processes of a killed launcher must have ended
+_TOLD = ("report",)  # artifacts that tell of times and places
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--tiny", action="store_true", help="one experiment, of the smallest size")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--mean", type=float, default=0.0, help="seconds to a kill; by default a fifth of a run")
+    parser.add_argument("--folder", type=Path, help="for the workdirs; by default a temporary one")
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        chaos = Chaos(folder, tiny=arguments.tiny, seed=arguments.seed)
+        begin = time.monotonic()
+        chaos.run("undisturbed")
+        whole = time.monotonic() - begin
+        print(f"undisturbed: {whole:.0f} s", flush=True)
+        identical = kills = number = 0
+        while kills < arguments.kills:
+            number += 1
+            name = f"killed-{number}"
+            done = chaos.killed(name, arguments.kills - kills, arguments.mean or whole / 5)
+            faults = chaos.faults(name)
+            for fault in faults:
+                print(f"{name}: {fault}", flush=True)
+            kills += done
+            identical += 0 if faults else done
+            print(f"{name}: {done} kills, {'as undisturbed' if not faults else 'NOT as undisturbed'}", flush=True)
+    print(f"{identical} of {kills} identical")
+    sys.exit(identical != kills)
+
+
+class Chaos:
+    """Runs of one command in folders of their own, undisturbed and killed."""
+
+    def __init__(self, folder: Path, *, tiny: bool, seed: int):
+        self.folder, self.tiny, self.random = folder.resolve(), tiny, random.Random(seed)
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        self.repeated: list[str] = []
+        self.environment = {
+            **os.environ,
+            "TMPDIR": str(self.temporary),
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
+            "LESIONGAN_CHECKPOINT_SECONDS": "2",
+        }
+
+    def run(self, name: str) -> None:
+        """The command to its end."""
+        process, log = self._start(name)
+        if process.wait():
+            raise SystemExit(f"the command failed: {log.read_text()[-2000:]}")
+
+    def killed(self, name: str, kills: int, mean: float) -> int:
+        """The command until it ends by itself, after at most `kills` kills; returns how many there were."""
+        finished: set[str] = set()
+        self.repeated = []
+        done = 0
+        while True:
+            process, log = self._start(name)
+            try:
+                process.wait(self.random.expovariate(1 / mean) if done < kills else None)
+                ended = True
+            except subprocess.TimeoutExpired:
+                ended = False
+                self._kill(process, step=self.random.random() < 1 / 3)
+                done += 1
+            ran, now = _steps(log.read_text())
+            self.repeated += sorted(ran & finished)
+            finished |= now
+            print(f"  {name}: {done} kills, {len(finished)} steps finished", flush=True)
+            if ended:
+                if process.returncode:
+                    raise SystemExit(f"the command failed: {log.read_text()[-2000:]}")
+                return done
+
+    def faults(self, name: str) -> list[str]:
+        """What is not as in the undisturbed run."""
+        right, found = (_artifacts(self.folder / each) for each in ("undisturbed", name))
+        faults = [f"{key}: not there" for key in right.keys() - found.keys()]
+        for key in sorted(right.keys() & found.keys()):
+            if contents.digest(right[key]) != contents.digest(found[key]):
+                faults.append(f"{key}: another content ({_difference(right[key], found[key])})")
+        faults += [f"{step}: was finished, and run again" for step in self.repeated]
+        left = [*self.temporary.iterdir(), *(self.folder / name).rglob("*.part"), *(self.folder / name).glob("tmp")]
+        left += [*(self.folder / name).rglob("*.tmp"), *(self.folder / name).rglob("checkpoints")]
+        return faults + [f"{path}: is left" for path in left]
+
+    def _start(self, name: str) -> tuple[subprocess.Popen, Path]:
+        workdir = self.folder / name
+        what = ["run", "nevus-to-melanoma", "--preset", "demo", "--data", "phantoms"] if self.tiny else ["demo"]
+        more = ["--models-dir", str(workdir / "saved_models")] if self.tiny else []
+        command = [sys.executable, "-m", "pipelines.cli", *what, "--workdir", str(workdir), *more]
+        for option in _TINY if self.tiny else ():
+            command += ["--set", option]
+        log = self.folder / f"{name}.log"
+        with log.open("w") as stream:
+            return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=self.environment), log
+
+    def _kill(self, process: subprocess.Popen, *, step: bool) -> None:
+        family = _descendants(process.pid)
+        if step and family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(family[-1], signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LEFT)
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + _LEFT
+        while left := [pid for pid in family if _runs(pid)]:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"processes of a killed launcher still run: {left}")
+            time.sleep(0.1)
+
+
+def _steps(log: str) -> tuple[set[str], set[str]]:
+    """The steps that a command ran, and those that it knew to be finished at its end, as `pipeline/step`."""
+    ran, finished, pipeline = set(), set(), ""
+    for line in log.splitlines():
+        if match := re.match(r"([\w-]+): .*, workdir ", line):
+            pipeline = match[1]
+        elif match := re.fullmatch(r"\[([\w-]+)\](.*)", line):
+            step = f"{pipeline}/{match[1]}"
+            (finished if match[2] else ran).add(step)
+    return ran, finished
+
+
+def _artifacts(workdir: Path) -> dict[str, Path]:
+    """The artifacts of a workdir's last runs, as `pipeline/step/artifact`."""
+    found = {}
+    for path in sorted((workdir / "runs").glob("*.json")):
+        for step in json.loads(path.read_text())["steps"]:
+            for key, uri in step["outputs"].items():
+                if key not in _TOLD and not (key == "metrics" and "report" in step["outputs"]):
+                    found[f"{path.stem}/{step['name']}/{key}"] = workdir / uri
+    return found
+
+
+def _difference(right: Path, found: Path) -> str:
+    """The first file that differs in its content."""
+    if right.is_file():
+        return f"{right.read_text()[:300]!r}, {found.read_text()[:300]!r}"
+    for path in sorted(p for p in right.rglob("*") if p.is_file()):
+        other = found / path.relative_to(right)
+        if "tfevents" not in path.name and (not other.is_file() or contents.digest(path) != contents.digest(other)):
+            return str(path.relative_to(right))
+    return "more files"
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()
