@@ -11,6 +11,7 @@ from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.base.files import disk_used, read_json
 from lesiongan.base.lineage import RECORD_ENDING
 from lesiongan.base.locks import held
+from lesiongan.base.shown import show
 from pipelines.workdir import size_text
 
 _CODE = "code"  # beside the working folders: small, and what --accept-code-change goes by
@@ -70,7 +71,7 @@ def add(commands) -> None:
 def _clean(arguments: argparse.Namespace) -> int:
     found = removable(arguments.directory, earlier=arguments.earlier)
     for each in found:
-        print(f"{size_text(each.bytes):>9s}  {each.folder}: {each.what}")
+        show([f"{size_text(each.bytes):>9s}  {each.folder}: {each.what}"])
     total = size_text(sum(each.bytes for each in found))
     if arguments.dry_run or not found:
         print(f"{total} would be freed" if found else "there is nothing to remove")

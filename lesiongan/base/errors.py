@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import enum
 
+from lesiongan.base.shown import one_line
+
 
 class ExitCode(enum.IntEnum):
     """What the process's exit code says."""
@@ -24,7 +26,7 @@ class LesionganError(Exception):
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str):
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(one_line(" ".join(str(message).split())))
 
 
 class UsageError(LesionganError):
