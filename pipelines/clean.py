@@ -12,6 +12,7 @@ from lesiongan.base import lineage
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.base.files import disk_used
 from lesiongan.base.locks import held
+from lesiongan.base.shown import show
 from pipelines.workdir import run_records, size_text
 
 _CODE = "code"  # beside the working folders: small, and what --accept-code-change goes by
@@ -71,7 +72,7 @@ def add(commands) -> None:
 def _clean(arguments: argparse.Namespace) -> int:
     found = removable(arguments.directory, earlier=arguments.earlier)
     for each in found:
-        print(f"{size_text(each.bytes):>9s}  {each.folder}: {each.what}")
+        show([f"{size_text(each.bytes):>9s}  {each.folder}: {each.what}"])
     total = size_text(sum(each.bytes for each in found))
     if arguments.dry_run or not found:
         print(f"{total} would be freed" if found else "there is nothing to remove")

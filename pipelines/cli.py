@@ -16,6 +16,7 @@ from absl import app, logging
 from absl.flags import argparse_flags
 
 from lesiongan import __version__
+from lesiongan.base import shown
 from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, as_machine_error
 from pipelines import (
     arguments as shared,
@@ -34,8 +35,19 @@ from pipelines.quiet import quiet_start
 
 def main() -> None:
     """The console script `lesiongan`."""
+    _read_names_as_utf8()
     quiet_start()
-    app.run(_guarded, flags_parser=_parse)
+    with shown.safely():
+        app.run(_guarded, flags_parser=_parse)
+
+
+def _read_names_as_utf8() -> None:
+    """Names of files and what is printed are UTF-8 whatever the locale says: where Python was told otherwise, it is
+    started anew."""
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _guarded(arguments: argparse.Namespace) -> int:
@@ -43,13 +55,13 @@ def _guarded(arguments: argparse.Namespace) -> int:
     try:
         return arguments.run(arguments) or ExitCode.DONE
     except LesionganError as error:
-        print(f"lesiongan: {error}", file=sys.stderr)
+        shown.complain(error)
         return error.exit_code
     except BrokenPipeError:
         return ExitCode.DONE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"lesiongan: {as_machine_error(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
+        shown.complain(str(as_machine_error(error) or f"{where}{error.strerror or error}"))
         return ExitCode.MACHINE
     except KeyboardInterrupt as error:
         stop = error if isinstance(error, Interrupted) else Interrupted()
@@ -63,6 +75,7 @@ def _show_lines() -> None:
     logger = python_logging.getLogger("absl")
     logger.propagate = False
     logger.handlers = [logging.get_absl_handler()]
+    logging.get_absl_handler().python_handler.stream = sys.stderr
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
     developers = [f"{os.sep}{package}{os.sep}" for package in ("tensorflow", "tensorflow_datasets")]
@@ -75,7 +88,7 @@ class _Parser(argparse_flags.ArgumentParser):
     """Wrong usage is one line, not a page."""
 
     def error(self, message: str):
-        print(f"lesiongan: {message} (see {self.prog} --help)", file=sys.stderr)
+        shown.complain(f"{message} (see {self.prog} --help)")
         sys.exit(int(ExitCode.USAGE))
 
 
@@ -133,7 +146,10 @@ def _data(arguments: argparse.Namespace) -> int:
 
     config = assign(Config(), f"data.split={arguments.split}", *shared.assignments(arguments))
     facts = overview(arguments.data, with_whole_paths(config.data), arguments.seed, quick=arguments.quick)
-    print(json.dumps(facts, indent=1) if arguments.json else "\n".join(lines(facts)))
+    if arguments.json:
+        print(json.dumps(facts, indent=1))
+    else:
+        shown.show(lines(facts))
     return ExitCode.DONE
 
 
@@ -141,7 +157,10 @@ def _status(arguments: argparse.Namespace) -> int:
     from pipelines import workdir
 
     lines = workdir.status_lines(arguments.workdir)
-    print(workdir.status_json(arguments.workdir) if arguments.json else "\n".join(lines))
+    if arguments.json:
+        print(workdir.status_json(arguments.workdir))
+    else:
+        shown.show(lines)
     return ExitCode.DONE
 
 

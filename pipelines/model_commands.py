@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from lesiongan.base import shown
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.config.run import Config
 from lesiongan.serving.model_artifact import find
@@ -199,7 +200,7 @@ def _translate(arguments: argparse.Namespace) -> int:
         arguments.model, arguments.pictures, arguments.output, overwrite=arguments.overwrite
     )
     for fault in faults:
-        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+        shown.complain(f"{fault}; not in the result")
     print(f"{done:,} pictures: {arguments.output}")
     return ExitCode.USAGE if faults else ExitCode.DONE
 
@@ -219,7 +220,7 @@ def _generate(arguments: argparse.Namespace) -> int:
     request = Request(classes, count, arguments.seed, source, arguments.full_size)
     done, faults = generate(arguments.model, request, arguments.output)
     for fault in faults:
-        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+        shown.complain(f"{fault}; not in the result")
     print(f"{done:,} pictures: {arguments.output}")
     return ExitCode.USAGE if faults else ExitCode.DONE
 
@@ -241,15 +242,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     seen = seen_images.seen(place, images)
     warning = seen_images.warning(*seen, len(images))
     if warning:
-        print(f"lesiongan: {warning}", file=sys.stderr)
+        shown.complain(warning)
     probabilities, _ = model.predict(images.images, tta=arguments.tta)
     scores = assess(images.labels, probabilities, model.taxonomy.classes, lesions)
     scores |= {"left_out": left_out, "learned_from": sum(seen)}
     if arguments.output:
         write_text(arguments.output, submission(images.ids, probabilities, model.taxonomy.classes))
-    print(json.dumps(scores, indent=1) if arguments.json else "\n".join(lines(scores)))
+    if arguments.json:
+        print(json.dumps(scores, indent=1))
+    else:
+        shown.show(lines(scores))
     for why, count in left_out.items():
-        print(f"left out: {count:,} {why}", file=sys.stderr)
+        print(shown.one_line(f"left out: {count:,} {why}"), file=sys.stderr)
     return ExitCode.DONE
 
 
@@ -265,7 +269,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     model = load_classifier(arguments.model)
     images, names, faults = loose(arguments.pictures, model.size, model.reading)
     for fault in faults:
-        print(f"lesiongan: {fault}; not in the result", file=sys.stderr)
+        shown.complain(f"{fault}; not in the result")
     if not len(images):
         raise UsageError("no picture to predict; give files or folders of pictures")
     probabilities, _ = model.predict(images, tta=arguments.tta)

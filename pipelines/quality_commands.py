@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lesiongan.base.errors import ExitCode, UsageError
+from lesiongan.base.shown import show
 from lesiongan.serving.model_artifact import describe, find
 from pipelines import arguments as shared
 
@@ -84,5 +85,8 @@ def _quality(arguments: argparse.Namespace) -> int:
     result["notes"] = compared_lines.notes(result)
     if arguments.output:
         write_json(arguments.output, result)
-    print(json.dumps(result, indent=1) if arguments.json else "\n".join(compared_lines.lines(result)))
+    if arguments.json:
+        print(json.dumps(result, indent=1))
+    else:
+        show(compared_lines.lines(result))
     return ExitCode.DONE

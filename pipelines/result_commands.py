@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from lesiongan.base.errors import ExitCode, UsageError
+from lesiongan.base.shown import show
 from pipelines import arguments as shared
 
 
@@ -85,7 +86,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
     endings = figure_files.formats_of(arguments.format)
     files = figure_files.write(arguments.directory, arguments.output, endings)
-    print("\n".join(f"figure: {path}" for path in files))
+    show(f"figure: {path}" for path in files)
     return ExitCode.DONE
 
 
@@ -103,7 +104,10 @@ def _models(arguments: argparse.Namespace) -> int:
         print(f"{name}: servers take version {registry.restore(store, name, int(version))}")
     if not (arguments.roll_back or arguments.restore):
         rows = registry.pushed(store)
-        print(json.dumps(rows, indent=1) if arguments.json else "\n".join(registry.lines(rows)))
+        if arguments.json:
+            print(json.dumps(rows, indent=1))
+        else:
+            show(registry.lines(rows))
     return ExitCode.DONE
 
 
@@ -127,7 +131,7 @@ def _export(arguments: argparse.Namespace) -> int:
     request = Request(arguments.split, classes, arguments.count or 0, arguments.size or 0, arguments.format)
     counts = export(sets, request, arguments.output)
     for name, count in counts.items():
-        print(f"{name}: {count:,}")
+        show([f"{name}: {count:,}"])
     print(f"{sum(counts.values()):,} pictures: {arguments.output}")
     return ExitCode.DONE
 

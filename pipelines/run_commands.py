@@ -14,6 +14,7 @@ from pathlib import Path
 from lesiongan import __version__
 from lesiongan.base.errors import ExitCode, MachineError, UsageError
 from lesiongan.base.escaped import escape
+from lesiongan.base.shown import show
 from pipelines import arguments as shared, model_commands
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
@@ -141,7 +142,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         for name, pipeline in pipelines.items():
             print(name)
             for line in plan.lines(name.replace("-", "_"), config, counts, measured):
-                print(f"  {line}")
+                show([f"  {line}"])
             for step, cached in local.planned_steps(pipeline, where):
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE

@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ import lesiongan  # noqa: F401  before any test imports TensorFlow: the package 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# The digests of models that tests make are none of the user's.
+_STATE = tempfile.TemporaryDirectory(prefix="lesiongan-state-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 
 #: Files that take minutes, the longest first: a file goes to one worker, and one that begins last ends alone.

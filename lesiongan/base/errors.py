@@ -12,6 +12,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 
+from lesiongan.base.shown import one_line
+
 
 class ExitCode(enum.IntEnum):
     """What the process's exit code says."""
@@ -30,7 +32,7 @@ class LesionganError(Exception):
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str):
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(one_line(" ".join(str(message).split())))
 
 
 class UsageError(LesionganError):

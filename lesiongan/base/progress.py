@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from absl import logging
 
+from lesiongan.base import shown
+
 #: Set by the launcher for its steps: `live` where it stands on a terminal, `lines` elsewhere.
 STEP_VARIABLE = "LESIONGAN_STEP"
 #: What a step's own lines start with, so that the launcher can tell them from the noise of libraries.
@@ -26,6 +28,7 @@ _EVERY = {"": 10.0, "lines": 10.0, "live": 1.0}  # seconds between two progress 
 
 def say(text: str) -> None:
     """One line of information."""
+    text = shown.one_line(text)
     if os.environ.get(STEP_VARIABLE):
         print(f"{LINE_MARK}{text}", flush=True)
     else:
@@ -57,7 +60,7 @@ class Progress:
     def __init__(
         self, label: str, total: int, unit: str = "steps", start: int = 0, scale: float = 1.0, rate_unit: str = ""
     ):
-        self.label, self.total, self.unit, self.start = label, total, unit, start
+        self.label, self.total, self.unit, self.start = shown.one_line(label), total, unit, start
         self.scale, self.rate_unit = scale, rate_unit or unit
         self.begin = time.monotonic()
         self.shown = self.begin
@@ -68,7 +71,10 @@ class Progress:
         if not self._step and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, initial=start, desc=label, unit=f" {unit}", dynamic_ncols=True, leave=True)
+            screen = shown.bare(sys.stderr)
+            self._bar = tqdm(
+                total=total, initial=start, desc=self.label, unit=f" {unit}", dynamic_ncols=True, file=screen
+            )
 
     def rate(self, done: int) -> float:
         """`rate_unit` per second since the start of this process's work."""
@@ -102,7 +108,7 @@ class Progress:
         if left is not None:
             rate = (self.total - done) * self.scale / left if left else self.rate(done)
             text += f", {rate:,.4g} {self.rate_unit}/s, {duration(left)} left"
-        text += f"  {note}" if note else ""
+        text += f"  {shown.one_line(note)}" if note else ""
         if self._step:
             print(f"{PROGRESS_MARK}{text}", flush=True)
         else:

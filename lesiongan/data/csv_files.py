@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.base.errors import UsageError
+from lesiongan.base.shown import is_plain, unbroken
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
@@ -45,8 +46,8 @@ class Anomaly(NamedTuple):
 
 
 def is_text(name: str) -> bool:
-    """Whether a file's name is neither broken UTF-8 nor holds control characters."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    """Whether a file's name is neither broken UTF-8 nor holds control characters or line breaks."""
+    return is_plain(name)
 
 
 def is_missing(value: str) -> bool:
@@ -72,7 +73,8 @@ def is_one_hot(column: pd.Series) -> bool:
 
 
 def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> pd.DataFrame:
-    """A table as text, stripped, with a column `line` (its line in the file); of a limited number of rows if asked for.
+    """A table as text, stripped and each cell on one line (a blank for control characters and line breaks), with a
+    column `line` (its line in the file); of a limited number of rows if asked for.
 
     Understood are a byte-order mark, any line ends; commas, semicolons, tabs, bars and R's spaces; Excel's line
     `sep=;`, blank lines and lines of `#` before the header; columns of row names or numbers as pandas and R write them,
@@ -94,10 +96,10 @@ def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> 
     records: list[list[str]] = []
     numbers: list[int] = []
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [unbroken(name) for name in next(reader, [])]
         for fields in reader:
             if any(field.strip() for field in fields):
-                records.append([field.strip() for field in fields])
+                records.append([unbroken(field) for field in fields])
                 numbers.append(skipped + reader.line_num)
                 if len(records) == limit:
                     break

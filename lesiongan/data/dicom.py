@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lesiongan.data.pictures import Unusable, check_size
+from lesiongan.data.pictures import Unusable, check_scans, check_size
 
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _GREYS = ("MONOCHROME1", "MONOCHROME2")
+_JPEG = "1.2.840.10008.1.2.4."  # begins the transfer syntaxes of all kinds of JPEG
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _ELEMENTS = (
@@ -59,6 +60,8 @@ def image(data: bytes) -> Image.Image:
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=list(_ELEMENTS))
         _check(dataset)
+        if dataset.file_meta.TransferSyntaxUID.startswith(_JPEG):
+            check_scans(data, int(dataset.Columns) * int(dataset.Rows))
         return Image.fromarray(np.ascontiguousarray(_rgb(dataset)))
     except (Unusable, MemoryError):
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,5 +53,4 @@ def _add_files(add: Callable[..., None], path: Path) -> None:
         for entry in entries:
             add(archive.name, entry.filename, entry.file_size, entry.CRC)
     for name in locations.walk(root, []):
-        status = os.stat(root / name)
-        add(name, status.st_size, status.st_mtime_ns)
+        add(name, *locations.size_and_time(root / name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from lesiongan.config.data import DataConfig
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.decoding import DecodingOptions, decode_all
 from lesiongan.data.image_set import ImageSet
-from lesiongan.data.locations import walk
+from lesiongan.data.locations import size_and_time, walk
 from lesiongan.data.readers import FileReader
 
 #: Pictures of a folder below which nothing can be learned from it.
@@ -81,8 +80,7 @@ def fingerprint(folder: str | Path) -> str:
     """A hex digest that changes when the pictures do, by their names, sizes and times."""
     root, digest = _checked(folder), hashlib.sha256()
     for name in walk(root, []):
-        status = os.stat(root / name)
-        digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode("utf-8", "surrogateescape") + b"\n")
+        digest.update(repr((name, *size_and_time(root / name))).encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
 
 

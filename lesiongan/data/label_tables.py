@@ -210,7 +210,7 @@ def labelled_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         raise UsageError(
             f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
         )
-    rows = pd.DataFrame({"path": [relative_path(value) for value in frame[image]]})
+    rows = pd.DataFrame({"path": [relative_path(value) for value in frame[image]]}, dtype=object)
     rows["image_id"] = rows["path"].str.replace("/", "_")
     for column, name in _metadata_columns(frame).items():
         rows[column] = stated(frame[name])
@@ -254,7 +254,7 @@ def add_metadata(rows: pd.DataFrame, path: Path | None, anomalies: list[Anomaly]
         raise UsageError(
             f"{path}: no image column; name the column of the image ids `image` (found: {column_names(frame)})"
         )
-    ids = pd.Series([relative_path(value).replace("/", "_") for value in frame[image]])
+    ids = pd.Series([relative_path(value).replace("/", "_") for value in frame[image]], dtype=object)
     again = ids.duplicated()
     anomalies += [
         Anomaly(what, f"{path.name} line {line}", "metadata for the same image again")

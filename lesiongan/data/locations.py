@@ -91,20 +91,34 @@ def walk(root: Path, anomalies: list[Anomaly], below: str = "") -> list[str]:
             if not csv_files.is_text(entry.name):
                 anomalies.append(Anomaly(ascii(name), ascii(folder or "."), "the file's name is not valid text"))
                 continue
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError as error:  # a link to itself, a file system's fault
+                anomalies.append(Anomaly(name, folder or ".", f"cannot be read: {error.strerror}"))
+                continue
             if entry.is_symlink():
                 inside = os.path.realpath(entry.path).startswith(real_root + os.sep)
-                if entry.is_dir() or (not inside and _kind_of_file(entry)):
+                if is_folder or (not inside and _kind_of_file(entry)):
                     anomalies.append(Anomaly(name, folder or ".", "a symbolic link to a folder or out of the data"))
                     continue
-            if entry.is_dir():
+            if is_folder:
                 folders.append(name)
-            elif entry.is_file():
+            elif is_file:
                 kind = _kind_of_file(entry)
                 if kind == _PICTURE:
                     paths.append(name)
                 elif kind:
                     anomalies.append(_not_read(name, folder or ".", kind))
     return sorted(paths)
+
+
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes of a file and when it was changed (ns); (-1, 0) where that cannot be asked, as reading it will tell."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) -> list[str]:
@@ -125,6 +139,9 @@ def in_archives(root: Path, archives: Iterable[Path], anomalies: list[Anomaly]) 
                 ):
                     continue
                 kind = _kind_of_entry(opened, name)
+                if kind and not csv_files.is_text(name):
+                    anomalies.append(Anomaly(ascii(name), archive.name, "the entry's name is not valid text"))
+                    continue
                 if kind and kind != _PICTURE:
                     anomalies.append(_not_read(name, archive.name, kind))
                 if kind != _PICTURE:

@@ -12,11 +12,14 @@ every one is the same photograph, many with other colours; below 0.95 pairs of d
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import dctn
 from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from lesiongan.data.image_set import turned
 
@@ -28,6 +31,10 @@ _MARGIN = 3  # pixels of a thumbnail along that field's edge which are not compa
 _SLOW = 2.0  # pixels, the standard deviation of the blur that is taken away
 _CROSS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], bool)  # a pixel and its four neighbours
 _BLOCK = 512
+_CANDIDATES = 1 << 22  # pairs of hashes compared at a time
+_MOST_PAIRS = 16
+#: Positions (first, second), int64 `[n]` each.
+Positions = tuple[np.ndarray, np.ndarray]
 
 
 class Pair(NamedTuple):
@@ -58,30 +65,76 @@ def perceptual_hashes(thumbnails: np.ndarray, symmetry: int = 0) -> np.ndarray:
 
 
 def near_duplicates(thumbnails: np.ndarray, across: int | None = None) -> list[Pair]:
-    """All pairs of nearly the same picture among thumbnails uint8 `[n, 32, 32]`, in order of their positions.
+    """Pairs of nearly the same picture among thumbnails uint8 `[n, 32, 32]`, in order of their positions.
 
-    Time grows with n^2, memory with n: 25,000 pictures take about 20 s on one core.
+    All of them, as long as no picture has dozens of copies behind it: of those that a picture begins 16 are looked for,
+    and beyond them those alone that join what is not yet joined. Time grows with n^2, memory with n: 25,000 pictures
+    take about 20 s on one core.
 
     Args:
         across: only pairs of one of the first `across` pictures with one of the others.
     """
     if len(thumbnails) < 2:
         return []
+    groups = _Groups(len(thumbnails))
+    # A picture without any structure (one colour) has nothing that a correlation could find.
+    identical = np.array(list(_identical(thumbnails, across)), np.int64).reshape(-1, 2)
+    groups.join(identical[:, 0], identical[:, 1])
     best: dict[tuple[int, int], float] = {}
     details, lit = _details(thumbnails)
     hashes = perceptual_hashes(thumbnails)
     for symmetry in range(8):
-        for first, second in _candidates(hashes, perceptual_hashes(thumbnails, symmetry), across):
+        groups.looked[:] = 0
+        for first, second in groups.chosen(_candidates(hashes, perceptual_hashes(thumbnails, symmetry), across)):
             both = lit[first] & turned(lit[second], symmetry)
             x, y = details[first] * both, turned(details[second], symmetry) * both
             norms = np.sqrt((x * x).sum((1, 2)) * (y * y).sum((1, 2)))
             correlation = (x * y).sum((1, 2)) / np.maximum(norms, 1e-6)
-            for i in np.flatnonzero(correlation >= _MIN_CORRELATION):
+            found = np.flatnonzero(correlation >= _MIN_CORRELATION)
+            for i in found:
                 key = int(first[i]), int(second[i])
                 best[key] = max(best.get(key, 0.0), min(1.0, float(correlation[i])))
-    # A picture without any structure (one colour) has nothing that a correlation could find.
-    best |= dict.fromkeys(_identical(thumbnails, across), 1.0)
+            groups.join(first[found], second[found])
+    best |= dict.fromkeys(((first, second) for first, second in identical.tolist()), 1.0)
     return [Pair(*pair, correlation) for pair, correlation in sorted(best.items())]
+
+
+class _Groups:
+    """Which pictures are joined by pairs, and how many joined ones each was compared with. Of thousands of copies of
+    one picture all pairs would be millions; what joins them, and a few more of each, is enough."""
+
+    def __init__(self, n: int):
+        self.labels, self.looked = np.arange(n), np.zeros(n, np.int64)
+
+    def chosen(self, candidates: Iterable[Positions]) -> Iterator[Positions]:
+        """Those of the candidates that are to be compared, in small blocks; what they join is to be told in between."""
+        for first, second in candidates:
+            wanted = self._worth_a_look(first, second)
+            first, second = first[wanted], second[wanted]
+            apart = self.labels[first] != self.labels[second]
+            for part in (np.flatnonzero(~apart), np.flatnonzero(apart)):
+                for begin in range(0, len(part), _BLOCK):
+                    block = part[begin : begin + _BLOCK]
+                    if apart[block[0]]:  # some may have been joined since
+                        block = block[self._worth_a_look(first[block], second[block])]
+                    yield first[block], second[block]
+
+    def _worth_a_look(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Which of some candidates, sorted by the first, are to be compared; joined ones are counted."""
+        joined = self.labels[first] == self.labels[second]
+        before = np.cumsum(joined) - joined  # how many joined ones stand before each
+        begins = np.maximum.accumulate(np.where(np.diff(first, prepend=-1) != 0, before, 0))
+        again = joined & (self.looked[first] + before - begins < _MOST_PAIRS)
+        np.add.at(self.looked, first[again], 1)
+        return ~joined | again
+
+    def join(self, first: np.ndarray, second: np.ndarray) -> None:
+        apart = self.labels[first] != self.labels[second]
+        if not apart.any():
+            return
+        ends = self.labels[first][apart], self.labels[second][apart]
+        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(self.labels),) * 2)
+        self.labels = connected_components(graph, directed=False)[1][self.labels]
 
 
 def _details(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,17 +151,16 @@ def _details(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return details, lit
 
 
-def _candidates(hashes: np.ndarray, others: np.ndarray, across: int | None):
+def _candidates(hashes: np.ndarray, others: np.ndarray, across: int | None) -> Iterator[Positions]:
     """Blocks of positions (first, second), first < second, whose hashes differ in few bits."""
     end = len(hashes) if across is None else across
-    for begin in range(0, end, _BLOCK):
-        rows, beyond = hashes[begin : min(begin + _BLOCK, end), None], begin + 1 if across is None else across
+    block = min(_BLOCK, max(1, _CANDIDATES // len(hashes)))
+    for begin in range(0, end, block):
+        rows, beyond = hashes[begin : min(begin + block, end), None], begin + 1 if across is None else across
         first, second = np.nonzero(np.bitwise_count(rows ^ others[None, beyond:]) <= _MAX_BITS)
         first, second = first + begin, second + beyond
         after = second > first
-        first, second = first[after], second[after]
-        for i in range(0, len(first), _BLOCK):
-            yield first[i : i + _BLOCK], second[i : i + _BLOCK]
+        yield first[after], second[after]
 
 
 def _identical(thumbnails: np.ndarray, across: int | None):

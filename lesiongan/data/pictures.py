@@ -26,6 +26,10 @@ THUMBNAIL = 32
 MIN_SIDE = 8
 #: A header that claims more pixels is refused before anything is decoded.
 MAX_PIXELS = 100_000_000
+#: A progressive JPEG has about ten scans. Each is a pass over all its pixels: with hundreds of them, which cost a few
+#: bytes each, a small file took minutes.
+MAX_SCANS = 100
+_MAX_SCANNED = 20 * MAX_PIXELS  # pixels, of all scans
 #: Pillow's other formats (EPS, PDF, ...) start interpreters or are never photographs.
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 
@@ -94,6 +98,8 @@ def _opened(data: bytes, needed: int) -> tuple[Image.Image, tuple[int, int]]:
                 return decoded, decoded.size
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
+                if image.format in ("JPEG", "MPO"):
+                    check_scans(data, image.width * image.height)
                 shape = image.size
                 if needed:
                     image.draft(None, (needed, needed))
@@ -169,6 +175,13 @@ def check_size(width: int, height: int) -> None:
         raise Unusable(f"more than {MAX_PIXELS // 1_000_000} megapixels ({width} x {height})")
     if min(width, height) < MIN_SIDE:
         raise Unusable(f"smaller than {MIN_SIDE} pixels ({width} x {height})")
+
+
+def check_scans(data: bytes, pixels: int) -> None:
+    """Raises `Unusable` for a JPEG of more scans than a photograph has. Their marker cannot be in a scan's own data."""
+    scans = data.count(b"\xff\xda")
+    if scans > MAX_SCANS or scans * pixels > _MAX_SCANNED:
+        raise Unusable(f"a JPEG of {scans:,} scans, more than a photograph of its size has")
 
 
 def _check(image: Image.Image) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -286,7 +285,7 @@ class ClassFolders:
             raise UsageError(f"{data}: its folders {', '.join(members)} are a split, not classes; give one of them")
         if not config.kind:
             class_folders.check_classes(data, list(members))
-        folders = (entry.name for entry in os.scandir(root) if entry.is_dir())
+        folders = (path.name for path in root.iterdir() if path.is_dir())
         for folder in sorted(name for name in folders if not csv_files.is_left_behind(name)):
             if folder not in members:
                 anomalies.append(Anomaly(folder, ".", "the folder has no pictures"))

@@ -6,10 +6,15 @@ Labels are indices into `Taxonomy.classes`; every array of class probabilities h
 from __future__ import annotations
 
 import dataclasses
+import re
+
+from lesiongan.base.errors import UsageError
+from lesiongan.base.shown import is_plain
 
 # A qualitative palette that stays apart for colour-blind readers (Okabe and Ito 2008), one colour per class in
 # every plot.
 _PALETTE = ("#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#B22222", "#8C6BB1")
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +34,11 @@ class Taxonomy:
     def __post_init__(self):
         if not len(self.classes) == len(self.names) == len(self.colours):
             raise ValueError(f"classes, names and colours must be equally many, got {self}")
+        for name in (*self.classes, *self.names):
+            if not isinstance(name, str) or not name or not is_plain(name):
+                raise UsageError(f"class {name!r}: a class's name is a text of one line; rename it")
+        if not all(isinstance(colour, str) and _COLOUR.fullmatch(colour) for colour in self.colours):
+            raise ValueError(f"colours must be like #D55E00, got {self.colours}")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"class abbreviations must differ, got {self.classes}")
 

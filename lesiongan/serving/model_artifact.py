@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lesiongan.base.errors import UsageError
+from lesiongan.base.errors import UsageError, first_line
 from lesiongan.base.files import digest_text, read_json, write_json
 from lesiongan.data.taxonomy import Taxonomy
 
@@ -104,7 +104,42 @@ def describe(directory: Path) -> dict:
         )
     if _SEAL in record and record[_SEAL] != _seal(record):
         raise UsageError(f"{path}: was changed after the model was exported; export the model again")
+    fault = _fault(record)
+    if fault:
+        raise UsageError(f"{path}: {fault}; export the model again")
     return record
+
+
+def _fault(record: dict) -> str:
+    """What of a record is none of a model's, "" where nothing is: records of version 0.1 have no digest of themselves,
+    and anyone can write one."""
+    texts = ("name", "digest", "resize", "version", "source", "target", "class")
+    if record.get("kind", "classifier") not in list(_SPOKEN):
+        return f"kind {record['kind']!r} is none of {', '.join(_SPOKEN)}"
+    if type(record.get("size", 1)) is not int or not 1 <= record.get("size", 1) <= _LARGEST:
+        return f"size {record['size']!r} is no number of pixels"
+    for key in texts:
+        if key in record and not (record[key] is None or isinstance(record[key], str)):
+            return f"{key} {record[key]!r} is no text"
+    if record.get("resize", "squash") not in ("squash", "crop", "pad"):
+        return f"resize {record['resize']!r} is none of squash, crop, pad"
+    if "taxonomy" not in record:
+        return ""
+    try:
+        classes = Taxonomy.from_dict(record["taxonomy"]).classes
+    except (UsageError, ValueError, KeyError, TypeError) as error:
+        return f"its taxonomy is none ({first_line(error)})"
+    made = record.get("refines") or []
+    if not classes or not isinstance(made, list) or not set(map(str, made)) <= set(classes):
+        return f"{made or 'no classes'!r}: not classes of its taxonomy"
+    return ""
+
+
+def check_complete(path: Path, record: dict) -> None:
+    """Raises `UsageError` where a record lacks what loading a model takes."""
+    missing = [key for key in ("kind", "name", "size", "taxonomy", "digest") if key not in record]
+    if missing:
+        raise UsageError(f"{path}: its record lacks what a model's says ({missing[0]}); export the model again")
 
 
 def saved_model(directory: Path) -> Path:
@@ -147,4 +182,5 @@ def _of_kind(directory: Path, kind: str) -> Path:
 
 #: Where trainings and runs put their models.
 _WITHIN = ("model", "models", "saved_models")
+_LARGEST = 8192  # pixels of a model's squares
 _SPOKEN = {"classifier": "classifier", "acgan": "ACGAN", "cyclegan": "CycleGAN"}

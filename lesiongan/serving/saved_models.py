@@ -18,10 +18,21 @@ from tensorflow.core.protobuf import saved_model_pb2
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError, first_line
 from lesiongan.base.files import digest_directory, whole_directory
+from lesiongan.base.progress import say
 from lesiongan.config.data import DataConfig
 from lesiongan.data.image_set import to_uint8, to_unit, turned
 from lesiongan.data.taxonomy import Taxonomy
-from lesiongan.serving.model_artifact import BESIDE, FORMAT, describe, find, made_classes, saved_model, write_record
+from lesiongan.serving import known_models, operations
+from lesiongan.serving.model_artifact import (
+    BESIDE,
+    FORMAT,
+    check_complete,
+    describe,
+    find,
+    made_classes,
+    saved_model,
+    write_record,
+)
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
 from lesiongan.serving.signatures import MODULES, encoded
@@ -82,6 +93,7 @@ def export(
         write_reference(folder, model, kind, size, record.get("resize", "squash"))
         if beside is not None:
             beside(folder)
+    known_models.remember(record["digest"])
     return record
 
 
@@ -160,15 +172,24 @@ class Served:
 
 
 def load(directory: Path, kind: str = "") -> Served:
-    """Loads one model (see `model_artifact.find`); raises `UsageError` where there is none or it cannot be read."""
+    """Loads one model (see `model_artifact.find`). One that this machine neither made nor loaded before is spoken of.
+
+    Raises:
+        UsageError: there is none, it cannot be read, it is not what its record says, or it holds operations that touch
+            files or run code (see `operations`).
+    """
     directory = find(directory, kind)
     record, place = describe(directory), saved_model(directory)
-    if not {"name", "size", "taxonomy", "digest"} <= record.keys():
-        raise UsageError(f"{directory}: its record lacks what a model's says; export the model again")
+    check_complete(directory, record)
     try:
         if digest_directory(place, without=BESIDE) != record["digest"]:
             raise UsageError(
                 f"{directory}: the model is damaged (its files are not those of its record); export it again"
+            )
+        operations.check(place, record)
+        if not known_models.remember(record["digest"]):
+            say(
+                f"{directory}: a model that this machine has not made or used before; models are programs, see security"
             )
         module = tf.saved_model.load(str(place))
     except tf.errors.ResourceExhaustedError:

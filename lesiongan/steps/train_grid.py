@@ -154,7 +154,7 @@ class _Grid:
         for name, images in self.evaluation_sets.items():
             folder = output / SETS / name if name else output
             for row, place in zip(rows, places, strict=True):
-                write_text(folder / row["file"], (place / f"{name or 'test'}.csv").read_text())
+                write_text(folder / row["file"], (place / f"{name or 'test'}.csv").read_text(encoding="utf-8"))
             truth = {
                 "image": list(images.ids),
                 "label": [self.taxonomy.classes[i] for i in images.labels],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lesiongan.base.files import write_text
+from lesiongan.base.shown import unbroken
 from lesiongan.evaluation.verdict import p_text
 from lesiongan.tables import paper_results, rendering
 from lesiongan.tables.layout import Number, Table
@@ -124,4 +125,5 @@ def _escape(text) -> str:
         "<": r"\(<\)",
         ">": r"\(>\)",
     }
-    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in str(text))
+    # a line break would end the cell's line, an empty one the argument of \\caption
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in unbroken(str(text)))
