@@ -19,8 +19,9 @@ from lesiongan.data.taxonomy import Taxonomy
 FORMAT = 1
 RECORD = "model.json"
 SEEN = "seen.npz"  # see `seen_images`
+CARD = "README.md"  # see `model_card`
 #: What stands beside the SavedModel's own files where a model is pushed.
-BESIDE = (RECORD, SEEN)
+BESIDE = (RECORD, SEEN, CARD)
 _SEAL = "record_digest"
 #: Environment variable: the folder of pushed models, where names are looked up; else `saved_models` below the current
 #: folder.

@@ -33,6 +33,7 @@ from lesiongan.serving.model_artifact import (
     saved_model,
     write_record,
 )
+from lesiongan.serving.model_card import write_card
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
 from lesiongan.serving.signatures import MODULES, encoded
@@ -56,7 +57,7 @@ def export(
     Args:
         model: has `classify`, `sample` or `translate` (TensorFlow functions, see `lesiongan.models`); of a CycleGAN
             its `ServedGenerator` is the quickest.
-        directory: where `saved_model/`, `model.json` and a reference answer (see `reference`) go.
+        directory: where `saved_model/`, `model.json`, the card and a reference answer (see `reference`) go.
         kind: `classifier`, `acgan` or `cyclegan`.
         size: pixels of the images that go in or come out; those of a model with `any_size` may have others too.
         taxonomy: the classes, in label order.
@@ -90,6 +91,7 @@ def export(
             **details,
         }
         write_record(folder, record)
+        write_card(folder, record, "saved_model")
         write_reference(folder, model, kind, size, record.get("resize", "squash"))
         if beside is not None:
             beside(folder)

@@ -11,6 +11,7 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_directory, read_json, sweep_temporaries, whole_directory, write_json
 from lesiongan.base.progress import say
 from lesiongan.serving import model_artifact, registry
+from lesiongan.serving.model_card import write_card
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("pushed",)
@@ -61,23 +62,25 @@ def push(model: Path, target: Path, blessing: Mapping[str, Mapping] | None = Non
     record = model_artifact.describe(model)
     sweep_temporaries(target, older=_ABANDONED)
     versions, version = registry.versions(target), 0
-    for pushed in versions:
+    for earlier in versions:
         try:
-            known = model_artifact.describe(target / str(pushed))
+            known = model_artifact.describe(target / str(earlier))
         except UsageError as error:
             say(f"{error}; it stays as it is")
             continue
         if known["digest"] == record["digest"]:
-            if digest_directory(target / str(pushed), without=model_artifact.BESIDE) == record["digest"]:
-                return pushed
-            say(f"{target / str(pushed)}: its files are not those of its record; it is pushed again")
-            version = pushed
+            if digest_directory(target / str(earlier), without=model_artifact.BESIDE) == record["digest"]:
+                return earlier
+            say(f"{target / str(earlier)}: its files are not those of its record; it is pushed again")
+            version = earlier
     version = version or max([0, *versions, *registry.versions(target, withdrawn=True)]) + 1
     with whole_directory(target / str(version)) as folder:
         shutil.copytree(model / "saved_model", folder, dirs_exist_ok=True)
         if (model / model_artifact.SEEN).is_file():
             shutil.copy(model / model_artifact.SEEN, folder)
-        model_artifact.write_record(folder, {**record, "blessing": dict(blessing or {})})
+        pushed = {**record, "blessing": dict(blessing or {})}
+        model_artifact.write_record(folder, pushed)
+        write_card(folder, pushed, ".")
     return version
 
 

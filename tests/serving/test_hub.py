@@ -114,7 +114,7 @@ def test_the_model_arrives_whole_with_its_card(server, model):
     assert Hub.private["me/lesions"] is True
     _, front, text = files["README.md"].decode().split("---\n", 2)
     assert yaml.safe_load(front)["license"] == "cc-by-nc-4.0"
-    for words in ("MEL (melanoma)", "research only", "1,234,567 weights", "| kid | 0.1234 |", '["MEL"]', "me/lesions"):
+    for words in ("MEL (melanoma)", "For research", "1,234,567 weights", "| kid | 0.1234 |", '["MEL"]', "me/lesions"):
         assert words in text
 
 

@@ -6,8 +6,12 @@ import pytest
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json, write_text
+from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.serving import model_artifact, registry
 from lesiongan.steps.push import push
+
+RECORD = {"format": 1, "name": "lesions", "kind": "acgan", "size": 64, "parameters": 1000, "version": "0.2.0"}
+RECORD |= {"taxonomy": ISIC_2019.to_dict()}
 
 
 @pytest.fixture
@@ -16,8 +20,7 @@ def store(tmp_path):
     for digest in ("a", "b"):
         model = tmp_path / digest
         write_text(model / "saved_model" / "saved_model.pb", digest)
-        record = {"format": 1, "name": "lesions", "kind": "acgan", "size": 64, "parameters": 1000, "digest": digest}
-        write_json(model / "model.json", {**record, "exported": {"measured": {"kid": 0.1}}})
+        write_json(model / "model.json", {**RECORD, "digest": digest, "exported": {"measured": {"kid": 0.1}}})
         verdict = {"Evaluator": {"blessed": True, "reason": f"nearer than before ({digest})"}}
         push(model, tmp_path / "store" / "lesions", verdict)
     return tmp_path / "store"
@@ -32,6 +35,14 @@ def test_each_version_has_a_row_with_what_is_known_of_it(store):
     shown = registry.lines([first, second])
     assert "nearer than before (b)" in shown[2]
     assert " 2 *" in shown[2]
+
+
+def test_each_version_has_its_card_with_its_blessing(store):
+    for version, digest in (("1", "a"), ("2", "b")):
+        text = (store / "lesions" / version / "README.md").read_text(encoding="utf-8")
+        assert f"Evaluator: yes. nearer than before ({digest})." in text
+        assert "Never for\ndiagnosis" in text
+        assert 'folder = "."' in text
 
 
 def test_a_step_back_and_forth(store):
@@ -50,7 +61,7 @@ def test_a_withdrawn_number_is_not_given_again(store, tmp_path):
     registry.roll_back(store, "lesions")
     model = tmp_path / "c"
     write_text(model / "saved_model" / "saved_model.pb", "c")
-    write_json(model / "model.json", {"format": 1, "name": "lesions", "kind": "acgan", "digest": "c"})
+    write_json(model / "model.json", {**RECORD, "digest": "c"})
     assert push(model, store / "lesions") == 3
 
 
