@@ -29,6 +29,7 @@ LONG = (
     "test_failure_watch.py",
     "test_train_grid.py",
     "test_keras_contract.py",
+    "test_commands_run.py",  # by then `test_runs.py` has made the demo that both use
     "test_synthetic_alone.py",
     "test_convert.py",
     "test_onnx_export.py",
