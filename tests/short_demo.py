@@ -11,8 +11,8 @@ from pathlib import Path
 
 import lesiongan
 
-#: Fewer steps of the GANs than the demo's, and no limit to a blessing: what is asked of their images in tests is not how
-#: they look, and all are pushed.
+#: Fewer steps of the GANs than the demo's, and no limit to a blessing: what is asked of their images in tests is not
+#: how they look, and all are pushed.
 SHORT = ("--set", "acgan.images=640", "--set", "cyclegan.images=64", "--set", "evaluation.beat_before=false")
 SHORT += ("--set", "evaluation.min_diversity=0", "--set", "evaluation.max_copies=1")
 
