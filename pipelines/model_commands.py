@@ -125,6 +125,12 @@ def _training(parser: argparse.ArgumentParser, seeded: str) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="goes on from what is there")
     parser.add_argument("--seed", type=int, default=0, help=f"{seeded} (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace a finished model that was made otherwise")
+    parser.add_argument(
+        "--transfer",
+        type=Path,
+        metavar="MODEL",
+        help="begin with the weights of another training of the same kind, at step 0: the folder that it wrote to",
+    )
     shared.configuration(parser)
     shared.checkpoints(parser)
     shared.accept_code_change(parser)
@@ -135,6 +141,12 @@ def _configured(arguments: argparse.Namespace, model: str) -> Config:
     shared.save_as_asked(arguments)
     shared.accept(arguments, arguments.output.resolve() / "work")
     return shared.resolved(arguments, trains=(model,))
+
+
+def _given(arguments: argparse.Namespace, kind: str) -> dict:
+    """What a training is told beside its data and options."""
+    transfer = find(arguments.transfer, kind).resolve() if arguments.transfer else ""
+    return {"transfer": transfer, "overwrite": arguments.overwrite}
 
 
 def whole_path(data: str) -> str:
@@ -149,7 +161,7 @@ def _train_classifier(arguments: argparse.Namespace) -> int:
 
     data = whole_path(arguments.data)
     model = standalone.classifier(
-        data, arguments.output.resolve(), config, arguments.seed, overwrite=arguments.overwrite
+        data, arguments.output.resolve(), config, arguments.seed, **_given(arguments, "classifier")
     )
     print(f"model: {model}")
     print(f"next: lesiongan evaluate --model {model} --data {_examples(data, arguments.output)}")
@@ -168,8 +180,8 @@ def _train_acgan(arguments: argparse.Namespace) -> int:
 
     data = whole_path(arguments.data)
     judge = find(arguments.judge, "classifier").resolve() if arguments.judge else ""
-    output, overwrite = arguments.output.resolve(), arguments.overwrite
-    print(f"model: {standalone.acgan(data, output, config, arguments.seed, judge, overwrite=overwrite)}")
+    output, given = arguments.output.resolve(), _given(arguments, "acgan")
+    print(f"model: {standalone.acgan(data, output, config, arguments.seed, judge, **given)}")
     print(f"sample grids, statistics: {arguments.output.resolve() / 'model_run' / 'acgan'}")
     return ExitCode.DONE
 
@@ -183,7 +195,7 @@ def _train_cyclegan(arguments: argparse.Namespace) -> int:
     named = arguments.judge in ("", "imagenet")
     judge = arguments.judge if named else find(arguments.judge, "classifier").resolve()
     model = standalone.cyclegan(
-        arguments.source, arguments.target, output, config, arguments.seed, judge, overwrite=arguments.overwrite
+        arguments.source, arguments.target, output, config, arguments.seed, judge, **_given(arguments, "cyclegan")
     )
     print(f"model: {model}")
     print(f"sample grids, statistics: {output / 'model_run' / 'cyclegan'}")

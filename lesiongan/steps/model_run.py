@@ -10,9 +10,7 @@ import keras
 
 from lesiongan.training.checkpoints import FOLDER
 from lesiongan.training.states import LAST, last_state, spare_states
-
-#: The training model in its folder, see `lesiongan.load`.
-TRAINING_MODEL = "model.keras"
+from lesiongan.training.transfer import TRAINING_MODEL
 
 
 def keep_run(run_dir: Path, output: Path) -> None:

@@ -20,14 +20,25 @@ from lesiongan.config.reader import to_json
 from lesiongan.config.run import Config
 from lesiongan.data import examples, folders
 from lesiongan.data.fingerprint import source_fingerprint
+from lesiongan.data.ingest import open_collection
 from lesiongan.evaluation.imagenet_judge import IMAGENET
 from lesiongan.evaluation.judge import load_classifier
+from lesiongan.serving.model_artifact import describe, find
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
 from lesiongan.steps.step import Step
 from lesiongan.training.measuring import check_judge
+from lesiongan.training.transfer import check_fits
 
 
-def classifier(data: str, output: str | Path, config: Config, seed: int, *, overwrite: bool = False) -> Path:
+def classifier(
+    data: str,
+    output: str | Path,
+    config: Config,
+    seed: int,
+    *,
+    transfer: str | Path = "",
+    overwrite: bool = False,
+) -> Path:
     """Examples from a source, and a classifier trained on them; what is done already is not done again.
 
     Args:
@@ -35,23 +46,34 @@ def classifier(data: str, output: str | Path, config: Config, seed: int, *, over
         output: gets `examples` (if made), `model/classifier`, `model_run`; the same call goes on from there.
         config: its groups `data` and `classifier` count.
         seed: of the split and of the training.
+        transfer: the folder of a classifier whose weights the training begins with.
         overwrite: what was made with other options, data or code is replaced.
 
     Returns:
         The model's folder.
 
     Raises:
-        UsageError: the output holds a finished model that was made otherwise, and `overwrite` is not given.
+        UsageError: the output holds a finished model that was made otherwise, and `overwrite` is not given; or the
+            training cannot begin with the other model's weights.
     """
     output = Path(output)
+    transfers = _transfers(transfer, "classifier", config, seed, data)
     examples_folder = examples_of(data, output, config, (config.classifier.size,), seed, overwrite)
     options = train_classifier.Options(classifier=config.classifier)
-    _once(train_classifier, {"examples": examples_folder}, output, options=options, seed=seed, overwrite=overwrite)
+    inputs = {"examples": examples_folder, **transfers}
+    _once(train_classifier, inputs, output, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "classifier"
 
 
 def acgan(
-    data: str, output: str | Path, config: Config, seed: int, judge: str | Path = "", *, overwrite: bool = False
+    data: str,
+    output: str | Path,
+    config: Config,
+    seed: int,
+    judge: str | Path = "",
+    *,
+    transfer: str | Path = "",
+    overwrite: bool = False,
 ) -> Path:
     """Examples from a source, and an ACGAN trained on them; as `classifier`.
 
@@ -59,15 +81,18 @@ def acgan(
         data, output, seed: as for `classifier`; the model is `model/acgan`.
         config: its groups `data` and `acgan` count.
         judge: the folder of a classifier, for KID while it trains.
+        transfer: the folder of an ACGAN whose networks the training begins with.
     """
     output, judges = Path(output), {}
     check_judge(config.acgan, "acgan", bool(judge))
     if judge:
         load_classifier(Path(judge))  # a wrong one is reported before anything is trained
         judges = {"judge": Path(judge)}
+    transfers = _transfers(transfer, "acgan", config, seed, data)
     examples_folder = examples_of(data, output, config, (config.acgan.size,), seed, overwrite)
     options = train_acgan.Options(acgan=config.acgan)
-    _once(train_acgan, {"examples": examples_folder, **judges}, output, options=options, seed=seed, overwrite=overwrite)
+    inputs = {"examples": examples_folder, **judges, **transfers}
+    _once(train_acgan, inputs, output, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "acgan"
 
 
@@ -79,6 +104,7 @@ def cyclegan(
     seed: int,
     judge: str | Path = "",
     *,
+    transfer: str | Path = "",
     overwrite: bool = False,
 ) -> Path:
     """A CycleGAN trained on two folders of pictures; the same call goes on from what is in `output`.
@@ -92,6 +118,7 @@ def cyclegan(
             the pictures that is set aside.
         seed: of the share set aside and of the training.
         judge: the folder of a classifier or `imagenet`, for KID while it trains.
+        transfer: the folder of a CycleGAN whose networks the training begins with.
 
     Returns:
         The model's folder.
@@ -106,6 +133,7 @@ def cyclegan(
     if judge and str(judge) != IMAGENET:
         load_classifier(Path(judge))
         judges = {"judge": Path(judge)}
+    inputs = judges | _transfers(transfer, "cyclegan", config, seed)
     names = [Path(source).resolve().name, Path(target).resolve().name]
     parameters = {
         "from": str(Path(source).resolve()),
@@ -121,8 +149,22 @@ def cyclegan(
             resize=config.data.resize, exact_resize=config.data.exact_resize, validation=config.data.validation
         ),
     )
-    _once(train_pair, judges, output, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
+    _once(train_pair, inputs, output, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "cyclegan"
+
+
+def _transfers(folder: str | Path, kind: str, config: Config, seed: int, data: str = "") -> dict[str, Path]:
+    """The input that a training begins with, if there is one; what does not fit is refused before anything starts."""
+    if not folder:
+        return {}
+    place = find(folder, kind)
+    classes: tuple[str, ...] = ()
+    if data:
+        there = (Path(data) / examples.INFO).is_file()
+        taxonomy = examples.taxonomy(Path(data)) if there else open_collection(data, config.data, seed).source.taxonomy
+        classes = taxonomy.classes
+    check_fits(place, describe(place), getattr(config, kind), classes, seed)
+    return {"transfer": place}
 
 
 def examples_of(
@@ -190,6 +232,8 @@ def _change(
         return f"{differing[0]} was {before.get(differing[0])}"
     if record["seed"] != seed:
         return f"the seed was {record['seed']}"
+    if record["inputs"].get("transfer") != step.input_digests.get("transfer"):
+        return "--transfer was another"
     if record["parameters"] != dict(parameters or {}) or record["inputs"] != step.input_digests:
         return "the data were others"
     return "the code was another; --accept-code-change keeps it"

@@ -26,7 +26,8 @@ class Options:
 
 def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `judge` (a classifier's Model artifact), where the training is measured by KID to real
-    validation images. Outputs: `model` (a model named `acgan`), `model_run`."""
+    validation images; `transfer` (an ACGAN's folder), whose networks it begins with. Outputs:
+    `model` (a model named `acgan`), `model_run`."""
     config, taxonomy = task.options.acgan, examples.taxonomy(task.artifact("examples"))
     images = examples.load_splits(task.artifact("examples"), config.size, gan_splits(task.options.with_validation))
     judge: Judge | None = None
@@ -36,7 +37,14 @@ def run(task: Task[Options]) -> dict:
         judge = Judge.of_classifier(task.artifact("judge"))
     run_dir = task.run_dir / "run"
     model = train_acgan(
-        config, images, num_classes=len(taxonomy), run_dir=run_dir, seed=task.seed, judge=judge, validation=held
+        config,
+        images,
+        num_classes=len(taxonomy),
+        run_dir=run_dir,
+        seed=task.seed,
+        judge=judge,
+        validation=held,
+        transfer=task.artifact("transfer") if task.has("transfer") else None,
     )
     details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
     details |= exported_state(run_dir, config.export)

@@ -24,12 +24,19 @@ class Options:
 
 
 def run(task: Task[Options]) -> dict:
-    """Inputs: `examples`. Outputs: `model` (a model named `classifier`), `model_run`."""
+    """Inputs: `examples`; `transfer` (a classifier's folder), whose weights it begins with.
+    Outputs: `model` (a model named `classifier`), `model_run`."""
     config, taxonomy = task.options.classifier, examples.taxonomy(task.artifact("examples"))
     train = examples.load(task.artifact("examples"), config.size, "train")
     validation = examples.load(task.artifact("examples"), config.size, "validation")
     model, summary = train_classifier(
-        config, train, validation, num_classes=len(taxonomy), run_dir=task.run_dir / "run", seed=task.seed
+        config,
+        train,
+        validation,
+        num_classes=len(taxonomy),
+        run_dir=task.run_dir / "run",
+        seed=task.seed,
+        initial=task.artifact("transfer") / STATE if task.has("transfer") else None,
     )
     directory = task.outputs["model"] / "classifier"
     measured = {key: value for key, value in summary.items() if key.startswith("validation_")}

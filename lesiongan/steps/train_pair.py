@@ -28,7 +28,8 @@ class Options:
 
 
 def run(task: Task[Options]) -> dict:
-    """Inputs: `judge` (a classifier's folder), where there is one. Parameters: `from` and `to`, folders of pictures;
+    """Inputs, where there are such: `judge` (a classifier's folder), `transfer` (a CycleGAN's folder, whose networks it
+    begins with). Parameters: `from` and `to`, folders of pictures;
     `fingerprint` of both; `judge`: `imagenet` or empty; `source` and `target`, what they are called. Outputs: `model`
     (a model named `cyclegan`), `model_run`."""
     config, data = task.options.cyclegan, task.options.data
@@ -47,6 +48,7 @@ def run(task: Task[Options]) -> dict:
         seed=task.seed,
         judge=judge_of(named) if named else None,
         validation=(sides[0][1], sides[1][1]),
+        transfer=task.artifact("transfer") if task.has("transfer") else None,
     )
     source, target = task.parameters["source"], task.parameters["target"]
     known = source in ISIC_2019.classes and target in ISIC_2019.classes

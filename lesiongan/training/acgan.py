@@ -23,6 +23,7 @@ from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
+from lesiongan.training.transfer import read_model, take_over
 
 _COLUMNS = 8  # images per class in a sample grid
 _WATCHED = 16  # images per class in which failures are looked for
@@ -43,6 +44,7 @@ def train_acgan(
     name: str = "acgan",
     judge: Judge | None = None,
     validation: ImageSet | None = None,
+    transfer: Path | None = None,
 ) -> ACGAN:
     """Trains an ACGAN, going on from the last checkpoint of `run_dir` where there is one.
 
@@ -59,6 +61,7 @@ def train_acgan(
         name: what progress calls this training.
         judge: whose features KID is measured in; `config.export` and `config.patience` go by it.
         validation: real images that KID is measured to; classes with fewer than 16 of them do not count.
+        transfer: the folder of an exported ACGAN, whose networks this training begins with.
 
     Returns:
         The trained model; `sample` draws from the averaged generator where `config.ema` is set. With `config.export`
@@ -84,6 +87,9 @@ def train_acgan(
     steps = config.steps(len(data))
     model = ACGAN(config, num_classes, seed)
     model.compile()
+    if transfer is not None:
+        parts = {"generator": "generator", "discriminator": "discriminator", "averaged": "generator"}
+        take_over(model, read_model(transfer, ACGAN), parts, name)
 
     def batches(start: int) -> tf.data.Dataset:
         return conditional_batches(

@@ -24,6 +24,7 @@ from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
+from lesiongan.training.transfer import read_model, take_over
 
 _PAIRS = 4  # rows of a sample grid
 _COLUMNS = ("x", "x to y", "x to y to x", "x to x", "y", "y to x", "y to x to y", "y to y")
@@ -43,6 +44,7 @@ def train_cyclegan(
     judge: Judge | None = None,
     validation: tuple[ImageSet, ImageSet] | None = None,
     sources: tuple[Sequence[str], Sequence[str]] | None = None,
+    transfer: Path | None = None,
 ) -> CycleGAN:
     """Trains X -> Y (and Y -> X), going on from the last checkpoint of `run_dir` where there is one.
 
@@ -63,6 +65,7 @@ def train_cyclegan(
             images where there are none, and then without KID. With fewer than 16 of either KID is not measured.
         sources: where each image of X and of Y is from, for `config.match_sources`: else the camera is the first thing
             that is learned.
+        transfer: the folder of an exported CycleGAN, whose networks this training begins with.
 
     Returns:
         The trained model; `translate` gives X -> Y. With `config.export` "best" its exported generator has the weights
@@ -85,6 +88,10 @@ def train_cyclegan(
         if model.config != config:
             raise ValueError("a model that is used again must have the configuration of the training")
         model.reset(seed, steps)
+    if transfer is not None:
+        networks = ("generator_xy", "generator_yx", "discriminator_x", "discriminator_y")
+        parts = {network: network for network in networks} | {"averaged_xy": "generator_xy"}
+        take_over(model, read_model(transfer, CycleGAN), parts, name)
 
     def batches(start: int) -> tf.data.Dataset:
         return unpaired_batches(
