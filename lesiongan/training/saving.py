@@ -15,6 +15,16 @@ _SECONDS = 60.0
 _SHARE = 0.02  # of the time goes into checkpoints at most, where nobody says how often
 
 
+def interval(every: float | None, took: float) -> float:
+    """Seconds from one checkpoint to the next.
+
+    Args:
+        every: as it was asked for, or None.
+        took: seconds that the last one took.
+    """
+    return max(_SECONDS, took / _SHARE) if every is None else every
+
+
 class SaveCheckpoints(TrainingCallback):
     """Saves the training. A state that is not finite is never saved.
 
@@ -49,7 +59,7 @@ class SaveCheckpoints(TrainingCallback):
         self._done = step
         if step == self.run.steps or self.model.stop_training:
             return  # it is saved when all other callbacks have ended
-        if self.stop.asked or time.monotonic() - self._saved > self._interval():
+        if self.stop.asked or time.monotonic() - self._saved > interval(self.every, self._took):
             self.save(step)
         self._leave_if_asked()
 
@@ -73,9 +83,6 @@ class SaveCheckpoints(TrainingCallback):
             callback.after_checkpoint(kept)
         self._saved = time.monotonic()
         self._took = self._saved - begin
-
-    def _interval(self) -> float:
-        return max(_SECONDS, self._took / _SHARE) if self.every is None else self.every
 
     def _leave_if_asked(self) -> None:
         if self.stop.asked:

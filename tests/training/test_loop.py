@@ -6,12 +6,14 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from line import Counted, Stop, batches, by_hand, model
+from line import Counted, Line, Stop, batches, by_hand, model
 
-from lesiongan.base.errors import LesionganError
+from lesiongan.base.checkpoint_seconds import checkpoint_seconds
+from lesiongan.base.errors import LesionganError, MachineError, UsageError
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.loop import fit
 from lesiongan.training.run import Run, TrainingCallback
+from lesiongan.training.saving import interval
 
 
 def run(folder, steps: int) -> Run:
@@ -161,3 +163,38 @@ def test_rates_are_recorded_with_the_losses(tmp_path):
     fit(model(), batches(3), run(tmp_path, 3), [RecordLosses(lambda: {"learning_rate": next(rates)})])
     lines = [json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert [line["learning_rate"] for line in lines] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "group", "advice"),
+    [
+        (8, "cyclegan", r"lower the batch \(--set cyclegan\.batch=4\) or the size of the images \(cyclegan\.size\)"),
+        (1, "cyclegan", r"lower the size of the images \(cyclegan\.size\), the batch is 1"),
+        (8, "", "lower the batch or the size of the images"),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(tmp_path, images, group, advice):
+    class Greedy(Line):
+        def train_step(self, data):
+            logs = super().train_step(data)
+            return logs | {"sum": tf.reduce_sum(tf.fill([2**40 + tf.cast(self.w, tf.int64)], self.w))}
+
+    line = Greedy()
+    line.compile(jit_compile=False)
+    with pytest.raises(MachineError, match=f"^line: out of memory; {advice}, then give the command again$"):
+        fit(line, batches(9), Run("line", tmp_path, steps=9, images_per_step=images, group=group))
+
+
+@pytest.mark.parametrize(("every", "took", "expected"), [(None, 0.1, 60), (None, 3.0, 150), (5.0, 3.0, 5), (0.0, 1, 0)])
+def test_checkpoints_take_two_percent_of_the_time_unless_asked_for_more_often(every, took, expected):
+    assert interval(every, took) == pytest.approx(expected)
+
+
+def test_the_environment_says_how_often_and_nonsense_is_refused(monkeypatch):
+    for text, expected in (("", None), ("2.5", 2.5), ("0", 0.0)):
+        monkeypatch.setenv("LESIONGAN_CHECKPOINT_SECONDS", text)
+        assert checkpoint_seconds() == expected
+    for text in ("soon", "-1", "nan", "inf"):
+        monkeypatch.setenv("LESIONGAN_CHECKPOINT_SECONDS", text)
+        with pytest.raises(UsageError, match=f"{text}: give the seconds between two checkpoints"):
+            checkpoint_seconds()
