@@ -40,9 +40,10 @@ def main() -> None:
             took = statistics.median(times[1:])
             size = disk_used(checkpoints.folder) / len(checkpoints.steps())
             every = interval(None, took)
-            shares.append(took / every)
+            shares.append(took / (every + took))
             print(
-                f"{name}: {took:.3f} s for {size / 1e6:,.0f} MB, every {every:,.0f} s: {took / every:.2%} of the time",
+                f"{name}: {took:.3f} s for {size / 1e6:,.0f} MB, {every:,.0f} s after the last: {shares[-1]:.2%} of "
+                "the time",
                 flush=True,
             )
     print(f"largest share of the time that checkpoints take: {max(shares):.2%}")
