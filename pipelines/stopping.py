@@ -73,7 +73,8 @@ class Stopping:
             self._after(0.0 if number == signal.SIGTERM else _TERMINAL, signal.SIGTERM)
             self._after(GRACE, signal.SIGKILL)
         elif number == signal.SIGINT == self.asked:
-            raise Interrupted("left at once")
+            self._send(signal.SIGKILL)
+            raise KeyboardInterrupt  # this very class: for any other kfp's `Popen` waits for the step
 
     def _after(self, seconds: float, number: signal.Signals) -> None:
         timer = threading.Timer(seconds, self._send, (number,))

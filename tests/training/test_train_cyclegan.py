@@ -174,12 +174,13 @@ np.savez(sys.argv[2], *[variable.numpy() for variable in model.state()])
 
 
 @pytest.mark.slow
-def test_a_killed_and_resumed_training_of_1000_steps_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_killed_and_resumed_training_of_1000_steps_equals_an_uninterrupted_one_bit_for_bit(tmp_path, threads):
     """Networks, optimizers with their counts (by which schedule and pools go), pools, averaged generator; SIGKILL at
     two places."""
 
     def start(name: str) -> subprocess.Popen:
-        environment = {**os.environ, "LESIONGAN_CHECKPOINT_SECONDS": "0.5"}
+        environment = {**os.environ, "LESIONGAN_CHECKPOINT_SECONDS": "0.5", "TF_NUM_INTRAOP_THREADS": threads}
         command = [sys.executable, "-c", _WHOLE, str(tmp_path / name), str(tmp_path / f"{name}.npz")]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
