@@ -25,8 +25,10 @@ def settle(folder: Path) -> None:
     content.ParseFromString(path.read_bytes())
     for graph in content.meta_graphs:
         library = graph.graph_def.library
-        _rename(graph, _names([function.signature.name for function in library.function]))
-        library.function.sort(key=lambda function: function.signature.name)
+        names = _names([function.signature.name for function in library.function])
+        # sorted first: gradients are counted in this order
+        library.function.sort(key=lambda function: names.get(function.signature.name, function.signature.name))
+        _rename(graph, names)
         library.gradient.sort(key=lambda gradient: gradient.function_name)
     path.write_bytes(content.SerializeToString(deterministic=True))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
