@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from lesiongan.base import contents
@@ -32,7 +33,7 @@ _TINY = (
     "nevus_to_melanoma.alphas=1", "nevus_to_melanoma.amounts=20", "noise_to_lesion.amounts=20", "grid.images=64",
     "evaluation.resamples=50",
 )  # fmt: skip
-_LEFT = 15.0  # seconds in which the processes of a killed launcher must have ended
+_LEFT = 60.0  # seconds in which the processes of a killed launcher must have ended; a step looks once Python is up
 _TOLD = ("report",)  # artifacts that tell of times and places
 
 
@@ -46,31 +47,29 @@ def main() -> None:
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        chaos = Chaos(folder, tiny=arguments.tiny, seed=arguments.seed)
-        begin = time.monotonic()
-        chaos.run("undisturbed")
-        whole = time.monotonic() - begin
-        print(f"undisturbed: {whole:.0f} s", flush=True)
-        identical = kills = number = 0
-        while kills < arguments.kills:
-            number += 1
-            name = f"killed-{number}"
-            done = chaos.killed(name, arguments.kills - kills, arguments.mean or whole / 5)
-            faults = chaos.faults(name)
-            for fault in faults:
-                print(f"{name}: {fault}", flush=True)
-            kills += done
-            identical += 0 if faults else done
-            print(f"{name}: {done} kills, {'as undisturbed' if not faults else 'NOT as undisturbed'}", flush=True)
-    print(f"{identical} of {kills} identical")
-    sys.exit(identical != kills)
+        chaos = Chaos(folder, tiny if arguments.tiny else demo, arguments.seed)
+        identical = chaos.compare(arguments.kills, arguments.mean)
+    print(f"{identical} of {arguments.kills} identical")
+    sys.exit(identical != arguments.kills)
+
+
+def demo(workdir: Path) -> list[str]:
+    """Both experiments, as `lesiongan demo` runs them."""
+    return [sys.executable, "-m", "pipelines.cli", "demo", "--workdir", str(workdir)]
+
+
+def tiny(workdir: Path) -> list[str]:
+    """One experiment of the smallest size."""
+    what = ["run", "nevus-to-melanoma", "--preset", "demo", "--data", "phantoms", "--workdir", str(workdir)]
+    options = [text for option in _TINY for text in ("--set", option)]
+    return [sys.executable, "-m", "pipelines.cli", *what, "--models-dir", str(workdir / "saved_models"), *options]
 
 
 class Chaos:
     """Runs of one command in folders of their own, undisturbed and killed."""
 
-    def __init__(self, folder: Path, *, tiny: bool, seed: int):
-        self.folder, self.tiny, self.random = folder.resolve(), tiny, random.Random(seed)
+    def __init__(self, folder: Path, command: Callable[[Path], list[str]], seed: int):
+        self.folder, self.command, self.random = folder.resolve(), command, random.Random(seed)
         self.temporary = self.folder / "temporary"
         self.temporary.mkdir(parents=True, exist_ok=True)
         self.repeated: list[str] = []
@@ -81,6 +80,25 @@ class Chaos:
             "TF_NUM_INTEROP_THREADS": "1",
             "LESIONGAN_CHECKPOINT_SECONDS": "2",
         }
+
+    def compare(self, kills: int, mean: float = 0.0) -> int:
+        """Kills runs this often, `mean` seconds after they began; how many of the kills changed nothing."""
+        begin = time.monotonic()
+        self.run("undisturbed")
+        whole = time.monotonic() - begin
+        print(f"undisturbed: {whole:.0f} s", flush=True)
+        identical = killed = number = 0
+        while killed < kills:
+            number += 1
+            name = f"killed-{number}"
+            done = self.killed(name, kills - killed, mean or whole / 5)
+            faults = self.faults(name)
+            for fault in faults:
+                print(f"{name}: {fault}", flush=True)
+            killed += done
+            identical += 0 if faults else done
+            print(f"{name}: {done} kills, {'NOT as undisturbed' if faults else 'as undisturbed'}", flush=True)
+        return identical
 
     def run(self, name: str) -> None:
         """The command to its end."""
@@ -96,6 +114,8 @@ class Chaos:
         while True:
             process, log = self._start(name)
             try:
+                if done < kills:
+                    self._begun(process, log)
                 process.wait(self.random.expovariate(1 / mean) if done < kills else None)
                 ended = True
             except subprocess.TimeoutExpired:
@@ -124,15 +144,15 @@ class Chaos:
         return faults + [f"{path}: is left" for path in left]
 
     def _start(self, name: str) -> tuple[subprocess.Popen, Path]:
-        workdir = self.folder / name
-        what = ["run", "nevus-to-melanoma", "--preset", "demo", "--data", "phantoms"] if self.tiny else ["demo"]
-        more = ["--models-dir", str(workdir / "saved_models")] if self.tiny else []
-        command = [sys.executable, "-m", "pipelines.cli", *what, "--workdir", str(workdir), *more]
-        for option in _TINY if self.tiny else ():
-            command += ["--set", option]
+        command = self.command(self.folder / name)
         log = self.folder / f"{name}.log"
         with log.open("w") as stream:
             return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=self.environment), log
+
+    def _begun(self, process: subprocess.Popen, log: Path) -> None:
+        """Waits until the launcher is up: what it does before is to read."""
+        while process.poll() is None and not re.search(r"^\[", log.read_text(), re.MULTILINE):
+            time.sleep(0.2)
 
     def _kill(self, process: subprocess.Popen, *, step: bool) -> None:
         family = _descendants(process.pid)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError, first_line
@@ -36,6 +35,7 @@ from lesiongan.serving.model_artifact import (
 from lesiongan.serving.model_card import write_card
 from lesiongan.serving.reference import write_reference
 from lesiongan.serving.served_pictures import decoded
+from lesiongan.serving.settled import settle
 from lesiongan.serving.signatures import MODULES, encoded
 
 # As version 0.1 called what the graph of a served model does with files.
@@ -77,7 +77,7 @@ def export(
     module.held = sorted(held.values(), key=lambda variable: int(variable._unique_id.rpartition("_")[2]))
     with whole_directory(directory) as folder:
         tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
-        _settle(folder / "saved_model")
+        settle(folder / "saved_model")
         record = {
             "format": FORMAT,
             "name": Path(directory).name,
@@ -97,16 +97,6 @@ def export(
             beside(folder)
     known_models.remember(record["digest"])
     return record
-
-
-def _settle(folder: Path) -> None:
-    """Makes the files of a SavedModel the same whenever the same model is saved: TensorFlow writes the entries of maps
-    in an order of chance, and beside them a fingerprint with a random number, which nothing reads."""
-    path = folder / "saved_model.pb"
-    content = saved_model_pb2.SavedModel()
-    content.ParseFromString(path.read_bytes())
-    path.write_bytes(content.SerializeToString(deterministic=True))
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
 @dataclasses.dataclass(frozen=True)
