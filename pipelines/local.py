@@ -137,6 +137,13 @@ def _code_root() -> str:
 def _engine() -> Iterator[None]:
     """kfp in the current folder, the workdir. Paths within it are relative: they are parts of the cache's keys, and a
     copied or renamed workdir keeps its cache."""
+    replace = subprocess_task_handler.replace_python_executable
+
+    def with_python(command: list[str], executable: str) -> list[str]:
+        """kfp would replace `python3` in the paths of the outputs too, which are JSON: outside of the workdir."""
+        pairs = zip(command, replace(command, executable), strict=True)
+        return [old if old.startswith("{") else new for old, new in pairs]
+
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     root.handlers[:] = [logging.NullHandler()]  # kfp logs to the root logger; the observer tells a person instead
@@ -151,8 +158,10 @@ def _engine() -> Iterator[None]:
             )
             # `init` has made it absolute
             kfp_config.LocalExecutionConfig.instance.pipeline_root = "artifacts"
+            subprocess_task_handler.replace_python_executable = with_python
             yield
     finally:
+        subprocess_task_handler.replace_python_executable = replace
         root.handlers[:] = handlers
         root.setLevel(level)
 

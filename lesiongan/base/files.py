@@ -49,8 +49,9 @@ def whole_file(path: str | os.PathLike, *, durable: bool = False) -> Iterator[Bi
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes UTF-8; a byte of a file's name that is none is written by its number."""
     with whole_file(path, durable=True) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def write_arrays(path: str | os.PathLike, **arrays: np.ndarray | np.generic) -> None:
@@ -137,7 +138,7 @@ def digest_text(*texts: str) -> str:
     """SHA-256 of texts, each length-prefixed, as 64 hex digits."""
     digest = hashlib.sha256()
     for text in texts:
-        data = text.encode("utf-8")
+        data = text.encode("utf-8", "surrogatepass")
         digest.update(f"{len(data)}:".encode())
         digest.update(data)
     return digest.hexdigest()

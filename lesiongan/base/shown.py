@@ -34,7 +34,7 @@ def is_plain(text: str) -> bool:
 
 def unbroken(text: str) -> str:
     """A cell of a table or a name as plain text of one line: a blank in place of control characters and line breaks."""
-    return _BREAKS.sub(" ", text).strip()
+    return _BREAKS.sub(" ", text)
 
 
 def show(lines: Iterable[object]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 3
+_LONGEST = 40  # letters of a label
 _BACKGROUND = (245, 245, 245)
 _INK = (40, 40, 40)
 
@@ -32,6 +33,7 @@ def contact_sheet(
         uint8 `[height, width, 3]`.
     """
     font = ImageFont.load_default(size=12)
+    row_labels, column_labels = [_short(t) for t in row_labels], [_short(t) for t in column_labels]
     left = _GAP + (max((int(font.getlength(t)) for t in row_labels), default=0) + 2 * _GAP if row_labels else 0)
     top = 20 if column_labels else _GAP
     columns = max((len(row) for row in rows), default=1)
@@ -50,6 +52,11 @@ def contact_sheet(
                 image = image.resize((cell, cell), Image.Resampling.NEAREST if enlarged else Image.Resampling.BICUBIC)
             sheet.paste(image, (left + j * (cell + _GAP), y))
     return np.asarray(sheet)
+
+
+def _short(text: str) -> str:
+    """A name of thousands of letters would make a sheet as wide."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def save_sheet(picture: np.ndarray, path: str | Path) -> None:

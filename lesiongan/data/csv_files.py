@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -96,10 +96,10 @@ def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> 
     records: list[list[str]] = []
     numbers: list[int] = []
     try:
-        header = [unbroken(name) for name in next(reader, [])]
+        header = [unbroken(name).strip() for name in next(reader, [])]
         for fields in reader:
             if any(field.strip() for field in fields):
-                records.append([unbroken(field) for field in fields])
+                records.append([unbroken(field).strip() for field in fields])
                 numbers.append(skipped + reader.line_num)
                 if len(records) == limit:
                     break
@@ -122,6 +122,13 @@ def read_csv(path: Path, anomalies: list[Anomaly], limit: int | None = None) -> 
     if not frame.columns.is_unique:
         raise UsageError(f"{path}: a column name stands twice ({column_names(frame)}); name each column once")
     return frame
+
+
+def as_csv(table: pd.DataFrame, **form: Any) -> str:
+    """A table as text with each cell on one line: pandas writes a carriage return as it is, and reads it as a row's
+    end."""
+    plain = table.map(lambda value: unbroken(value) if isinstance(value, str) else value)
+    return plain.rename(columns=lambda name: unbroken(str(name))).to_csv(index=False, lineterminator="\n", **form)
 
 
 def _text(path: Path) -> str:

@@ -15,6 +15,8 @@ import pandas as pd
 
 from lesiongan.base import files
 from lesiongan.base.errors import LesionganError, MachineError, UsageError
+from lesiongan.base.shown import one_line, unbroken
+from lesiongan.data.csv_files import as_csv
 from lesiongan.data.examples import ANOMALIES, COLUMNS, FORMAT, INFO, LEAKS, TABLE
 from lesiongan.data.pictures import encode_png, from_array
 from lesiongan.data.splits import SPLITS
@@ -45,7 +47,8 @@ class Writer:
         self.written = 0
 
     def add(self, row: Mapping[str, Any], label: int, images: Mapping[int, bytes]) -> None:
-        """Adds an image: its columns (without `label`) and its PNG of each size."""
+        """Adds an image: its columns (without `label`), each of which becomes one line, and its PNG of each size."""
+        row = {key: unbroken(value) if isinstance(value, str) else value for key, value in row.items()}
         abbreviation = self._taxonomy.classes[label]
         values = (abbreviation if column == "label" else row.get(column) for column in self._columns)
         self._csv.writerow(["" if pd.isna(value) else value for value in values])
@@ -73,9 +76,9 @@ class Writer:
         with (self._directory / ANOMALIES).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("what", "where", "why"))
-            writer.writerows(anomalies)
+            writer.writerows(map(one_line, anomaly) for anomaly in anomalies)
         if leaks is not None:
-            leaks.to_csv(self._directory / LEAKS, index=False)
+            files.write_text(self._directory / LEAKS, as_csv(leaks))
         content = {
             **info,
             "format": FORMAT,

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from lesiongan.base.errors import UsageError
+from lesiongan.base.shown import unbroken
 from lesiongan.config.data import DataConfig
 from lesiongan.data import examples, locations, pictures
 from lesiongan.data.csv_files import Anomaly
@@ -108,13 +109,13 @@ def listed(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
 def distinct_names(files: Sequence[Path], reserved: Iterable[str] = ()) -> list[str]:
     """A name for each file, no two alike: its own without suffix; where others have the same, with as many folders
     before it as tell them apart, and at last with its suffix or a number. None is a reserved one."""
-    names = [path.stem for path in files]
+    names = [unbroken(path.stem) or "picture" for path in files]
     for depth in range(2, 2 + max((len(path.parts) for path in files), default=0)):
         counts = collections.Counter(name.casefold() for name in names)
         if max(counts.values(), default=1) == 1:
             break
         names = [
-            "_".join([*path.parts[-depth:-1], path.stem]).lstrip("/") if counts[name.casefold()] > 1 else name
+            unbroken("_".join([*path.parts[-depth:-1], path.stem]).lstrip("/")) if counts[name.casefold()] > 1 else name
             for name, path in zip(names, files, strict=True)
         ]
     taken = {name.casefold() for name in reserved}

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.base.errors import UsageError
+from lesiongan.base.shown import one_line
 from lesiongan.config.data import DataConfig
 from lesiongan.data import class_folders, csv_files, diagnoses, label_tables, locations, splits
 from lesiongan.data.csv_files import Anomaly
@@ -125,7 +126,7 @@ def further_tests(data: str, config: DataConfig) -> dict[str, str]:
 
 def source_name(data: str, source: Source) -> str:
     """What a source is called in records and reports."""
-    return source.kind if source.origin == "phantom" else Path(data).resolve().name
+    return source.kind if source.origin == "phantom" else one_line(Path(data).resolve().name)
 
 
 def check_exists(data: str) -> None:

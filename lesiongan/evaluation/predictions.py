@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.base.errors import UsageError
+from lesiongan.data.csv_files import as_csv
 
 BASELINE = "baseline"  # the kind of the row that every other one is compared with
 CONTROL = "control"  # the kind of rows that are compared, but counted apart from an experiment's cells
@@ -150,7 +151,7 @@ def submission(ids: Sequence[str], probabilities: np.ndarray, classes: Sequence[
     """Probabilities `[n, k]` as a CSV in the form of ISIC's submissions: the image, then one column per class."""
     table = pd.DataFrame(probabilities, columns=list(classes))
     table.insert(0, "image", list(ids))
-    return table.to_csv(index=False, float_format="%.7g")
+    return as_csv(table, float_format="%.7g")
 
 
 def _table(path: Path, columns) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from lesiongan.base.lineage import digest
 from lesiongan.base.progress import Progress
 from lesiongan.data import examples
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
-from lesiongan.data.csv_files import without_suffix
+from lesiongan.data.csv_files import as_csv, without_suffix
 from lesiongan.data.folders import check_apart
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.generated_folder import DRAWN_SOURCE_TYPE, IMAGES, PROVENANCE, SHEET
@@ -198,4 +198,4 @@ def _write_tables(
     known = pd.DataFrame(rows).reindex(columns=["image", *_KNOWN, "original_id"])
     known = known.loc[:, (known.fillna("").astype(str) != "").any()]
     if set(_KNOWN) & set(known) or (len(known.columns) > 1 and not (output / PROVENANCE).is_file()):
-        write_text(output / METADATA, known.to_csv(index=False))
+        write_text(output / METADATA, as_csv(known))

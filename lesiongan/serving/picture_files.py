@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from lesiongan import __version__
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import read_json, whole_file, write_json, write_text
+from lesiongan.data.csv_files import as_csv
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.generated_folder import DRAWN_SOURCE_TYPE, PROVENANCE, TRUTH
 from lesiongan.serving.xmp import packet
@@ -85,12 +86,12 @@ def write_truth(folder: Path, rows: Sequence[Mapping], classes: Sequence[str]) -
     table = pd.DataFrame(rows)
     truth = pd.DataFrame({name: (table["class"] == name).astype(float) for name in classes})
     truth.insert(0, "image", table["image"])
-    write_text(folder / TRUTH, truth.to_csv(index=False))
+    write_text(folder / TRUTH, as_csv(truth))
 
 
 def write_provenance(folder: Path, rows: Sequence[Mapping]) -> None:
     """Writes `provenance.csv` of rows with `image`, `class` and where each picture comes from."""
-    write_text(folder / PROVENANCE, pd.DataFrame(rows).rename(columns={"class": "intended"}).to_csv(index=False))
+    write_text(folder / PROVENANCE, as_csv(pd.DataFrame(rows).rename(columns={"class": "intended"})))
 
 
 def claim(output: Path, name: str, wanted: Mapping[str, Any], growing: str = "") -> None:

@@ -180,9 +180,7 @@ def load(directory: Path, kind: str = "") -> Served:
             )
         operations.check(place, record)
         if not known_models.remember(record["digest"]):
-            say(
-                f"{directory}: a model that this machine has not made or used before; models are programs, see security"
-            )
+            say(f"{directory}: a model that was not made or used on this machine before; see docs/security.md")
         module = tf.saved_model.load(str(place))
     except tf.errors.ResourceExhaustedError:
         raise  # the machine's fault

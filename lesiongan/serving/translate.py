@@ -13,6 +13,7 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_text
 from lesiongan.base.progress import Progress
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.csv_files import as_csv
 from lesiongan.data.folders import check_apart
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.labelled import distinct_names, listed, squares
@@ -77,7 +78,7 @@ def translate_pictures(
         "generator_digest": served.record["digest"],
         "digital_source_type": DIGITAL_SOURCE_TYPE,
     }
-    write_text(output / TABLE, pd.DataFrame(rows).assign(**provenance).to_csv(index=False))
+    write_text(output / TABLE, as_csv(pd.DataFrame(rows).assign(**provenance)))
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)
     return len(rows), faults

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from lesiongan.base.errors import LesionganError
+from lesiongan.base.files import write_text
+from lesiongan.data.csv_files import as_csv
 from lesiongan.steps.step import Task
 
 OUTPUTS = ("predictions", "model_run")
@@ -39,7 +41,7 @@ def run(task: Task[Options]) -> dict:
             )
     for part in parts:
         shutil.copytree(part, output, dirs_exist_ok=True)
-    rows.iloc[[present.index(key) for key in wanted]].to_csv(output / "cells.csv", index=False)
+    write_text(output / "cells.csv", as_csv(rows.iloc[[present.index(key) for key in wanted]]))
     for folder in task.artifacts("part_runs"):
         shutil.copytree(folder, task.outputs["model_run"], dirs_exist_ok=True)
     return {"classifiers": len(rows)}

@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 
 from lesiongan.base.errors import UsageError
+from lesiongan.base.files import write_text
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
+from lesiongan.data.csv_files import as_csv
 from lesiongan.data.image_set import ImageSet
 from lesiongan.experiments.path_rank_filter import RANKED, path_rank_filter
 from lesiongan.serving import saved_models
@@ -47,7 +49,7 @@ def run(task: Task[Options]) -> dict:
     table = path_rank_filter(images.ids, scores, task.options.alphas, splits=sides)
     output = task.outputs["selection"]
     output.mkdir(parents=True, exist_ok=True)
-    table.to_csv(output / RANKED, index=False, float_format="%.6f")
+    write_text(output / RANKED, as_csv(table, float_format="%.6f"))
     where = {image_id: i for i, image_id in enumerate(images.ids)}
     best = [images.images[where[i]] for i in table["image_id"][:_SHOWN]]
     worst = [images.images[where[i]] for i in table["image_id"][::-1][:_SHOWN]]

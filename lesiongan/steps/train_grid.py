@@ -30,6 +30,7 @@ from lesiongan.config.experiments import ExperimentConfig, NevusToMelanomaConfig
 from lesiongan.config.grid import GridConfig
 from lesiongan.config.reader import to_json
 from lesiongan.data import examples
+from lesiongan.data.csv_files import as_csv
 from lesiongan.evaluation.predictions import SETS, submission
 from lesiongan.experiments.cell_images import CellImages, digest, downsampled_and_restored, evaluation_sets
 from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, share
@@ -160,10 +161,10 @@ class _Grid:
                 "label": [self.taxonomy.classes[i] for i in images.labels],
                 "lesion_id": examples.lesion_ids(self.task.artifact("examples"), images.ids),
             }
-            pd.DataFrame(truth).to_csv(folder / "truth.csv", index=False)
+            write_text(folder / "truth.csv", as_csv(pd.DataFrame(truth)))
         for row, place in zip(rows, places, strict=True):
             keep_run(place / "run", self.task.outputs["model_run"] / Path(row["file"]).stem)
-        pd.DataFrame(rows).to_csv(output / "cells.csv", index=False)
+        write_text(output / "cells.csv", as_csv(pd.DataFrame(rows)))
 
     def _place(self, cell: Cell, index: int) -> Path:
         """The folder of a cell's result, named by all that decides it."""

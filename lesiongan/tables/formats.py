@@ -9,6 +9,7 @@ import pandas as pd
 
 from lesiongan.base.files import write_text
 from lesiongan.base.shown import unbroken
+from lesiongan.data.csv_files import as_csv
 from lesiongan.evaluation.verdict import p_text
 from lesiongan.tables import paper_results, rendering
 from lesiongan.tables.layout import Number, Table
@@ -44,7 +45,7 @@ def csv(table: Table) -> str:
         for key, number in zip(table.columns, row.numbers, strict=True):
             record |= {key + _ENDS[field]: getattr(number, field) for field in fields}
         records.append(record)
-    return pd.DataFrame(records).to_csv(index=False, float_format="%.6g")
+    return as_csv(pd.DataFrame(records), float_format="%.6g")
 
 
 def latex(table: Table, compact: bool = False) -> str:

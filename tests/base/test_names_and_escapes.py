@@ -10,6 +10,7 @@ from lesiongan.base.escaped import escape, unescape
 from lesiongan.base.file_names import file_name
 
 TEXTS = st.text(max_size=300)
+ANY_NAMES = st.text(st.characters(exclude_categories=()), max_size=30)
 
 
 @given(TEXTS)
@@ -38,12 +39,17 @@ def test_ordinary_names_stay_as_they_are_and_hostile_ones_do_not():
 
 @given(
     st.one_of(
-        TEXTS, st.lists(st.sampled_from(["python3", "%", "25", "33", "{{$", "escaped:", "x", "%24"])).map("".join)
+        TEXTS,
+        ANY_NAMES,
+        st.lists(
+            st.sampled_from(["python3", "%", "25", "33", "{{$", "escaped:", "x", "%24", "\udce9", "%u00e9", "udce9"])
+        ).map("".join),
     )
 )
 def test_what_goes_past_an_engine_comes_back(text):
     passed = escape(text)
     assert "python3" not in passed
     assert "{{$" not in passed
+    passed.encode()  # an engine's messages are UTF-8
     if not text.startswith("escaped:"):
         assert unescape(passed) == text

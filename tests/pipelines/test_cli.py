@@ -225,3 +225,32 @@ def test_data_prints_table_1_of_the_paper(tmp_path, real_data):
     table = json.loads(found.stdout)["table1"]
     paper = csv.DictReader((Path(lesiongan.__file__).parent / "tables" / "paper" / "table1.csv").open())
     assert {row["class"]: [int(row[side]) for side in ("train", "validation", "test")] for row in paper} == table
+
+
+def test_a_hostile_folder_under_a_locale_without_utf_8(tmp_path):
+    data = tmp_path / "d"
+    data.mkdir()
+    lines = ['"image","naïve\x1b[2J","two\nlines: done"']
+    for i in range(24):
+        Image.fromarray(np.full((16, 16, 3), 10 * i, np.uint8)).save(data / f"é{i}.png")
+        lines.append(f"é{i},{i % 2},{1 - i % 2}")
+    (data / "x_GroundTruth.csv").write_bytes("\n".join([*lines, "gone\x1b]0;title\x07,1,0"]).encode("utf-16"))
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONWARNDEFAULTENCODING": "1"}
+    environment = {**os.environ, **locale, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    command = [
+        sys.executable,
+        "-W",
+        "error::EncodingWarning:lesiongan",
+        "-m",
+        "pipelines.cli",
+        "data",
+        str(data),
+        "--quick",
+    ]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    said = result.stdout.decode()
+    assert result.returncode == 0, result.stderr
+    assert "naïve [2J" in said
+    assert "two lines: done" in said
+    assert "24 usable images" in said
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f]", said)

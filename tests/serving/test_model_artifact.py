@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import write_json
+from lesiongan.base.shown import is_plain
+from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.serving import model_artifact, saved_models
 from lesiongan.serving.hub import prepared
 from lesiongan.serving.model_artifact import find
@@ -102,3 +106,61 @@ def test_what_stands_beside_a_pushed_model_does_not_go_to_the_hub(models, tmp_pa
     laid_out = prepared(tmp_path / "pushed", tmp_path / "hub", "owner/name", "cc-by-nc-4.0")
     assert not [name for name in laid_out if name.endswith(model_artifact.SEEN)]
     saved_models.load(tmp_path / "hub")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("\x1b[2J"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+WHOLE = {
+    "format": 1,
+    "kind": "classifier",
+    "name": "m",
+    "size": 32,
+    "taxonomy": ISIC_2019.to_dict(),
+    "digest": "0" * 64,
+    "resize": "squash",
+    "refines": ["MEL"],
+}
+PLACES = [*WHOLE, "taxonomy.classes", "taxonomy.names", "taxonomy.colours", "record_digest"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(PLACES), JSON, max_size=3), st.sets(st.sampled_from(list(WHOLE)), max_size=2))
+def test_any_record_is_read_or_refused_in_one_line(fuzz_folder, changes, gone):
+    record = copy.deepcopy({key: value for key, value in WHOLE.items() if key not in gone})
+    for place, value in changes.items():
+        key, _, inner = place.partition(".")
+        if inner and isinstance(record.get(key), dict):
+            record[key][inner] = value
+        else:
+            record[key] = value
+    path = fuzz_folder / "model.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    try:
+        read = model_artifact.describe(fuzz_folder)
+        model_artifact.check_complete(fuzz_folder, read)
+    except UsageError as error:
+        read, said = None, str(error)
+    if read is None:
+        assert said.startswith(str(fuzz_folder))
+        assert is_plain(said)
+        return
+    assert read["size"] > 0
+    assert set(model_artifact.made_classes(read)) <= set(read["taxonomy"]["classes"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.binary(max_size=100) | st.text(max_size=50).map(str.encode) | JSON.map(lambda value: json.dumps(value).encode())
+)
+def test_any_bytes_are_no_record(fuzz_folder, content):
+    (fuzz_folder / "model.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"model\.json"):
+        model_artifact.find(fuzz_folder)
+
+
+@pytest.fixture(scope="module")
+def fuzz_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("record")
