@@ -15,9 +15,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from documented import PAGES, ROOT, Line, Terminal, lines
+from documented import PAGES, ROOT, Line, lines
 from PIL import Image
 from short_demo import SHORT, short_demo
+from terminal import Terminal
 
 from benchmarks.live_server import LiveServer
 from lesiongan.config.cyclegan import CycleGANConfig
@@ -39,6 +40,7 @@ NOT_RUN = {
     r"\.venv/bin/python -m pytest.*": "this very test",
     r"docker run .*": "wants Docker and the network",
     r"lesiongan push-to-hub \S+ \S+": "sends to the network; with --dry-run it is run",
+    r"lesiongan reader-study score .*": "wants what a reader has saved; its own test scores such answers",
 }
 #: Runs that no cache has: their plan is made, the data opened, the steps are asked of the cache. `test_runs.py` and
 #: `test_synthetic_alone.py` run such to the end.

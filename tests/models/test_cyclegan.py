@@ -281,8 +281,10 @@ def test_state_holds_every_variable_that_a_step_changes(uninterrupted):
     model.reset(3)
     tracked = {id(v) for v in model.state()}
     used = step.get_concrete_function(*data[0]).graph.variables
-    lengths = {id(schedule.steps) for schedule in (model.schedule, model.discriminator_schedule)}
-    assert {id(v) for v in used} - tracked == lengths  # which follow from the budget
+    schedules = (model.schedule, model.discriminator_schedule)
+    # which follow from the budget and from a training's roll-backs
+    given = {id(variable) for schedule in schedules for variable in (schedule.steps, schedule.factor)}
+    assert {id(v) for v in used} - tracked == given
     assert len(tracked) == len(model.state())
 
 

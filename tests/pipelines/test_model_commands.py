@@ -1,4 +1,4 @@
-"""`lesiongan train`, `evaluate`, `predict` and `translate` as a user gives them: real processes, real training."""
+"""`lesiongan train`, `evaluate`, `predict` and `translate` as a user gives them, with real training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from terminal import Terminal
 
 import lesiongan
 from lesiongan.training.classifier import predict
@@ -26,33 +27,22 @@ SMALL = ["classifier.width=0.2", "classifier.size=32", "classifier.images=2400",
 SMALL += ["data.phantom_size=32", "classifier.learning_rate=4e-3"]
 
 
-def call(*arguments, cwd: Path) -> subprocess.CompletedProcess:
+_TERMINALS: list[Terminal] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def terminal(tmp_path_factory):
+    """One process for all commands: most of a short command's time is TensorFlow's start."""
     environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # as a person has it
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    _TERMINALS.append(Terminal(tmp_path_factory.mktemp("terminal"), environment))
+    yield
+    _TERMINALS.pop().close()
 
 
-def called_in_turn(commands, cwd: Path) -> list[tuple[int, str]]:
-    """Exit code and standard error of each command, one after the other in one process: most of a refusal's time is
-    TensorFlow's start."""
-    program = (
-        "import contextlib, io, json, sys\n"
-        "from pipelines.cli import _guarded, _parse\n"
-        "for arguments in json.load(sys.stdin):\n"
-        "    said = io.StringIO()\n"
-        "    with contextlib.redirect_stderr(said):\n"
-        "        status = int(_guarded(_parse(['lesiongan', *arguments])))\n"
-        "    print(json.dumps([status, said.getvalue()]), flush=True)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps([[str(part) for part in command] for command in commands]),
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+def call(*arguments, cwd: Path) -> subprocess.CompletedProcess:
+    status, said, wrong = _TERMINALS[-1].run(["lesiongan", *map(str, arguments)], cwd)
+    return subprocess.CompletedProcess(arguments, status, said, wrong)
 
 
 def train(folder: Path, *more) -> subprocess.CompletedProcess:
@@ -224,8 +214,10 @@ def test_wrong_paths_are_the_users_mistake(trained, tmp_path):
         ("compare", "record", "missing"): "no finished run there",
         ("compare", "record", "record", "-o", "file/c.html"): "is a file",
     }
-    for (arguments, said), (status, text) in zip(cases.items(), called_in_turn(cases, tmp_path), strict=True):
-        assert status == 2, (arguments, text)
+    for arguments, said in cases.items():
+        done = call(*arguments, cwd=tmp_path)
+        text = done.stderr
+        assert done.returncode == 2, (arguments, text)
         assert len(text.splitlines()) == 1, (arguments, text)
         assert said in text, (arguments, text)
     assert sorted(tmp_path.rglob("*")) == before
