@@ -9,7 +9,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from lesiongan.base.errors import UsageError
 from lesiongan.config.data import DataConfig
@@ -113,6 +113,14 @@ def encode(text: str, encoding: str) -> bytes:
     return marks[encoding] + text.encode(encoding[:9]) if encoding in marks else text.encode(encoding)
 
 
+def _is_other_utf8(content: bytes, text: str) -> bool:
+    """Whether bytes of an older encoding are a valid UTF-8 of another text: nobody can tell which was meant."""
+    try:
+        return content.decode("utf-8") != text
+    except UnicodeDecodeError:
+        return False
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @settings(max_examples=60, deadline=None)
 @given(
@@ -136,7 +144,9 @@ def test_diagnoses_in_any_dialect_read_back_the_same(
     writer.writerow(head)
     writer.writerows(rows)
     path = tmp_path_factory.mktemp("table") / "labels.csv"
-    path.write_bytes(encode(text.getvalue(), encoding))
+    content = encode(text.getvalue(), encoding)
+    assume(encoding != "cp1252" or not _is_other_utf8(content, text.getvalue()))
+    path.write_bytes(content)
     anomalies: list = []
     taxonomy, table = diagnoses.read(path, "", anomalies)
     assert anomalies == []
