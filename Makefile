@@ -39,10 +39,13 @@ demo:  ## both experiments on phantoms
 golden:  ## write the presets anew as the tests expect them
 	$(PYTHON) tests/pipelines/golden_presets.py
 
+notebook:  ## run docs/python.ipynb and store its outputs
+	$(PYTHON) tests/docs/run_notebook.py
+
 docs:  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 wheel:  ## build the wheel
 	$(PYTHON) -m build --wheel
 
-.PHONY: help install format lint imports types rooms fast test coverage demo golden docs wheel
+.PHONY: help install format lint imports types rooms fast test coverage demo golden notebook docs wheel
