@@ -15,7 +15,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOTEBOOK = DOCS / "python.ipynb"
-_MOST = {"text/plain": 2000, "text/html": 8000, "image/jpeg": 60_000}  # characters of a stored output
+_MOST = {"text/plain": 2000, "text/html": 8000, "image/jpeg": 100_000}  # characters of a stored output
 
 
 def code(notebook: Path) -> list[dict]:
