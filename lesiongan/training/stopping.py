@@ -62,11 +62,12 @@ def noted_signals(name: str) -> Iterator[Stop]:
     def watch() -> None:
         while numbers := os.read(reader, 64):
             for number in numbers:
-                if number in before:
+                if number in _EXIT_CODES:
                     stop.note(number)
 
-    before = {number: signal.signal(number, lambda *_: None) for number in _EXIT_CODES}
+    # first the descriptor: a signal between the two would be taken by a handler that does nothing, and noted by nobody
     descriptor = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, lambda *_: None) for number in _EXIT_CODES}
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:

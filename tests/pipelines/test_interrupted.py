@@ -112,12 +112,15 @@ def test_ctrl_c_on_a_terminal_then_signals_to_the_command_alone(what, tmp_path):
             start_new_session=True,
         )
         lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "classifier: goes on from step" in line:
-                break
-        process.send_signal(number)  # a step of the run is not told by the terminal
-        rest, _ = process.communicate(timeout=120)
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if "classifier: goes on from step" in line:
+                    break
+            process.send_signal(number)  # a step of the run is not told by the terminal
+            rest, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()  # one that does not listen would train for hours
         said = "".join(lines) + rest
         assert process.returncode == code, said
         assert f"classifier: goes on from step {first:,} of 62,500" in said
