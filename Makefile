@@ -25,12 +25,15 @@ rooms:  ## count the rooms and the imports between them
 	$(PYTHON) -m benchmarks.rooms
 
 fast:  ## the fast tests
-	$(PYTHON) -m pytest -m 'not slow'
+	$(PYTHON) -m pytest -m 'not slow and not long'
 
-test:  ## all tests
+long:  ## the tests that are too long for every change: further variants, whole runs that are killed
+	$(PYTHON) -m pytest -m long
+
+test:  ## the tests, but for the long ones
 	$(PYTHON) -m pytest
 
-coverage:  ## all tests, and which lines they run: a third slower
+coverage:  ## the same, and which lines they run: a third slower
 	$(PYTHON) -m pytest --cov
 
 demo:  ## both experiments on phantoms
@@ -48,4 +51,4 @@ docs:  ## build the documentation into site/
 wheel:  ## build the wheel
 	$(PYTHON) -m build --wheel
 
-.PHONY: help install format lint imports types rooms fast test coverage demo golden notebook docs wheel
+.PHONY: help install format lint imports types rooms fast long test coverage demo golden notebook docs wheel

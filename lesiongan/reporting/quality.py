@@ -103,4 +103,6 @@ def _entries(measured: Mapping, other: str) -> dict[str, Any]:
     counted = (
         f"{measured['images'][other]:,} images against {measured['images']['real']:,}" if "images" in measured else ""
     )
-    return {name: {**measured[metric], "images": counted} for metric, name in _METRICS.items()}
+    # what an earlier version has measured lacks MMD
+    known = {metric: name for metric, name in _METRICS.items() if metric in measured}
+    return {name: {**measured[metric], "images": counted} for metric, name in known.items()}

@@ -243,7 +243,7 @@ def test_float16_scales_its_losses_and_a_step_that_overflows_moves_nothing_but_t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, ALL], ids=["paper", "all"])
+@pytest.mark.parametrize("options", [{}, pytest.param(ALL, marks=pytest.mark.long)], ids=["paper", "all"])
 def test_xla_computes_the_same_step(options):
     plain, compiled = made(**options), made(**options, xla=True)
     assert (plain.jit_compile, compiled.jit_compile) == (False, True)

