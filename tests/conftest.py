@@ -48,6 +48,7 @@ def _memory_is_given_back():
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
     gc.collect()
+    gc.freeze()  # what libraries keep is looked through by no later collection, of which each would take seconds
     with contextlib.suppress(OSError, AttributeError):  # glibc's alone
         ctypes.CDLL(None).malloc_trim(0)
 

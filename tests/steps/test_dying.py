@@ -14,7 +14,10 @@ import lesiongan
 ROOT = Path(lesiongan.__file__).parent.parent
 
 
-@pytest.mark.parametrize(("work", "least"), [("part", 6), ("pushed", 6), ("record", 6), ("examples", 10)])
+@pytest.mark.parametrize(
+    ("work", "least"),
+    [("part", 6), ("pushed", 6), ("record", 6), pytest.param("examples", 10, marks=pytest.mark.long)],
+)
 def test_work_that_ended_anywhere_and_is_done_again_gives_what_undisturbed_work_gives(tmp_path, work, least):
     result = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("dying.py")), work, str(tmp_path / work)],
