@@ -125,7 +125,7 @@ def test_ctrl_c_on_a_terminal_then_signals_to_the_command_alone(what, tmp_path):
         assert process.returncode == code, said
         assert f"classifier: goes on from step {first:,} of 62,500" in said
         last = saved_step(folder)
-        assert last > first
+        assert last >= first  # the signal may come before a step is done
         assert f"lesiongan: {word if what == 'train' else ''}" in said
         assert f"classifier is saved at step {last:,} of 62,500; the same command goes on from here" in said
         assert "Traceback" not in said
