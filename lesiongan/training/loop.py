@@ -61,8 +61,6 @@ def fit(
     every = checkpoint_seconds() if checkpoint_every is None else checkpoint_every
     checkpoints, state = Checkpoints(run.run_dir / FOLDER, run.name), list(model.state())
     step, facts = checkpoints.restore(state, getattr(model, "step", None))
-    if step:
-        say(f"{run.name}: goes on from step {step:,} of {run.steps:,}")
     run.rollbacks = facts.get("rollbacks", [])
 
     own = [callback for callback in callbacks if isinstance(callback, TrainingCallback)]
@@ -78,6 +76,8 @@ def fit(
             callback.resume(run)
 
     with noted_signals(run.name) as stop:
+        if step:
+            say(f"{run.name}: goes on from step {step:,} of {run.steps:,}")
         saving = SaveCheckpoints(checkpoints, state, every, list(own), stop)
         own += [saving, progress]
         begin(step)
