@@ -162,6 +162,14 @@ def thumbnail(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """uint8 `[n, s, s, 3]` -> uint8 `[n, 32, 32]`, the `thumbnail` of each."""
+    found = np.empty((len(images), THUMBNAIL, THUMBNAIL), np.uint8)
+    for place, image in enumerate(images):
+        found[place] = thumbnail(Image.fromarray(image))
+    return found
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """uint8 `[h, w, 3]` as PNG. Run-length coding alone is faster on filtered photographs, and smaller."""
     buffer = io.BytesIO()

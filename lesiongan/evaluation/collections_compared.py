@@ -7,14 +7,13 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 
 from lesiongan.base.errors import UsageError
 from lesiongan.base.progress import Progress, say
 from lesiongan.data.gathered import Gathered
-from lesiongan.data.pictures import thumbnail
+from lesiongan.data.pictures import thumbnails
 from lesiongan.data.synthetic import copies
 from lesiongan.evaluation.feature_metrics import feature_scale
 from lesiongan.evaluation.image_quality import METRICS, image_quality
@@ -46,15 +45,15 @@ def look(collection: Gathered, judge: Judge, label: str) -> Seen:
     Raises:
         UsageError: the judge's features of a picture are not finite.
     """
-    features, thumbnails, done = [], [], 0
+    features, small, done = [], [], 0
     progress = Progress(f"features of {label}", len(collection.rows), "images")
     for images in collection.batches:
         squares = resized(images, judge.size)
         features.append(judge.features(squares))
-        thumbnails += [thumbnail(Image.fromarray(square)) for square in squares]
+        small.append(thumbnails(squares))
         progress.update(done := done + len(images))
     progress.close()
-    seen = Seen(collection.rows, np.concatenate(features), np.stack(thumbnails))
+    seen = Seen(collection.rows, np.concatenate(features), np.concatenate(small))
     if not np.isfinite(seen.features).all():
         name = seen.rows["name"][int((~np.isfinite(seen.features)).any(1).argmax())]
         raise UsageError(f"{name}: the judge {judge.name} sees numbers that are not finite in it; give another judge")

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from lesiongan.data import examples, pictures
 from lesiongan.data.image_set import ImageSet
@@ -58,6 +57,13 @@ class _Before(NamedTuple):
     moved: float | None
 
 
+class _Floor(NamedTuple):
+    """What the judge sees in held-out real images, and how many of them count as copies."""
+
+    features: np.ndarray
+    copies: dict
+
+
 class _Measuring:
     """Arguments as of `rows`."""
 
@@ -69,7 +75,7 @@ class _Measuring:
         self.test = test.take(first_of_each_lesion(test.ids, self.lesions))
         self.features = classifier.predict(self.test.images)[1]
         self.scale = feature_scale(self.features)
-        self.floors: dict[int, ImageSet] = {}
+        self.floors: dict[int, _Floor] = {}
         self._copies: _Copies | None = None
 
     @property
@@ -95,10 +101,10 @@ class _Measuring:
         probabilities, generated = self.classifier.predict(part.images)
         real = self.features[self.test.labels == label]
         floor = self._floor(label)
-        others, quality = self.classifier.predict(floor.images)[1], None
-        if _measurable(real, generated, others):
+        quality = None
+        if _measurable(real, generated, floor.features):
             sets = (features / self.scale for features in (real, generated))
-            quality = image_quality(*sets, floor=others / self.scale, seed=self.seed) | {"normalised": True}
+            quality = image_quality(*sets, floor=floor.features / self.scale, seed=self.seed) | {"normalised": True}
         shown = diversity(self.test.of_class(label).images)
         return {
             "class": self.classes[label],
@@ -107,17 +113,18 @@ class _Measuring:
             "probability": float(probabilities[:, label].mean()),
             "quality": quality,
             "diversity": diversity(part.images) / shown if shown else None,
-            "copies": self.copies.among(part, sources) | {"held_out": self.copies.among(floor, {})},
+            "copies": self.copies.among(part, sources) | {"held_out": floor.copies},
             "before": self._compared(self._before(part, label, sources), label),
         }
 
-    def _floor(self, label: int) -> ImageSet:
-        """Real validation images of a class, at most as many as are judged of a generated set."""
+    def _floor(self, label: int) -> _Floor:
+        """Of real validation images of a class, at most as many as are judged of a generated set."""
         if label not in self.floors:
             size, name = self.classifier.size, self.classes[label]
             held = examples.load(self.real, size, "validation", classes=[name])
             held = held.take(first_of_each_lesion(held.ids, self.lesions))
-            self.floors[label] = held.take(np.random.default_rng(self.seed).permutation(len(held))[:_JUDGED])
+            held = held.take(np.random.default_rng(self.seed).permutation(len(held))[:_JUDGED])
+            self.floors[label] = _Floor(self.classifier.predict(held.images)[1], self.copies.among(held, {}))
         return self.floors[label]
 
     def _before(self, part: ImageSet, label: int, sources: Mapping[str, str]) -> _Before:
@@ -167,16 +174,16 @@ class _Copies:
     def __init__(self, real: Path, size: int, lesions: Mapping[str, str]):
         self.lesions = lesions
         self.ids: list[str] = []
-        parts = [_thumbnails(np.empty((0, size, size, 3), np.uint8))]
+        parts = [pictures.thumbnails(np.empty((0, size, size, 3), np.uint8))]
         for batch in examples.batches(real, size, "train"):  # as pictures they may be gigabytes
             self.ids += batch.ids
-            parts.append(_thumbnails(batch.images))
+            parts.append(pictures.thumbnails(batch.images))
         self.thumbnails = np.concatenate(parts)
 
     def among(self, images: ImageSet, sources: Mapping[str, str]) -> dict:
         """How many of the `images` are nearly a training image of another lesion than their own or their source's, and
         the first `pairs` of such a picture and what it is nearly."""
-        both = np.concatenate([self.thumbnails, _thumbnails(images.images)])
+        both = np.concatenate([self.thumbnails, pictures.thumbnails(images.images)])
         found: dict[str, str] = {}
         for first, second, _ in near_duplicates(both, across=len(self.ids)):
             image = images.ids[second - len(self.ids)]
@@ -196,9 +203,3 @@ def _measurable(*sets: np.ndarray) -> bool:
 
 def _sources(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["image_id"], table["source_id"], strict=True)) if "source_id" in table else {}
-
-
-def _thumbnails(images: np.ndarray) -> np.ndarray:
-    if not len(images):
-        return np.zeros((0, pictures.THUMBNAIL, pictures.THUMBNAIL), np.uint8)
-    return np.stack([pictures.thumbnail(Image.fromarray(image)) for image in images])
