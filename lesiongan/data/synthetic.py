@@ -70,12 +70,12 @@ def held_out_thumbnails(directory: Path) -> tuple[np.ndarray, list[str], int]:
     """
     info = examples.read_info(directory)
     size = min((s for s in info["sizes"] if s >= THUMBNAIL), default=max(info["sizes"]))
-    thumbnails, names = [], []
+    thumbnails, names = [_stacked([])], []
     for split in (*SPLITS[1:], *info.get("further_tests", ())):
         images = examples.load(directory, size, split)
-        thumbnails += [pictures.thumbnail(Image.fromarray(image)) for image in images.images]
+        thumbnails.append(pictures.thumbnails(images.images))
         names += [f"{split.replace('_', ' ')} image {image_id}" for image_id in images.ids]
-    return _stacked(thumbnails), names, size
+    return np.concatenate(thumbnails), names, size
 
 
 def thumbnails_of(squares) -> np.ndarray:
