@@ -15,6 +15,7 @@ from lesiongan.evaluation.feature_metrics import feature_scale, kernel_inception
 from lesiongan.evaluation.image_quality import image_quality
 from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.evaluation.judge import Judge
+from lesiongan.serving import model_artifact
 
 SHOWN = ("kid", "recall", "coverage")
 
@@ -79,7 +80,8 @@ class Looks:
 
 def run_name(model: Path) -> str:
     """What rows call an exported model: its run's folder, where it is in its usual place `RUN/model/NAME`."""
-    return (model.parents[1] if model.parent.name == "model" else model.parent).name
+    folder = model_artifact.find(model)
+    return (folder.parents[1] if folder.parent.name == "model" else folder.parent).name
 
 
 def line(name: str, images: tuple[int, int], quality: dict) -> str:

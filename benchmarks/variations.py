@@ -88,36 +88,14 @@ def _heads_of_width(width: float) -> Callable[[], Any]:
     return patched
 
 
-def _features_at(size: int) -> Callable[[], Any]:
-    @contextlib.contextmanager
-    def patched() -> Iterator[None]:
-        import tensorflow as tf
-
-        from lesiongan.models.projected.features import FrozenFeatures
-
-        make, look = FrozenFeatures.__init__, FrozenFeatures.__call__
-
-        def enlarged(self, images):
-            maps = look(self, tf.image.resize(images, (size, size), "bilinear"))
-            factor = images.shape[1] // 16
-            return [*maps[:-1], tf.cast(tf.nn.avg_pool2d(images, factor, factor, "VALID"), self.compute)]
-
-        with (
-            mock.patch.object(FrozenFeatures, "__init__", lambda self, _, **options: make(self, size, **options)),
-            mock.patch.object(FrozenFeatures, "__call__", enlarged),
-        ):
-            yield
-
-    return patched
-
-
 _ACGAN = {
     "recipe": Variation("the recipe"),
     "heads-0.5": Variation("heads half as wide", without=_heads_of_width(0.5)),
     "class-0.3": Variation("class loss 0.3", "acgan.class_weight=0.3"),
     "batch-64": Variation("batch 64", "acgan.batch=64"),
-    "features-96": Variation("features at 96 px", without=_features_at(96)),
+    "features-96": Variation("features look at 96 px", "acgan.look_size=96"),
     "rate-4e-4": Variation("rate 4e-4", "acgan.learning_rate=4e-4"),
+    "decay": Variation("rates towards 0 in the second half", "acgan.decay=true"),
     "no-pairs": Variation("images alone, not in pairs", without=_no_pairs),
     "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
     "no-colour": Variation("no map of colours", without=_no_colour_map),
@@ -126,7 +104,7 @@ _ACGAN = {
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),
     "aux-on-fake": Variation("class head learns from generated images too", "acgan.aux_on_fake=true"),
     "batch-16": Variation("batch 16", "acgan.batch=16"),
-    "features-128": Variation("features at 128 px", without=_features_at(128)),
+    "features-128": Variation("features look at 128 px", "acgan.look_size=128"),
     "latent-40": Variation("32 numbers of noise", "acgan.latent=40"),
     "latent-136": Variation("128 numbers of noise", "acgan.latent=136"),
     "width-0.7": Variation("all widths x 0.7", "acgan.width=0.7"),
@@ -147,6 +125,7 @@ _CYCLEGAN = {
         "discriminators learn to tell the other side's real images apart too", "cyclegan.negatives=true"
     ),
     "negatives-cycle-2": Variation("the same with cycle weight 2", "cyclegan.negatives=true cyclegan.cycle=2"),
+    "features-96": Variation("features look at 96 px", "cyclegan.look_size=96"),
     "cycle-2": Variation("cycle weight 2", "cyclegan.cycle=2"),
     "cycle-10": Variation("cycle weight 10", "cyclegan.cycle=10"),
     "identity": Variation("identity loss 0.5", "cyclegan.identity=0.5"),

@@ -34,16 +34,21 @@ _ACGANS = {
     ("residual", 64): (335, 132, 3.6),
     ("residual", 128): (1298, 577, 6.1),
     ("residual", 256): (1614, 737, 6.1),
-    # Of the discriminator: the heads, and three eighths of the frozen features, which see real and generated images
-    # once and give a gradient once.
-    ("projected", 32): (64, 103, 7.0),
-    ("projected", 64): (214, 183, 8.0),
-    ("projected", 128): (832, 390, 8.8),
-    ("projected", 256): (1148, 1215, 8.3),
+    # of the generator alone: the discriminator looks at a size of its own
+    ("projected", 32): (64, 0, 0.7),
+    ("projected", 64): (214, 0, 1.4),
+    ("projected", 128): (832, 0, 2.1),
+    ("projected", 256): (1148, 0, 2.2),
 }
-#: Size -> millions of multiply-adds and of weights of a CycleGAN's projected discriminator: its heads, and half of the
-#: frozen features.
-_PAIRS = {32: (94, 5.0), 64: (175, 5.3), 128: (395, 5.3), 256: (1271, 4.8)}
+#: Size at which frozen features look -> their millions of multiply-adds; those and the weights of the heads that know
+#: classes, and of those that do not.
+_LOOKS = {
+    32: (9, (100, 6.3), (86, 5.0)),
+    64: (34, (170, 6.6), (154, 5.3)),
+    96: (78, (179, 5.5), (168, 4.2)),
+    128: (138, (338, 6.7), (322, 5.3)),
+    256: (552, (1007, 6.1), (991, 4.8)),
+}
 _MAPS_KEPT = 3  # of each convolution: its result, the normalised one, and a gradient
 _ADAM = 4  # numbers per weight: itself, its gradient and two moments
 _LIBRARIES = 0.6e9  # bytes that CUDA and cuDNN take for themselves
@@ -96,11 +101,20 @@ def classifier_work(config: ClassifierConfig) -> Work:
 
 def acgan_work(config: ACGANConfig) -> Work:
     generator, discriminator, weights = _ACGANS[config.networks, config.size]
+    if config.networks == "projected":
+        seeing, (heads, more), _ = _looks(config)
+        # features see real and generated images once and give a gradient once: three of the eight
+        discriminator, weights = heads + 3 / 8 * seeing, weights + more
     # the generator forward and back; the discriminator likewise on real and on generated images, and for the
     # generator forward and back to the images
     step = (3 * generator + 8 * discriminator) * config.width**2
     maps = config.batch * config.width * 2.0e6 * (config.size / 128) ** 2
     return Work(config.batch * step * 1e6, weights * config.width**2 * 1e6, maps, config.precision != "float32")
+
+
+def _looks(config: ACGANConfig | CycleGANConfig) -> tuple:
+    looked_at = max(config.size, config.look_size)
+    return _LOOKS[min(_LOOKS, key=lambda size: abs(size - looked_at))]
 
 
 def cyclegan_work(config: CycleGANConfig) -> Work:
@@ -113,8 +127,8 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
         generator, kernels = 54 * f + (68 + 18 * config.blocks) * f**2, 340 + 288 * config.blocks
     discriminator, judging = 12.0 * d + 12 * d**2, 16.0 * 43 * d**2
     if config.discriminator == "projected":
-        millions, judging = (1e6 * n for n in _PAIRS[min(_PAIRS, key=lambda size: abs(size - config.size))])
-        discriminator = millions / config.size**2
+        seeing, _, (heads, more) = _looks(config)
+        discriminator, judging = 1e6 * (heads + seeing / 2) / config.size**2, 1e6 * more
     passes = 6 if config.identity else 4
     # discriminators see two real and two generated images forward and back, and two for the generators
     step = 3 * passes * generator + 16 * discriminator

@@ -38,7 +38,7 @@ def demo(recipe: Recipe = "best") -> Config:
         acgan = dataclasses.replace(acgan, batch=16, width=0.35, images=12_800)
         cyclegan = dataclasses.replace(cyclegan, blocks=2, filters=8, images=256)
     else:  # what comes nearest to lesions on skin in a minute and a half
-        acgan = dataclasses.replace(acgan, width=0.5, images=7680)
+        acgan = dataclasses.replace(acgan, width=0.5, images=7680, look_size=0)
         cyclegan = dataclasses.replace(cyclegan, generator="additive", blocks=1, filters=12, cycle=5.0, images=512)
     return dataclasses.replace(
         base,
@@ -90,7 +90,7 @@ def small(recipe: Recipe = "best") -> Config:
             colour=0.05,
             tta=True,
         ),
-        acgan=dataclasses.replace(base.acgan, size=64, batch=min(base.acgan.batch, 64), images=200_000),
+        acgan=dataclasses.replace(base.acgan, size=64, batch=min(base.acgan.batch, 64), images=120_000),
         cyclegan=cyclegan,
         nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
         noise_to_lesion=NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
@@ -216,6 +216,9 @@ def _recipe(recipe: Recipe) -> Config:
             latent=72,
             batch=32,
             loss="hinge",
+            look_size=96,
+            learning_rate=4e-4,
+            decay=True,
             beta_1=0.0,
             class_weight=0.1,
             ema=0.999,
@@ -229,6 +232,7 @@ def _recipe(recipe: Recipe) -> Config:
         cyclegan=CycleGANConfig(
             generator="additive",
             discriminator="projected",
+            look_size=96,
             filters=24,
             blocks=3,
             batch=16,

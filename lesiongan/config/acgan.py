@@ -23,6 +23,7 @@ class ACGANConfig:
     images: int = 0  # length in images seen; 0: `epochs` decides
     learning_rate: float = 2e-4  # of the generator, and of the discriminator unless `discriminator_rate` is given
     beta_1: float = 0.5  # Adam's momentum
+    decay: bool = False  # the rates go towards 0 in the second half
     aux_on_fake: bool = False  # the class head learns from generated images too
     class_weight: float = 1.0  # of the class in the generator's loss, beside the source
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
@@ -31,6 +32,7 @@ class ACGANConfig:
     # `residual`: residual blocks, class-conditional batch norm; `projected`: a discriminator on frozen ImageNet
     # features (needs the extra `imagenet`)
     networks: Literal["paper", "residual", "projected"] = "paper"
+    look_size: int = 0  # with `projected`: pixels to which smaller images are enlarged for the frozen features
     width: float = 1.0  # factor on the networks' filters
     dropout: float = 0.5  # rate in the paper's discriminator
     loss: Literal["cross_entropy", "hinge"] = "cross_entropy"  # of the source: `cross_entropy` or `hinge`
@@ -82,6 +84,12 @@ class ACGANConfig:
             not self.r1 or self.networks != "projected",
             "acgan.r1",
             "it is for acgan.networks=paper or residual: a projected discriminator has the spectral norm",
+        )
+
+        require(
+            self.look_size >= 0 and self.look_size % 32 == 0,
+            "acgan.look_size",
+            f"{self.look_size} is not 0 or a multiple of 32",
         )
 
     def steps(self, images: int) -> int:

@@ -20,6 +20,7 @@ class CycleGANConfig:
     generator: Literal["resnet", "additive"] = "resnet"  # `additive`: adds to its input and begins as "do nothing"
     # `projected`: heads on frozen ImageNet features, pairs, hinge loss (needs the extra `imagenet`)
     discriminator: Literal["patch", "projected"] = "patch"
+    look_size: int = 0  # with `projected`: pixels to which smaller images are enlarged for the frozen features
     # the discriminator of a side learns to tell real images of the other side apart too (Reed et al. 2016, GAN-CLS)
     negatives: bool = False
     blocks: int = 9  # residual blocks of a generator; 6 at 128 px and below
@@ -81,6 +82,11 @@ class CycleGANConfig:
             self.discriminator == "patch" or self.size % 32 == 0,
             "cyclegan.size",
             f"{self.size} is not a multiple of 32, as cyclegan.discriminator=projected needs it",
+        )
+        require(
+            self.look_size >= 0 and self.look_size % 32 == 0,
+            "cyclegan.look_size",
+            f"{self.look_size} is not 0 or a multiple of 32",
         )
         require(0.0 <= self.ema < 1.0, "cyclegan.ema", f"{self.ema} is not 0 or more and less than 1")
         smallest = self.size

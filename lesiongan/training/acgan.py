@@ -85,7 +85,7 @@ def train_acgan(
             f"acgan.networks=projected sees; give {2 * present} or more"
         )
     steps = config.steps(len(data))
-    model = ACGAN(config, num_classes, seed)
+    model = ACGAN(config, num_classes, seed, steps=steps)
     model.compile()
     if transfer is not None:
         parts = {"generator": "generator", "discriminator": "discriminator", "averaged": "generator"}

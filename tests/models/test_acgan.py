@@ -116,6 +116,26 @@ def test_a_training_step_reports_its_losses_and_moves_both_networks_by_their_lea
         assert np.median(moves) == pytest.approx(rate, rel=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("decay", "steps", "shares"),
+    [(True, 200, (1.0, 1.0, 100 / 101, 1 / 101)), (False, 200, (1.0,) * 4), (True, None, (1.0,) * 4)],
+)
+def test_both_rates_go_towards_0_in_the_second_half_where_asked(decay, steps, shares):
+    """Of 200 steps the first 100 have the whole rate, the k-th of the others 1 - k / 101."""
+    config = dataclasses.replace(SMALL, decay=decay, learning_rate=1e-3, discriminator_rate=4e-3)
+    model = ACGAN(config, 8, steps=steps)
+    model.compile()
+    again = ACGAN.from_config(model.get_config())
+    again.compile()
+    for each in (model, again):
+        for optimizer, rate in ((each.generator_optimizer, 1e-3), (each.discriminator_optimizer, 4e-3)):
+            rates = []
+            for step in (0, 99, 100, 199):
+                optimizer.iterations.assign(step)
+                rates.append(float(optimizer.learning_rate))
+            np.testing.assert_allclose(rates, np.multiply(rate, shares), rtol=1e-5)
+
+
 def test_the_class_head_learns_from_generated_images_only_where_asked():
     losses = [losses_of(made(aux_on_fake=aux_on_fake)) for aux_on_fake in (False, True)]
     assert losses[1]["d_class"] - losses[0]["d_class"] == pytest.approx(math.log(8), abs=0.2)

@@ -12,7 +12,7 @@ from lesiongan.config.acgan import ACGANConfig
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.acgan.projected import ProjectedGenerator
 from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
-from lesiongan.models.projected.features import FrozenFeatures, doubled
+from lesiongan.models.projected.features import FrozenFeatures, doubled, enlarged
 from lesiongan.models.projected.heads import Heads, partners_of
 
 pytest.importorskip(
@@ -79,9 +79,24 @@ def test_scales_are_mixed_from_the_deepest_on():
     assert all(float(tf.reduce_max(tf.abs(x))) == 0 for x in features(images())[:-1])
 
 
-def test_doubling_is_tensorflows_bilinear_resizing():
+def test_enlarging_is_tensorflows_bilinear_resizing():
     x = tf.random.stateless_normal([2, 5, 5, 3], [0, 1])
     np.testing.assert_allclose(doubled(x), tf.image.resize(x, (10, 10), "bilinear"), atol=1e-6)
+    np.testing.assert_allclose(enlarged(x, 8), tf.image.resize(x, (8, 8), "bilinear"), atol=1e-6)
+
+
+def test_smaller_images_are_enlarged_to_be_looked_at_and_larger_ones_are_not(features):
+    larger = FrozenFeatures(64, look_size=96, seed=3)
+    assert larger.shapes == [(48, 64), (24, 64), (12, 128), (6, 256), (16, 3)]
+    maps = larger(images())
+    assert [tuple(x.shape) for x in maps] == [(2, side, side, channels) for side, channels in larger.shapes]
+    resized = FrozenFeatures(96, seed=3)(tf.image.resize(images(), (96, 96), "bilinear"))
+    for ours, theirs in zip(maps[:-1], resized, strict=False):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(tf.reduce_max(tf.abs(theirs))))
+    np.testing.assert_array_equal(maps[-1], features(images())[-1])  # colours are the picture's own
+    assert FrozenFeatures(64, look_size=32).shapes == features.shapes
+    logits, _ = Heads(larger.shapes, width=1 / 16)(maps, tf.constant([1, 0]))
+    assert logits.shape == (2, 4 * 4 + 9)
 
 
 def test_a_partner_is_the_next_of_the_class_round_the_batch():

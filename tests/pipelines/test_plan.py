@@ -258,7 +258,7 @@ def test_multiply_adds_and_weights_are_those_of_the_networks():
         discriminator = counted_by_tensorflow(model.discriminator, 1, size, size, 3)
         assert WORK["acgan"](config).multiply_adds == pytest.approx(3 * generator + 8 * discriminator, rel=0.05)
         assert WORK["acgan"](config).weights == pytest.approx(weights(model.generator, model.discriminator), rel=0.05)
-    config = ACGANConfig(size=64, batch=2, latent=72, networks="projected")
+    config = ACGANConfig(size=64, batch=2, latent=72, networks="projected", look_size=96)
     model = ACGAN(config, 8)
     generator = counted_by_tensorflow(model.generator, 1, 72)
     look, heads = counted_projected(

@@ -18,6 +18,7 @@ from lesiongan.models.keras_file import GAN
 from lesiongan.models.replicas import replica_seed, share_of_mean
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.loss_scale import LossScale
+from lesiongan.optim.schedules import LinearDecay
 
 #: The networks by name; this is the place where another pair is added (and in the Literal of `ACGANConfig.networks`).
 NETWORKS = {
@@ -46,12 +47,13 @@ class ACGAN(GAN):
         config: the options; the defaults are the paper's.
         num_classes: k, less than the noise's length.
         seed: of the initial weights and the training's noise.
+        steps: of the whole training, to which `config.decay` is scaled; None: the rates stay constant.
 
     Raises:
         UsageError: the noise is too short for the classes.
     """
 
-    def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, **kwargs):
+    def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, *, steps: int | None = None, **kwargs):
         super().__init__(_TESTED, **kwargs)
         if num_classes >= config.latent:
             raise UsageError(f"acgan.latent={config.latent} is too short for {num_classes} classes; make it larger")
@@ -62,9 +64,13 @@ class ACGAN(GAN):
         generator = {"size": config.size, "latent": config.latent, "seed": seeds[0], **shared}
         self.generator = make_generator(**generator)
         self.averaged = make_generator(**generator, name="averaged_generator") if config.ema else None
+        if config.networks == "projected":
+            shared["look_size"] = config.look_size
         self.discriminator = make_discriminator(
             config.size, dropout=config.dropout, spectral_norm=config.spectral_norm, seed=seeds[1], **shared
         )
+        rates = config.learning_rate, config.discriminator_rate or config.learning_rate
+        self.schedule, self.discriminator_schedule = (LinearDecay(rate, steps, decay=config.decay) for rate in rates)
         self.source_loss = source_loss(config)
         self.r1 = R1(config.r1, config.r1_every) if config.r1 else None
         self.ada = AdaptiveProbability(config.ada_target, config.ada_images) if config.ada_target else None
@@ -75,13 +81,11 @@ class ACGAN(GAN):
 
     def compile(self, **kwargs):
         """Sets both optimizers, with their variables, which begin anew; see `GAN.compile` for what it takes."""
-        config = self.config
-        self.generator_optimizer = self._optimizer(config.learning_rate, self.generator)
-        rate = config.discriminator_rate or config.learning_rate
-        self.discriminator_optimizer = self._optimizer(rate, self.discriminator)
+        self.generator_optimizer = self._optimizer(self.schedule, self.generator)
+        self.discriminator_optimizer = self._optimizer(self.discriminator_schedule, self.discriminator)
         super().compile(**kwargs)
 
-    def _optimizer(self, rate: float, network) -> keras.optimizers.Optimizer:
+    def _optimizer(self, rate: LinearDecay, network) -> keras.optimizers.Optimizer:
         optimizer = Adam(rate, self.config.beta_1, epsilon=1e-8)
         if self.config.precision == "mixed_float16":
             optimizer = LossScale(optimizer)
@@ -90,9 +94,8 @@ class ACGAN(GAN):
 
     def scale_rates(self, factor: float) -> None:
         """Sets both learning rates to a factor of the configuration's, in place: the compiled step stays valid."""
-        config = self.config
-        self.generator_optimizer.learning_rate = factor * config.learning_rate
-        self.discriminator_optimizer.learning_rate = factor * (config.discriminator_rate or config.learning_rate)
+        self.schedule.scale(factor)
+        self.discriminator_schedule.scale(factor)
 
     def train_step(self, batch):
         """One step of the discriminator, then one of the generator, on the same generated images."""
@@ -219,7 +222,8 @@ class ACGAN(GAN):
         return {"step": self.step, **adaptive}
 
     def get_config(self):
-        return {"config": dataclasses.asdict(self.config), "num_classes": self.num_classes, "seed": self.seed}
+        settings = {"config": dataclasses.asdict(self.config), "num_classes": self.num_classes, "seed": self.seed}
+        return settings | {"steps": self.schedule.get_config()["steps"]}
 
     @classmethod
     def from_config(cls, config):

@@ -40,6 +40,7 @@ class ProjectedDiscriminator(Network):
         num_classes: k.
         width: factor on the number of filters.
         dropout, spectral_norm: ignored; there is no dropout, and every convolution has the spectral norm.
+        look_size: see `FrozenFeatures`.
         seed: of the initial weights and of the features' mixing.
         precision: a dtype policy of Keras.
 
@@ -55,13 +56,15 @@ class ProjectedDiscriminator(Network):
         width=1.0,
         dropout=0.0,
         spectral_norm=True,
+        look_size=0,
         seed=0,
         precision="float32",
         name="discriminator",
     ):
         settings = {"size": size, "num_classes": num_classes, "width": width, "dropout": dropout, "seed": seed}
-        super().__init__({**settings, "spectral_norm": spectral_norm, "precision": precision}, name)
-        self.look = FrozenFeatures(size, seed=seed, compute=self.compute)
+        settings |= {"spectral_norm": spectral_norm, "look_size": look_size}
+        super().__init__({**settings, "precision": precision}, name)
+        self.look = FrozenFeatures(size, look_size=look_size, seed=seed, compute=self.compute)
         self.heads = Heads(self.look.shapes, num_classes, width=width, seed=seed, precision=precision)
         self.add_kernel("classes", (self.heads.features, num_classes), spectral_norm=False)
         self.add_biases({"classes": num_classes})

@@ -62,7 +62,9 @@ class CycleGAN(GAN):
         self.generator_xy = _generator(config, self.form, "generator_xy")
         self.generator_yx = _generator(config, self.form, "generator_yx")
         self.in_pairs = config.discriminator == "projected"
-        look = FrozenFeatures(size, compute=_compute(config)) if self.in_pairs else None
+        look = None
+        if self.in_pairs:
+            look = FrozenFeatures(size, look_size=config.look_size, compute=_compute(config))
         self.discriminator_x = _discriminator(config, self.form, look, "discriminator_x")
         self.discriminator_y = _discriminator(config, self.form, look, "discriminator_y")
         self.averaged_xy = _generator(config, self.form, "averaged_xy") if config.ema else None

@@ -24,11 +24,13 @@ COLOURS = 16  # pixels of the averaged picture
 class FrozenFeatures:
     """Images float `[batch, size, size, 3]` in [-1, 1] -> five maps, from the finest on.
 
-    The maps have 1/2, 1/4, 1/8 and 1/16 of the size and 64, 64, 128 and 256 channels; the last one is the picture of
-    16 x 16 pixels. All of it is constants: no variable, nothing to save with a model.
+    The maps have 1/2, 1/4, 1/8 and 1/16 of the size that is looked at and 64, 64, 128 and 256 channels; the last one is
+    the picture of 16 x 16 pixels. All of it is constants: no variable, nothing to save with a model.
 
     Args:
         size: of the images.
+        look_size: pixels to which smaller ones are enlarged first (bilinear): the network learned from photographs of
+            224 px, and halves a map twice in its first layers, so that it sees little of 64 px.
         seed: of the mixing.
         compute: the type of the maps. The network itself computes with float32: bfloat16's gradient of a depthwise
             convolution of stride 2 takes eight times as long on a CPU.
@@ -37,8 +39,8 @@ class FrozenFeatures:
         UsageError: the ImageNet weights are not installed (the extra `imagenet`).
     """
 
-    def __init__(self, size: int, *, seed: int = 0, compute: tf.DType = tf.float32):
-        self.size, self.compute = size, compute
+    def __init__(self, size: int, *, look_size: int = 0, seed: int = 0, compute: tf.DType = tf.float32):
+        self.size, self.look_size, self.compute = size, max(size, look_size), compute
         network = EfficientNetLite()
         network.load_pretrained("imagenet")
         network.freeze(tf.float32)
@@ -54,11 +56,11 @@ class FrozenFeatures:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """Side and channels of each map."""
-        sides = [2 * math.ceil(self.size / 2**power) for power in (2, 3, 4, 5)]
+        sides = [2 * math.ceil(self.look_size / 2**power) for power in (2, 3, 4, 5)]
         return [*zip(sides, ACROSS_SCALES, strict=True), (COLOURS, 3)]
 
     def __call__(self, images: tf.Tensor) -> list[tf.Tensor]:
-        maps, x = [], self.network.stem(images)
+        maps, x = [], self.network.stem(enlarged(images, self.look_size))
         for number, group in enumerate(self.network.groups, 1):
             x = group(x)
             if number in ENDS:
@@ -87,13 +89,22 @@ class _Mix:
 
 
 def doubled(x: tf.Tensor) -> tf.Tensor:
-    """Bilinear doubling of `[batch, n, n, channels]`, pixels by their centres, as two products with a matrix."""
-    matrix = tf.constant(_doubling(x.shape[1]), x.dtype)
+    """Bilinear doubling of `[batch, n, n, channels]`."""
+    return enlarged(x, 2 * x.shape[1])
+
+
+def enlarged(x: tf.Tensor, size: int) -> tf.Tensor:
+    """`[batch, n, n, channels]` -> `[batch, size, size, channels]`, bilinear, pixels by their centres, the border
+    repeated; as two products with a matrix, whose gradient is as quick as they are."""
+    if size == x.shape[1]:
+        return x
+    matrix = tf.constant(_enlarging(x.shape[1], size), x.dtype)
     return tf.einsum("ij,bjkc,lk->bilc", matrix, x, matrix)
 
 
-def _doubling(n: int) -> np.ndarray:
-    """`[2 n, n]`: each pixel is 3/4 of the nearest one and 1/4 of the next nearest; the border repeats."""
-    places = np.arange(2 * n)
-    near, next_one = places // 2, np.clip(places // 2 + np.where(places % 2, 1, -1), 0, n - 1)
-    return 0.75 * np.eye(n)[near] + 0.25 * np.eye(n)[next_one]
+def _enlarging(n: int, size: int) -> np.ndarray:
+    """`[size, n]`: the shares of the two nearest pixels in each new one."""
+    places = (np.arange(size) + 0.5) * n / size - 0.5
+    first = np.floor(places).astype(int)
+    share = (places - first)[:, None]
+    return (1 - share) * np.eye(n)[np.clip(first, 0, n - 1)] + share * np.eye(n)[np.clip(first + 1, 0, n - 1)]

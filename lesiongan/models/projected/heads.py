@@ -24,11 +24,12 @@ class Heads(Network):
     """Maps `[batch, side, side, channels]` of images and of their partners -> logits and trunks.
 
     On each map a trunk: spectrally normalised 4 x 4 convolutions of stride 2, batch norm, LeakyReLU 0.2, down to 4 x 4
-    (one of stride 1 where the map has no more); then a 4 x 4 convolution to 3 x 3 logits. With classes each logit also
+    (one of stride 1 where the map has no more; to 3 x 3 where its side is three times a power of 2); then a 4 x 4
+    convolution to 3 x 3 (2 x 2) logits. With classes each logit also
     has the product of 64 more such outputs with an embedding of the class (projection: Miyato and Koyama 2018).
 
     Args:
-        shapes: side (a power of 2) and channels of each map.
+        shapes: side and channels of each map.
         num_classes: k; 0: nothing is known of classes.
         width: factor on the filters.
         seed: of the initial weights, N(0, 0.02); embeddings are N(0, 1).
