@@ -1,6 +1,6 @@
 """The screening's lines as a table.
 
-    python -m benchmarks.gpu.table RESULTS.jsonl acgan|cyclegan
+python -m benchmarks.gpu.table RESULTS.jsonl acgan|cyclegan
 """
 
 from __future__ import annotations
