@@ -16,6 +16,7 @@ from lesiongan.base.errors import MachineError
 from lesiongan.base.progress import say
 from lesiongan.training.callbacks import RecordLosses, ShowProgress
 from lesiongan.training.checkpoints import FOLDER, Checkpoints
+from lesiongan.training.ordered_sums import keep_order_of_sums
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Diverged, Run, TrainingCallback
 from lesiongan.training.saving import SaveCheckpoints
@@ -57,6 +58,7 @@ def fit(
         Interrupted: a signal came; what was trained is saved.
         MachineError: out of memory.
     """
+    keep_order_of_sums()
     run.run_dir.mkdir(parents=True, exist_ok=True)
     every = checkpoint_seconds() if checkpoint_every is None else checkpoint_every
     checkpoints, state = Checkpoints(run.run_dir / FOLDER, run.name), list(model.state())
