@@ -124,7 +124,7 @@ class _Grid:
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""
         place = self._place(cell, index)
-        numbers = _finished(place)
+        numbers = finished(place)
         if numbers is not None:
             say(f"cell {cell.name}, seed {index}: done before")
         else:
@@ -134,7 +134,7 @@ class _Grid:
                 probabilities, _ = predict(model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
                 write_text(place / f"{name or 'test'}.csv", text)
-            write_sealed(place / _DONE, {**numbers, _FILES: _predictions(place)})
+            write_done(place, numbers)
             shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
         share_of = share(cell, self.experiment, self.counts)
         return {
@@ -244,7 +244,12 @@ class _Grid:
         return self.starts[index]
 
 
-def _finished(place: Path) -> dict[str, int] | None:
+def write_done(place: Path, numbers: dict[str, int]) -> None:
+    """Notes that a cell is finished, what its row says of the training, and what its predictions are."""
+    write_sealed(place / _DONE, {**numbers, _FILES: _predictions(place)})
+
+
+def finished(place: Path) -> dict[str, int] | None:
     """What the row of a finished cell says of its training; None where there is none, or one that is damaged."""
     if not (place / _DONE).exists():
         return None

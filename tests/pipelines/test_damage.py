@@ -35,7 +35,8 @@ def run(workdir: Path, mischief: str = "none", **environment: str) -> subprocess
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    workdir = tmp_path_factory.mktemp("finished") / "run"
+    # kfp replaces `python3` and what begins like a placeholder in the arguments of a step
+    workdir = tmp_path_factory.mktemp("finished") / "python3.11" / "{{$" / "run"
     result = run(workdir)
     assert result.returncode == 0, result.stderr
     return workdir
@@ -81,6 +82,13 @@ def cut(path: Path) -> None:
 
 
 AFTER = {"step": {"step", "step-2", "step-3"}, "step-2": {"step-2", "step-3"}, "step-3": {"step-3"}}
+
+
+def test_a_workdir_within_folders_whose_names_kfp_would_replace(finished):
+    assert [path.read_text() for path in finished.glob("artifacts/toy-*/step-3/made/numbers.csv")] == ["14"]
+    assert to_run(finished) == set()
+    tops = finished.parents[2]
+    assert {path.relative_to(tops).parts[:3] for path in tops.rglob("*.csv")} == {("python3.11", "{{$", "run")}
 
 
 def test_a_renamed_workdir_keeps_its_cache_and_needs_the_original_no_more(workdir):
