@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from lesiongan.training.checkpoints import FOLDER
+from lesiongan.base.checkpoint_seconds import CHECKPOINTS
 from lesiongan.training.states import last_state, spare_states
 from lesiongan.training.transfer import TRAINING_MODEL
 
@@ -17,7 +17,7 @@ from lesiongan.training.transfer import TRAINING_MODEL
 def keep_run(run_dir: Path, output: Path) -> None:
     """Copies a finished training's logs to the artifact. Its checkpoints go once the step has ended well (`Step`)."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    left_out = shutil.ignore_patterns(FOLDER, *spare_states(run_dir))
+    left_out = shutil.ignore_patterns(CHECKPOINTS, *spare_states(run_dir))
     shutil.copytree(run_dir, output, ignore=left_out, dirs_exist_ok=True)
 
 

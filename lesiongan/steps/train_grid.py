@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from lesiongan.base.checkpoint_seconds import CHECKPOINTS
 from lesiongan.base.contents import file_digests
 from lesiongan.base.errors import LesionganError, MachineError
 from lesiongan.base.files import digest_directory, digest_text, write_text
@@ -37,7 +38,7 @@ from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_c
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.serving import model_artifact
 from lesiongan.steps.model_run import keep_run
-from lesiongan.steps.step import CHECKPOINTS, Task
+from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
 

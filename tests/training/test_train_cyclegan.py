@@ -173,7 +173,8 @@ def images(n, seed):
 if sys.argv[4] == "paper":
     options = dict(size=32, blocks=1, filters=4, discriminator_filters=4, batch=1, pool=7, crop=True, identity=0.5)
 else:
-    options = dict(size=64, generator="additive", discriminator="projected", batch=16, pool=0, augment=True)
+    options = dict(size=64, blocks=1, filters=12, generator="additive", discriminator="projected", batch=16, pool=0,
+                   augment=True)
 config = CycleGANConfig(**options, images=int(sys.argv[3]) * options["batch"], ema=0.99)
 model = train_cyclegan(config, images(23, 0), images(17, 1), run_dir=sys.argv[1], seed=5)
 np.savez(sys.argv[2], *[variable.numpy() for variable in model.state()])
@@ -186,8 +187,8 @@ np.savez(sys.argv[2], *[variable.numpy() for variable in model.state()])
     [
         ("paper", "2", 1000),
         ("paper", "1", 300),
-        pytest.param("best", "2", 30, marks=[pytest.mark.long, NEEDS_IMAGENET]),
-        pytest.param("best", "1", 15, marks=[pytest.mark.long, NEEDS_IMAGENET]),
+        pytest.param("best", "2", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
+        pytest.param("best", "1", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
     ],
 )
 def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, recipe, threads, steps):
