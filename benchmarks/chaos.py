@@ -33,8 +33,9 @@ _TINY = (
     "nevus_to_melanoma.alphas=1", "nevus_to_melanoma.amounts=20", "noise_to_lesion.amounts=20", "grid.images=64",
     "evaluation.resamples=50",
 )  # fmt: skip
-_LEFT = 300.0  # seconds in which the processes of a killed launcher must have ended; a step looks once Python is up,
-# which takes a minute on a busy machine
+#: Seconds in which the processes of a killed launcher must have ended; a step looks once Python is up, which takes a
+#: minute on a busy machine.
+_LEFT = 300.0
 _TOLD = ("report",)  # artifacts that tell of times and places
 
 
