@@ -7,7 +7,7 @@ Where a run ends before its kill, another begins in a new folder. At the end of 
 of the undisturbed run's (`lesiongan.base.contents`; the report, which tells times, is left out), no step that had
 finished was run again, no process, no temporary file and no checkpoint is left. The last line says `N of N identical`.
 
-Trainings are bit-exact with one thread, so TensorFlow gets one.
+Trainings repeat bit for bit with the same number of threads; TensorFlow gets `--threads`, one by default.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _TINY = (
     "nevus_to_melanoma.alphas=1", "nevus_to_melanoma.amounts=20", "noise_to_lesion.amounts=20", "grid.images=64",
     "evaluation.resamples=50",
 )  # fmt: skip
-_LEFT = 60.0  # seconds in which the processes of a killed launcher must have ended; a step looks once Python is up
+#: Seconds in which the processes of a killed launcher must have ended; a step looks once Python is up, which takes a
+#: minute on a busy machine.
+_LEFT = 300.0
 _TOLD = ("report",)  # artifacts that tell of times and places
 
 
@@ -43,11 +45,12 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="one experiment, of the smallest size")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--mean", type=float, default=0.0, help="seconds to a kill; by default a fifth of a run")
+    parser.add_argument("--threads", type=int, default=1, help="of TensorFlow")
     parser.add_argument("--folder", type=Path, help="for the workdirs; by default a temporary one")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        chaos = Chaos(folder, tiny if arguments.tiny else demo, arguments.seed)
+        chaos = Chaos(folder, tiny if arguments.tiny else demo, arguments.seed, arguments.threads)
         identical = chaos.compare(arguments.kills, arguments.mean)
     print(f"{identical} of {arguments.kills} identical")
     sys.exit(identical != arguments.kills)
@@ -68,7 +71,7 @@ def tiny(workdir: Path) -> list[str]:
 class Chaos:
     """Runs of one command in folders of their own, undisturbed and killed."""
 
-    def __init__(self, folder: Path, command: Callable[[Path], list[str]], seed: int):
+    def __init__(self, folder: Path, command: Callable[[Path], list[str]], seed: int, threads: int = 1):
         self.folder, self.command, self.random = folder.resolve(), command, random.Random(seed)
         self.temporary = self.folder / "temporary"
         self.temporary.mkdir(parents=True, exist_ok=True)
@@ -76,8 +79,8 @@ class Chaos:
         self.environment = {
             **os.environ,
             "TMPDIR": str(self.temporary),
-            "TF_NUM_INTRAOP_THREADS": "1",
-            "TF_NUM_INTEROP_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": str(threads),
+            "TF_NUM_INTEROP_THREADS": str(threads),
             "LESIONGAN_CHECKPOINT_SECONDS": "2",
         }
 

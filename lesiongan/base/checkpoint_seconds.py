@@ -1,4 +1,5 @@
-"""How often trainings are saved. No option of the configuration: it changes no result, and must train nothing again."""
+"""Where and how often trainings are saved. No option of the configuration: it changes no result, and must train nothing
+again."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import os
 
 from lesiongan.base.errors import UsageError
 
+CHECKPOINTS = "checkpoints"  # the folder of them in a training's
 #: Environment variable: seconds between two checkpoints; steps inherit it from their launcher.
 SECONDS_VARIABLE = "LESIONGAN_CHECKPOINT_SECONDS"
 

@@ -1,4 +1,5 @@
-"""JSON that tells whether it is still what was written: records, entries and finished parts that a later run relies on.
+"""JSON and arrays that tell whether they are still what was written: records, entries and finished parts that a later
+run relies on.
 
 A flipped bit or a changed digit must end in work that is done again, never in a result that nobody computed.
 """
@@ -7,9 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lesiongan.base.files import digest_text, write_json
 
@@ -62,6 +67,25 @@ def read_sealed(
     if not seal or seal != right:
         raise DamagedError("is not as it was written")
     return data
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads what `files.write_arrays` wrote; an archive has a CRC-32 of each of its arrays.
+
+    Raises:
+        DamagedError: it is not there, cannot be read, or is not as it was written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise DamagedError("is not as it was written")
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise DamagedError("is missing") from None
+    # what zipfile and NumPy say of bytes that are none of theirs; RuntimeError: encrypted
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        raise DamagedError("cannot be read") from None
 
 
 def _seal(data: Mapping[str, Any], of: str) -> str:

@@ -30,11 +30,13 @@ import threadpoolctl
 
 from lesiongan.base import files, progress
 from lesiongan.base.errors import MachineError
+from lesiongan.base.sealed import DamagedError, read_arrays, read_sealed, write_sealed
 from lesiongan.data import pictures
 from lesiongan.data.pictures import THUMBNAIL
 from lesiongan.data.readers import Reader
 
 _FORMAT = 1
+_ARRAYS = ("faults", "lengths", "shapes", "thumbnails", "data")  # of a chunk
 _PLAN = "plan.json"
 _CHUNK = 32  # pictures
 _AHEAD = 3  # chunks per worker that may be waiting or done
@@ -110,22 +112,22 @@ def decode_all(
         workers: processes; 0 takes one per core.
 
     Raises:
-        MachineError: the disk is full, or a worker was killed. What was done stays.
+        MachineError: the disk is full, the pictures vanished, or a worker was killed. What was done stays.
     """
     locations = [location for _, own_locations in parts for location in own_locations]
     wanted = files.digest_text(str(_FORMAT), key, repr(options), *locations)
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / _PLAN).exists() or files.read_json(folder / _PLAN) != {"key": wanted}:
+    if _plan_of(folder) != wanted:
         shutil.rmtree(folder)
         folder.mkdir()
-        files.write_json(folder / _PLAN, {"key": wanted})
+        write_sealed(folder / _PLAN, {"key": wanted})
     jobs: list[_Job] = []
     position = 0
     for reader, own_locations in parts:
         for begin in range(0, len(own_locations), _CHUNK):
             jobs.append((folder / f"chunk-{position:09d}.npz", reader, own_locations[begin : begin + _CHUNK], position))
             position += len(jobs[-1][2])
-    todo = [job for job in jobs if not job[0].exists()]
+    todo = [job for job in jobs if not _is_whole(job[0], log)]
     done = len(locations) - sum(len(job[2]) for job in todo)
     if done:
         log(f"goes on from picture {done:,} of {len(locations):,}")
@@ -151,6 +153,28 @@ def _collect(folder: Path, n: int, sizes: tuple[int, ...]) -> Decoded:
             shapes[here], thumbnails[here] = chunk["shapes"], chunk["thumbnails"]
             faults += chunk["faults"].tolist()
     return Decoded(faults, shapes[:, 0], shapes[:, 1], thumbnails, folder, sizes)
+
+
+def _plan_of(folder: Path) -> str:
+    """What the chunks of a folder are of; "" where nobody can tell."""
+    try:
+        return read_sealed(folder / _PLAN)["key"]
+    except DamagedError:
+        return ""
+
+
+def _is_whole(path: Path, log: Callable[[str], None]) -> bool:
+    """Whether a chunk is there, with the bytes that were written; a damaged one is said and removed."""
+    if not path.exists():
+        return False
+    try:
+        if set(read_arrays(path)) == set(_ARRAYS):
+            return True
+        raise DamagedError("is no chunk of pictures")
+    except DamagedError as error:
+        log(f"{path.name} {error}; its pictures are decoded again")
+        path.unlink()
+        return False
 
 
 def _chunks(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import os
 import zipfile
@@ -11,11 +12,14 @@ from typing import Protocol
 
 import numpy as np
 
+from lesiongan.base.errors import MachineError
 from lesiongan.data.pictures import Unusable
 
 #: Stands between archive and entry in a location.
 INSIDE = "::"
 _MAX_BYTES = 1 << 30  # of one picture's file
+#: What a system says of a file that was listed and whose folder was then removed, renamed or unmounted.
+_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENOTCONN, errno.ESTALE)
 
 
 class Reader(Protocol):
@@ -32,6 +36,12 @@ class FileReader:
     root: str
 
     def read(self, location: str) -> bytes:
+        """An encoded file.
+
+        Raises:
+            Unusable: it cannot be read.
+            MachineError: it is not there any more.
+        """
         name, _, entry = location.rpartition(INSIDE)
         try:
             status = os.stat(os.path.join(self.root, name or location))
@@ -45,6 +55,11 @@ class FileReader:
         except (Unusable, MemoryError):
             raise
         except OSError as error:
+            if error.errno in _VANISHED:
+                raise MachineError(
+                    f"{os.path.join(self.root, name or location)}: vanished while the pictures were read "
+                    f"({error.strerror}); once the data are back the same command goes on from here"
+                ) from None
             raise Unusable(f"cannot be read: {error.strerror or error}") from None
         except Exception as error:  # BadZipFile, zlib.error, and whatever the other decompressors raise
             raise Unusable(f"damaged in the archive: {error}") from error

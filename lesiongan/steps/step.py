@@ -11,11 +11,10 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from lesiongan import __version__
+from lesiongan.base.checkpoint_seconds import CHECKPOINTS
 from lesiongan.base.code_version import code_version
 from lesiongan.base.files import digest_text
 from lesiongan.base.lineage import code_in_use, digest, machine, remember_code, versions, write_record
-
-CHECKPOINTS = "checkpoints"  # the folder in a training's, see `training.loop`
 
 OptionsT = TypeVar("OptionsT")
 #: Folders of artifacts by name; a list where several came from a loop.

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from lesiongan.base.checkpoint_seconds import CHECKPOINTS
 from lesiongan.base.contents import file_digests
 from lesiongan.base.errors import LesionganError, MachineError
 from lesiongan.base.files import digest_directory, digest_text, write_text
@@ -37,7 +38,7 @@ from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_c
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.serving import model_artifact
 from lesiongan.steps.model_run import keep_run
-from lesiongan.steps.step import CHECKPOINTS, Task
+from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
 
@@ -124,7 +125,7 @@ class _Grid:
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""
         place = self._place(cell, index)
-        numbers = _finished(place)
+        numbers = finished(place)
         if numbers is not None:
             say(f"cell {cell.name}, seed {index}: done before")
         else:
@@ -134,7 +135,7 @@ class _Grid:
                 probabilities, _ = predict(model, pixels, tta=self.config.tta)
                 text = submission(images.ids, probabilities, self.taxonomy.classes)
                 write_text(place / f"{name or 'test'}.csv", text)
-            write_sealed(place / _DONE, {**numbers, _FILES: _predictions(place)})
+            write_done(place, numbers)
             shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
         share_of = share(cell, self.experiment, self.counts)
         return {
@@ -244,7 +245,12 @@ class _Grid:
         return self.starts[index]
 
 
-def _finished(place: Path) -> dict[str, int] | None:
+def write_done(place: Path, numbers: dict[str, int]) -> None:
+    """Notes that a cell is finished, what its row says of the training, and what its predictions are."""
+    write_sealed(place / _DONE, {**numbers, _FILES: _predictions(place)})
+
+
+def finished(place: Path) -> dict[str, int] | None:
     """What the row of a finished cell says of its training; None where there is none, or one that is damaged."""
     if not (place / _DONE).exists():
         return None

@@ -8,7 +8,6 @@ killed, or the machine loses its power, the one before is there.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +15,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,14 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import LesionganError
+from lesiongan.base.files import whole_directory, write_json
 from lesiongan.base.progress import say
 from lesiongan.training import old_checkpoints
 
 FORMAT = 1
-FOLDER = "checkpoints"  # of a training's folder
 _RECORD, _STATE = "checkpoint.json", "state.npz"
 _PREFIX = "step-"
-_UNFINISHED = "."  # names of folders that are being made or removed begin with it
+_UNFINISHED = "."  # names of folders that are being made (see `whole_directory`) or removed begin with it
 
 
 class Damaged(Exception):
@@ -65,18 +64,12 @@ class Checkpoints:
             state: the variables.
             facts: more to be given back by `restore`; whatever JSON takes.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"{_PREFIX}{step:07d}"
         if not target.exists():
-            with self._unfinished() as temporary:
+            with whole_directory(target) as temporary:
                 digest, size = _write_state(temporary / _STATE, state)
                 record = {"format": FORMAT, "step": step, "bytes": size, "sha256": digest, "facts": dict(facts or {})}
-                with open(temporary / _RECORD, "wb") as file:
-                    file.write(json.dumps(record, indent=1, sort_keys=True).encode())
-                    _to_disk(file)
-                _folder_to_disk(temporary)
-                os.rename(temporary, target)
-            _folder_to_disk(self.folder)
+                write_json(temporary / _RECORD, record)
         for old in self.steps()[: -self.keep]:
             self.remove(old)
 
@@ -133,16 +126,6 @@ class Checkpoints:
             variable.assign(array)
         return record["facts"]
 
-    @contextlib.contextmanager
-    def _unfinished(self) -> Iterator[Path]:
-        """A temporary folder, removed where the block fails."""
-        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=_UNFINISHED))
-        try:
-            yield temporary
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The record and the arrays of one checkpoint.
@@ -183,24 +166,9 @@ def not_finite(state: Sequence[tf.Variable]) -> list[str]:
 
 
 def _write_state(path: Path, state: Sequence[tf.Variable]) -> tuple[str, int]:
-    """Writes the values onto the disk; SHA-256 and size of the file."""
+    """Writes the values; SHA-256 and size of the file."""
     arrays: dict[str, Any] = {f"{place:05d}": variable.numpy() for place, variable in enumerate(state)}
     with open(path, "w+b") as file:
         np.savez(file, **arrays)
-        _to_disk(file)
         file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
-
-
-def _to_disk(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    """A folder's entries are on the disk when this returns."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

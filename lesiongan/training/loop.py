@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from lesiongan.base.checkpoint_seconds import checkpoint_seconds
+from lesiongan.base.checkpoint_seconds import CHECKPOINTS, checkpoint_seconds
 from lesiongan.base.errors import MachineError
 from lesiongan.base.progress import say
 from lesiongan.training.callbacks import RecordLosses, ShowProgress
-from lesiongan.training.checkpoints import FOLDER, Checkpoints
+from lesiongan.training.checkpoints import Checkpoints
+from lesiongan.training.ordered_sums import keep_order_of_sums
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Diverged, Run, TrainingCallback
 from lesiongan.training.saving import SaveCheckpoints
@@ -57,9 +58,10 @@ def fit(
         Interrupted: a signal came; what was trained is saved.
         MachineError: out of memory.
     """
+    keep_order_of_sums()
     run.run_dir.mkdir(parents=True, exist_ok=True)
     every = checkpoint_seconds() if checkpoint_every is None else checkpoint_every
-    checkpoints, state = Checkpoints(run.run_dir / FOLDER, run.name), list(model.state())
+    checkpoints, state = Checkpoints(run.run_dir / CHECKPOINTS, run.name), list(model.state())
     step, facts = checkpoints.restore(state, getattr(model, "step", None))
     run.rollbacks = facts.get("rollbacks", [])
 

@@ -20,7 +20,7 @@ from lesiongan.base.progress import say
 from lesiongan.training.lines import Lines
 from lesiongan.training.rollback import rollbacks
 from lesiongan.training.run import Run, TrainingCallback
-from lesiongan.training.states import BEST, LAST, best_state, drop_states, write_state
+from lesiongan.training.states import BEST, LAST, State, best_state, drop_states, whole_states, write_state
 
 MEASUREMENTS = "measurements.jsonl"
 _ANY = 2**62  # later than any step
@@ -62,7 +62,10 @@ def export_best(summary: Mapping, run_dir: Path, variables: Iterable[tf.Variable
         summary: what `fit` returned.
     """
     if "best_step" in summary:
-        best = best_state(run_dir)
+        best = _best(run_dir)
+        if best is None:
+            say(f"{name}: no best state is left; the last one is exported")
+            return
         say(f"{name}: exports the state of step {best.step:,}, KID {best.value:.3g}")
         best.assign(variables)
 
@@ -75,13 +78,18 @@ def exported_state(run_dir: Path, export: str) -> dict:
         export: `best` or `last`, as it was asked for; without a best state the last one was exported.
     """
     lines = Lines(Path(run_dir) / MEASUREMENTS, _ANY).lines
-    best = (Path(run_dir) / BEST).is_dir()
-    step = (
-        best_state(run_dir).step if export == "best" and best else max((line["step"] for line in lines), default=None)
-    )
+    best = _best(run_dir)
+    step = best.step if export == "best" and best else max((line["step"] for line in lines), default=None)
     measured = {k: v for line in lines if line["step"] == step for k, v in line.items() if k not in ("step", "images")}
     exported = {"exported": {"state": export if best else LAST, "step": step, "measured": measured}}
     return exported | ({"rollbacks": taken} if (taken := rollbacks(run_dir)) else {})
+
+
+def _best(run_dir: Path) -> State | None:
+    try:
+        return best_state(run_dir)
+    except FileNotFoundError:
+        return None
 
 
 class Measure(TrainingCallback):
@@ -116,6 +124,7 @@ class Measure(TrainingCallback):
         super().resume(run)
         self._done = run.start
         self.lines = Lines(run.run_dir / MEASUREMENTS, run.start)
+        self._kept = {state.step for state in whole_states(run.run_dir / BEST)}
         run.recorded.append(self.lines)
 
     def on_train_begin(self, logs=None) -> None:
@@ -142,7 +151,7 @@ class Measure(TrainingCallback):
     def after_checkpoint(self, kept: Sequence[int]) -> None:
         """Removes the states that a resume from none of the checkpoints can need."""
         if self._keeps_states:
-            wanted = {best["step"] for step in kept if (best := self.best(step))}
+            wanted = {best["step"] for step in kept if (best := self._best_kept(step))}
             drop_states(self.run.run_dir / BEST, lambda step: step not in wanted)
 
     def finished(self) -> bool:
@@ -155,11 +164,19 @@ class Measure(TrainingCallback):
 
     def best(self, until: int = _ANY) -> dict | None:
         """The line of the lowest value up to a step, the earliest of equal ones."""
-        lines = [line for line in self.lines.lines if line.get(self.select) is not None and line["step"] <= until]
+        return self._lowest(self.lines.lines, until)
+
+    def _best_kept(self, until: int = _ANY) -> dict | None:
+        """The same of those whose state is there: one of an earlier process may have been damaged."""
+        lines = [line for line in self.lines.lines if line["step"] > self.run.start or line["step"] in self._kept]
+        return self._lowest(lines, until)
+
+    def _lowest(self, lines: Iterable[dict], until: int) -> dict | None:
+        lines = [line for line in lines if line.get(self.select) is not None and line["step"] <= until]
         return min(lines, key=lambda line: line[self.select], default=None)
 
     def summary(self) -> dict[str, float]:
-        best = self.best() if self._keeps_states else None
+        best = self._best_kept() if self._keeps_states else None
         return {"best_step": best["step"], f"best_{self.select}": best[self.select]} if best else {}
 
     def _take(self, step: int) -> dict[str, float]:
@@ -171,7 +188,7 @@ class Measure(TrainingCallback):
         values = {key: float(f"{value:.6g}") for key, value in measured.items() if math.isfinite(value)}
         images = step * self.run.images_per_step
         self.lines.append({"step": step, "images": images, **dict.fromkeys(measured), **values})
-        best = self.best()
+        best = self._best_kept()
         if self._keeps_states and best and best["step"] == step:
             self._keep(BEST, step)
         return values

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.files import write_arrays
+from lesiongan.base.progress import say
+from lesiongan.base.sealed import DamagedError, read_arrays
 
 BEST, LAST = "best", "last"  # folders of states
 
@@ -38,10 +40,11 @@ class State:
 
 
 def best_state(run_dir: Path) -> State:
-    """The state with the lowest measurement of a training; see `measuring.Measure`.
+    """The state with the lowest measurement of a training; see `measuring.Measure`. Damaged ones are said and removed.
 
     Raises:
-        FileNotFoundError: the training measured nothing to choose by, or no finite value of it.
+        FileNotFoundError: the training measured nothing to choose by, or no finite value of it, or what was kept is
+            damaged.
     """
     return _only_state(Path(run_dir) / BEST)
 
@@ -64,20 +67,33 @@ def write_state(folder: Path, step: int, value: float | None, variables: Iterabl
 def spare_states(run_dir: Path) -> list[str]:
     """The names of the files of `best` that are not of the best state: those of earlier checkpoints."""
     folder = Path(run_dir) / BEST
-    return [path.name for path in folder.glob("*.npz") if int(path.stem) != best_state(run_dir).step]
+    best = best_state(run_dir).step if any(folder.glob("*.npz")) else None
+    return [path.name for path in folder.glob("*.npz") if int(path.stem) != best]
+
+
+def whole_states(folder: Path) -> list[State]:
+    """The states of a folder, by step. Damaged ones are said and removed."""
+    states = []
+    for path in sorted(folder.glob("*.npz")):
+        try:
+            states.append(_read(path))
+        except DamagedError as error:
+            say(f"{path} {error}; what else was kept is taken")
+            path.unlink()
+    return states
 
 
 def _only_state(folder: Path) -> State:
-    states = [_read(path) for path in sorted(folder.glob("*.npz"))]
+    states = whole_states(folder)
     if not states:
         raise FileNotFoundError(f"{folder}: no state was kept there")
     return min(states, key=lambda state: (math.isnan(state.value), state.value))
 
 
 def _read(path: Path) -> State:
-    with np.load(path) as data:
-        arrays = [data[key] for key in sorted(data.files) if key.startswith("variable_")]
-        return State(int(data["step"]), float(data["value"]), arrays)
+    data = read_arrays(path)
+    arrays = [data[key] for key in sorted(data) if key.startswith("variable_")]
+    return State(int(data["step"]), float(data["value"]), arrays)
 
 
 def drop_states(folder: Path, unwanted: Callable[[int], bool]) -> None:

@@ -142,6 +142,58 @@ def test_chunks_of_another_plan_are_not_used(tmp_path):
     np.testing.assert_array_equal(first.thumbnails, other.thumbnails)
 
 
+@pytest.mark.parametrize("damaged", ["plan.json", "chunk-000000032.npz"])
+def test_a_damaged_part_is_decoded_again(tmp_path, damaged):
+    names = [f"{i}.jpg" for i in range(70)]
+    for i, name in enumerate(names):
+        (tmp_path / name).write_bytes(jpeg(i))
+    arguments = [(FileReader(str(tmp_path)), names)], DecodingOptions((16,)), tmp_path / "chunks", "key"
+    whole = list(decode_all(*arguments, workers=1).squares())
+    path, said = tmp_path / "chunks" / damaged, []
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    again = decode_all(*arguments, log=said.append, workers=1)
+    assert list(again.squares()) == whole
+    if damaged != "plan.json":  # without its plan nobody knows what the chunks are of
+        assert said == [
+            f"{damaged} is not as it was written; its pictures are decoded again", "goes on from picture 38 of 70"
+        ]  # fmt: skip
+
+
+def test_data_that_vanish_while_they_are_read_stop_the_pass_and_it_goes_on_once_they_are_back(tmp_path):
+    names = [f"{i}.jpg" for i in range(100)]
+    (tmp_path / "data").mkdir()
+    for i, name in enumerate(names):
+        (tmp_path / "data" / name).write_bytes(jpeg(i))
+    reader, chunks = FileReader(str(tmp_path / "data")), tmp_path / "chunks"
+
+    def check(faults):
+        assert faults == []  # a file that was there is no unusable one
+        if (tmp_path / "data").exists():
+            (tmp_path / "data").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(MachineError, match=r"data/\d+.jpg: vanished while .*the same command goes on from here"):
+        decode_all([(Slow(reader), names)], DecodingOptions((16,)), chunks, "key", check=check, workers=1)
+    assert 1 <= len(list(chunks.glob("chunk-*"))) < 4
+    (tmp_path / "elsewhere").rename(tmp_path / "data")
+    said = []
+    found = decode_all([(Slow(reader), names)], DecodingOptions((16,)), chunks, "key", log=said.append, workers=1)
+    assert "goes on from picture" in said[0]
+    assert found.faults == [""] * 100
+
+
+class Slow:
+    """A reader that takes its time, so that there is a while to go on in."""
+
+    def __init__(self, reader: FileReader):
+        self.reader = reader
+
+    def read(self, location):
+        time.sleep(0.01)
+        return self.reader.read(location)
+
+
 def test_a_killed_worker_is_an_error_of_the_machine(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg())
     with pytest.raises(MachineError, match="worker that decodes pictures was killed"):

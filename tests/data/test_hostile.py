@@ -170,23 +170,30 @@ TABLE_BYTES = st.one_of(
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=int(os.environ.get("LESIONGAN_FUZZ", "60")), deadline=None)
 @given(TABLE_BYTES, TABLE_BYTES, st.sampled_from(ENCODINGS))
 def test_any_table_is_read_or_refused_in_one_line(fuzz_folder, truth, metadata, encoding):
     with_encoding = truth.decode("utf-8", "replace").encode(encoding, "replace")
     (fuzz_folder / "x_GroundTruth.csv").write_bytes(with_encoding)
     (fuzz_folder / "x_Metadata.csv").write_bytes(metadata)
+    before = listing(fuzz_folder.parent)
     try:
         facts = overview.overview(str(fuzz_folder), DataConfig(max_refused=1.0, allow_missing=True), 0, quick=True)
         said = overview.lines(facts)
     except LesionganError as error:
         said = [str(error)]
     assert all(map(is_plain, said))
+    assert listing(fuzz_folder.parent) == before
+
+
+def listing(folder: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
 @pytest.fixture(scope="module")
 def fuzz_folder(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("fuzz")
+    root = tmp_path_factory.mktemp("fuzz") / "data"
+    root.mkdir()
     for name in (*"abc", *(f"p{i}" for i in range(20))):
         (root / f"{name}.jpg").write_bytes(picture(0))
     return root

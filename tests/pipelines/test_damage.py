@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from kfp.local import subprocess_task_handler
 from toy_pipeline import toy
 
 import lesiongan
@@ -35,7 +36,8 @@ def run(workdir: Path, mischief: str = "none", **environment: str) -> subprocess
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    workdir = tmp_path_factory.mktemp("finished") / "run"
+    # kfp replaces `python3` and what begins like a placeholder in the arguments of a step
+    workdir = tmp_path_factory.mktemp("finished") / "python3.11" / "{{$" / "run"
     result = run(workdir)
     assert result.returncode == 0, result.stderr
     return workdir
@@ -81,6 +83,24 @@ def cut(path: Path) -> None:
 
 
 AFTER = {"step": {"step", "step-2", "step-3"}, "step-2": {"step-2", "step-3"}, "step-3": {"step-3"}}
+
+
+def test_a_workdir_within_folders_whose_names_kfp_would_replace(finished):
+    assert [path.read_text() for path in finished.glob("artifacts/toy-*/step-3/made/numbers.csv")] == ["14"]
+    assert to_run(finished) == set()
+    tops = finished.parents[2]
+    assert {path.relative_to(tops).parts[:3] for path in tops.rglob("*.csv")} == {("python3.11", "{{$", "run")}
+
+
+def test_the_interpreter_is_put_into_commands_and_not_into_paths():
+    """Of a cache of version 0.2, whose artifacts have whole paths."""
+    before = subprocess_task_handler.replace_python_executable
+    made = json.dumps({"uri": "/home/python3.11/w/artifacts/made"})
+    with local._engine():
+        command = ["sh", "-ec", "python3 -m kfp.dsl.executor_main", "--executor_input", made]
+        found = subprocess_task_handler.replace_python_executable(command, "/opt/bin/python")
+    assert found == ["sh", "-ec", "/opt/bin/python -m kfp.dsl.executor_main", "--executor_input", made]
+    assert subprocess_task_handler.replace_python_executable is before
 
 
 def test_a_renamed_workdir_keeps_its_cache_and_needs_the_original_no_more(workdir):

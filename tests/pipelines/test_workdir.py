@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -30,6 +33,19 @@ def test_a_workdir_has_one_writer_and_a_killed_one_lets_go(tmp_path):
     with held(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
+
+
+def test_a_clock_that_jumps_neither_holds_a_workdir_nor_lets_go_of_it(tmp_path, monkeypatch):
+    with held(tmp_path):
+        for time_of_file in (0, 1e11):  # 1970, and in thousands of years
+            os.utime(tmp_path / "lock", (time_of_file, time_of_file))
+            assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+    clock = itertools.cycle((4e9, 0.0))
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    record = RunRecord(tmp_path, "noise-to-lesion")
+    record.finish("done")
+    assert 0 <= json.loads(record.path.read_text())["seconds"] < 60
 
 
 def test_a_workdir_that_cannot_be_made_is_a_usage_error(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -126,7 +127,7 @@ WHOLE = {
 PLACES = [*WHOLE, "taxonomy.classes", "taxonomy.names", "taxonomy.colours", "record_digest"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("LESIONGAN_FUZZ", "150")), deadline=None)
 @given(st.dictionaries(st.sampled_from(PLACES), JSON, max_size=3), st.sets(st.sampled_from(list(WHOLE)), max_size=2))
 def test_any_record_is_read_or_refused_in_one_line(fuzz_folder, changes, gone):
     record = copy.deepcopy({key: value for key, value in WHOLE.items() if key not in gone})

@@ -12,6 +12,7 @@ from PIL import Image
 from small_examples import examples
 
 from lesiongan.base.errors import LesionganError
+from lesiongan.base.files import write_text
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.experiments import NevusToMelanomaConfig, NoiseToLesionConfig
 from lesiongan.config.grid import GridConfig
@@ -156,6 +157,38 @@ def test_a_failed_cell_is_reported_the_others_go_on_and_are_never_run_again(inpu
     other = dataclasses.replace(larger, seed=7, outputs={k: tmp_path / "o" / k for k in larger.outputs})
     train_grid.run(other)
     assert "done before" not in capfd.readouterr().out
+
+
+def changed(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda place: changed(place / "test.csv", "0.25", "0.26"),
+        lambda place: (place / "validation.csv").unlink(),
+        lambda place: (place / "clinic_test.csv").write_text(""),
+        lambda place: changed(place / "done.json", '"steps": 2', '"steps": 3'),
+        lambda place: (place / "done.json").write_bytes(b'{"ste'),
+    ],
+)
+def test_a_finished_cell_that_is_damaged_is_said_and_trained_again(tmp_path, capsys, monkeypatch, damage):
+    monkeypatch.setenv("LESIONGAN_STEP", "lines")  # what is said goes to stdout
+    place = tmp_path / "cells" / "one"
+    for name in ("test", "validation"):
+        write_text(place / f"{name}.csv", "image,MEL,NV\na,0.25,0.75\n")
+    train_grid.write_done(place, {"steps": 2, "train_images": 20})
+    assert train_grid.finished(place) == {"steps": 2, "train_images": 20}
+    assert capsys.readouterr().out == ""
+    damage(place)
+    assert train_grid.finished(place) is None
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "cells/one/done.json" in line
+    assert line.endswith("; the cell is trained again")
+    assert not place.exists()
 
 
 @pytest.mark.slow

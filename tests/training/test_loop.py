@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from line import Counted, Line, Stop, batches, by_hand, model
 from lesiongan.base.checkpoint_seconds import checkpoint_seconds
 from lesiongan.base.errors import LesionganError, MachineError, UsageError
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
+from lesiongan.training.checkpoints import Checkpoints
 from lesiongan.training.loop import fit
 from lesiongan.training.run import Run, TrainingCallback
 from lesiongan.training.saving import interval
@@ -42,6 +44,18 @@ def test_a_training_of_n_steps_is_n_steps(tmp_path):
     assert [row["step"] for row in lines] == list(range(1, 31))
     assert lines[0]["loss"] == pytest.approx(0.0)
     assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_clock_that_jumps_changes_neither_durations_nor_when_a_training_is_saved(tmp_path, monkeypatch):
+    clock, saved = itertools.cycle((4e9, 0.0)), []
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    save = Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", lambda self, step, *more: saved.append(step) or save(self, step, *more))
+    summary = fit(model(), batches(30), run(tmp_path, 30), checkpoint_every=3600.0)
+    assert saved == [30]  # at its end
+    seconds = [json.loads(text)["seconds"] for text in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert seconds == sorted(seconds)
+    assert 0 <= seconds[0] <= seconds[-1] <= summary["seconds"] < 600
 
 
 def test_an_interrupted_training_goes_on_where_its_checkpoint_was(tmp_path):

@@ -11,7 +11,7 @@ from line import Stop, batches, by_hand, model
 
 from lesiongan.training.failure_watch import WatchFailures
 from lesiongan.training.loop import fit
-from lesiongan.training.measuring import Measure, exported_state
+from lesiongan.training.measuring import Measure, export_best, exported_state
 from lesiongan.training.run import Run
 from lesiongan.training.states import best_state, last_state, spare_states
 
@@ -127,6 +127,36 @@ def test_the_best_state_never_comes_from_a_future_that_was_trained_again(tmp_pat
     assert (best.step, best.value) == (4, 0.5)
     assert float(best.arrays[0]) == pytest.approx(by_hand(4), rel=1e-5)
     assert [row["distance"] for row in lines(tmp_path)] == [0.5, 0.9, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_damaged_best_state_is_said_and_the_best_of_what_is_left_is_taken(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LESIONGAN_STEP", "lines")  # what is said goes to stdout
+    taken = iter([0.5, 0.1, 0.3, 0.4, 0.2, 0.6, 0.7, 0.8])
+
+    def measure():
+        return {"distance": next(taken)}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, measure=measure, stop=14, checkpoint_every=0.0)
+    (path,) = (tmp_path / "best").iterdir()
+    assert path.name == "0000008.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    capsys.readouterr()
+    line, summary = train(tmp_path, measure=measure)
+    (said,) = [text for text in capsys.readouterr().out.splitlines() if "best/" in text]
+    assert "best/0000008.npz is not as it was written; what else was kept is taken" in said
+    assert (summary["best_step"], best_state(tmp_path).step) == (20, 20)
+    export_best(summary, tmp_path, [line.w.value], "line")
+    assert float(line.w) == pytest.approx(by_hand(20), rel=1e-5)
+    assert exported_state(tmp_path, "best")["exported"] == {"state": "best", "step": 20, "measured": {"distance": 0.2}}
+    (tmp_path / "best" / "0000020.npz").write_bytes(b"PK")
+    line.w.assign(7.0)
+    export_best(summary, tmp_path, [line.w.value], "line")
+    assert float(line.w) == 7.0
+    assert exported_state(tmp_path, "best")["exported"]["step"] == STEPS
+    assert "no best state is left; the last one is exported" in capsys.readouterr().out
 
 
 def test_patience_ends_a_training_and_it_stays_ended(tmp_path):

