@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lesiongan.base.files import read_json
+from lesiongan.reporting.quality import always
 
 RESULT = "accuracy_scores.json"
 _HEADS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -31,5 +32,5 @@ def section(evaluation: Path | None) -> dict[str, Any]:
 
 def _entries(row: Mapping[str, Any], score: Mapping[str, Any]) -> dict[str, Any]:
     entries: dict[str, Any] = {"images": f"{sum(row['images'].values()):,}"}
-    entries |= {head: score[key] for key, head in _HEADS.items()}
-    return entries | {f"{name} recall": value for name, value in score["recall"].items()}
+    entries |= {head: always(score[key]) for key, head in _HEADS.items()}
+    return entries | {f"{name} recall": always(value) for name, value in score["recall"].items()}

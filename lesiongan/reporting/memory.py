@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lesiongan.base.files import read_json
+from lesiongan.reporting.quality import always
 
 RESULT, GALLERIES = "memorisation.json", "suspected_copies"
 _METRICS = (
@@ -45,18 +46,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     membership, moved, withheld = row["membership"], row["moved"], row["withheld"]
     return {
         "images": str(row["images"]),
-        "suspected copies": _interval(row["suspected"]),
+        "suspected copies": always(row["suspected"]),
         "withheld before": f"{withheld['withheld']} of {withheld['images']}" if withheld else None,
-        "AuthPct": row["authenticity"] and _interval(row["authenticity"]),
+        "AuthPct": row["authenticity"] and always(row["authenticity"]),
         "C_T": row["copying"] and row["copying"]["value"],
-        "membership AUC": membership and _interval(membership["auc"]),
-        "its control": membership and _interval(membership["control"]),
-        "moved": moved and {"value": moved["median"], "low": moved["low"], "high": moved["high"]},
+        "membership AUC": membership and always(membership["auc"]),
+        "its control": membership and always(membership["control"]),
+        "moved": moved and always({**moved, "value": moved["median"]}),
     }
-
-
-def _interval(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry[key] for key in ("value", "low", "high")}
 
 
 def _sentences(found: Mapping[str, Any]) -> Iterator[str]:

@@ -47,6 +47,7 @@ class ReportInputs:
         memory: what generators remember: `memory.section`.
         suspects: galleries of suspected copies, as `grids`.
         accuracy_scores: `accuracy_scores.section`.
+        appearance: artefacts and skin tones: `appearance.section`.
         blessing: model -> `blessed` and `reason`; its limits are those of `config`.
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
@@ -73,6 +74,7 @@ class ReportInputs:
     memory: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     suspects: Sequence[CaptionedImage | Mapping[str, str]] = ()
     accuracy_scores: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    appearance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     blessing: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     timings: Sequence[Sequence] = ()
     paper: bool = True
@@ -124,6 +126,8 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         quality=quality.matrix(inputs.image_quality),
         memory=quality.matrix(inputs.memory.get("rows", {})),
         suspects=suspects,
+        looks=quality.matrix(inputs.appearance.get("statistics", {})),
+        tones=quality.matrix(inputs.appearance.get("tones", {})),
         accuracy_scores=quality.matrix(inputs.accuracy_scores.get("rows", {})),
         blessings=blessings.sentences(inputs.blessing, inputs.config.get("evaluation", {})),
         timings=sections.section(sections.timings, inputs.timings, "timings"),
