@@ -23,11 +23,9 @@ from benchmarks.judged import run_name
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data import examples
 from lesiongan.data.image_set import ImageSet
-from lesiongan.evaluation.judge import resized
 from lesiongan.evaluation.predictions import submission
-from lesiongan.evaluation.single import assess
 from lesiongan.serving import saved_models
-from lesiongan.training.classifier import predict, train_classifier
+from lesiongan.training.accuracy_score import accuracy_score, as_many
 from pipelines.presets import resolve
 
 
@@ -46,11 +44,9 @@ def main() -> None:
     size = next(iter(served.values())).size
     train, test = (examples.load(options.examples, size, split) for split in ("train", "test"))
     counts = np.minimum(np.bincount(train.labels, minlength=len(classes)), options.per_class)
-    random = np.random.default_rng(options.seed)
-    chosen = [random.permutation(np.flatnonzero(train.labels == k))[:count] for k, count in enumerate(counts)]
     config = dataclasses.replace(resolve("small").classifier, images=options.images)
     print(f"{counts.sum():,} training images, at most {options.per_class:,} per class, {size} px, seed {options.seed}")
-    _report(options, "real images", config, train.take(np.concatenate(chosen)), test, classes)
+    _report(options, "real images", config, as_many(train, counts, options.seed), test, classes)
     for path, model in served.items():
         for times in options.times:
             labels = np.repeat(np.arange(len(classes)), times * counts)
@@ -63,26 +59,16 @@ def main() -> None:
 def _report(
     options: argparse.Namespace, name: str, config: ClassifierConfig, train: ImageSet, test: ImageSet, classes
 ) -> None:
-    def enlarged(images: ImageSet) -> ImageSet:
-        return dataclasses.replace(images, images=resized(images.images, config.size))
-
-    test = enlarged(test)
+    lesions = examples.lesion_ids(options.examples, test.ids)
     with tempfile.TemporaryDirectory() as scratch:
-        model, _ = train_classifier(
-            config,
-            enlarged(train),
-            test.take([]),
-            num_classes=len(classes),
-            run_dir=Path(scratch),
-            seed=options.seed,
-            name=name,
+        score = accuracy_score(
+            config, train, test, classes, lesions, run_dir=Path(scratch), seed=options.seed, name=name
         )
-    probabilities, _ = predict(model, test.images, tta=config.tta)
     if options.predictions:
         options.predictions.mkdir(parents=True, exist_ok=True)
         place = options.predictions / f"{name.replace(' ', '-')}-seed{options.seed}.csv"
-        place.write_text(submission(test.ids, probabilities, classes))
-    result = assess(test.labels, probabilities, classes, examples.lesion_ids(options.examples, test.ids))
+        place.write_text(submission(test.ids, score.probabilities, classes))
+    result = score.result
     values = ((metric, result[metric], result["intervals"][metric]) for metric in ("balanced_accuracy", "accuracy"))
     shown = [
         f"{metric.replace('_', ' ')} {value:.3f} ({low:.3f} to {high:.3f})" for metric, value, (low, high) in values

@@ -22,6 +22,7 @@ from components.trainer import join_grid, train_acgan, train_classifier, train_c
 from lesiongan.base.escaped import escape
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.config.grid import made_for
 from lesiongan.config.run import Config
 from lesiongan.experiments.cells import parts, target_classes
 from lesiongan.experiments.table import table_cells
@@ -171,7 +172,9 @@ class _Build:
             trained = self.task(
                 train_cyclegan, "train", options=job, examples=real.examples, selection=selection, judge=judge
             )
-            options = _options(largest=max(settings.amounts), sizes=[config.classifier.size])
+            options = _options(
+                largest=made_for(config.grid, max(settings.amounts)), sizes=[config.classifier.size], **self.withheld()
+            )
             model = trained.outputs["model"]
             translated = self.task(translate_images, "generate", options=options, examples=real.examples, model=model)
         return _Middle(trained, translated, selection=selection)
@@ -184,9 +187,10 @@ class _Build:
         acgan = self.task(train_acgan, "train", options=options, examples=real.examples, judge=judge)
         options = _options(
             classes=self.targets,
-            largest=max(settings.amounts),
+            largest=made_for(config.grid, max(settings.amounts)),
             distribution=settings.distribution,
             sizes=[config.cyclegan.size, config.classifier.size],
+            **self.withheld(),
         )
         model = acgan.outputs["model"]
         sampled = self.task(sample_images, "generate", options=options, examples=real.examples, model=model)
@@ -198,11 +202,21 @@ class _Build:
             trained = self.task(
                 train_cyclegan, "train", options=job, examples=real.examples, generated=references, judge=judge
             )
-            options, model = _options(sizes=[config.classifier.size]), trained.outputs["model"]
+            options, model = _options(sizes=[config.classifier.size], **self.withheld()), trained.outputs["model"]
             translated = self.task(
                 translate_images, "generate", options=options, examples=real.examples, model=model, sampled=fresh
             )
         return _Middle(trained, translated, acgan=acgan, sampled=fresh)
+
+    def withheld(self) -> dict[str, Any]:
+        """The Generators' options by which suspected copies are withheld; none where they are handed on."""
+        rate = self.config.evaluation.false_alarms
+        return {"withhold": rate, **self.learned()} if self.config.grid.withhold_copies else {}
+
+    def learned(self) -> dict[str, Any]:
+        """Whether GANs learned from validation images, where they did."""
+        both = self.experiment == "noise_to_lesion" and self.config.noise_to_lesion.with_validation
+        return {"with_validation": True} if both else {}
 
     def imported(self, real: _Real, fingerprint: Any) -> Any:
         """Examples of the images that were made elsewhere, where there are some."""
@@ -214,7 +228,7 @@ class _Build:
             synthetic_copies=config.grid.synthetic_copies,
             data=config.data,
             classes=self.targets,
-            largest=max(settings.amounts),
+            largest=made_for(config.grid, max(settings.amounts)),
             **({"distribution": config.noise_to_lesion.distribution} if self.experiment == "noise_to_lesion" else {}),
             sizes=[config.classifier.size],
         )
@@ -227,10 +241,11 @@ class _Build:
         more = {"sampled": middle.sampled, "imported": imported}
         predictions, grid_run = self.grid(real, middle, more)
         classes = {"target": pair.target, "against": pair.source} if self.experiment == "nevus_to_melanoma" else {}
+        scored = {"classifier": config.classifier} if config.evaluation.accuracy_score_images else {}
         evaluated = self.task(
             evaluator,
             "evaluate",
-            options=_options(evaluation=config.evaluation, **classes),
+            options=_options(evaluation=config.evaluation, **classes, **scored, **self.learned()),
             predictions=predictions,
             generated=middle.collected("generated"),
             **real.inputs,

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lesiongan.base.files import digest_text
 from lesiongan.base.progress import duration
+from lesiongan.config.grid import made_for
 from lesiongan.config.run import Config
 from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.ingest import Collection, split_rows
 from lesiongan.data.synthetic import open_synthetic
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.experiments.amounts import spread
-from lesiongan.experiments.cells import SYNTHETIC, Cell, cell_steps, target_classes
+from lesiongan.experiments.cells import SELECTION, SYNTHETIC, Cell, cell_steps, target_classes
 from lesiongan.experiments.path_rank_filter import kept
 from lesiongan.experiments.table import table_cells
 from pipelines.costs import COMPILATION, DEVICE, STEPS_WITHOUT_TRAINING, Measured, assumed, nearest, works
@@ -85,10 +86,11 @@ def counts(collection: Collection, config: Config, seed: int) -> Counts:
 
 
 def needed(experiment: str, config: Config, counts: Counts) -> dict[str, int]:
-    """Class -> added images that the largest cell of an experiment takes."""
+    """Class -> images that each source of an experiment must have: what the largest cell adds, or chooses from."""
     classes = target_classes(config.experiment(experiment), tuple(counts.train))
     settings = config.experiment(experiment)
-    numbers = spread(max(settings.amounts), [counts.train[c] for c in classes], config.noise_to_lesion.distribution)
+    largest = made_for(config.grid, max(settings.amounts))
+    numbers = spread(largest, [counts.train[c] for c in classes], config.noise_to_lesion.distribution)
     return dict(zip(classes, numbers, strict=True))
 
 
@@ -99,8 +101,15 @@ def too_few_sources(experiment: str, config: Config, counts: Counts) -> str:
         return ""
     settings = config.nevus_to_melanoma
     largest, available = max(settings.amounts), counts.train[settings.source]
-    if available >= largest:
+    pool = made_for(config.grid, largest)
+    if available >= pool:
         return ""
+    if pool > largest:
+        return (
+            f"option 'grid.pool': selections choose from {pool:,} images, but there are {available:,} training images "
+            f"of {settings.source} to make them from; lower it, or nevus_to_melanoma.amounts: their product may be "
+            f"{available:,} at most"
+        )
     return (
         f"option 'nevus_to_melanoma.amounts': the largest cell adds {largest:,} images, but there are {available:,} "
         f"training images of {settings.source} to make them from; give --set nevus_to_melanoma.amounts="
@@ -208,6 +217,10 @@ def _cell_lines(experiment: str, cells: Sequence[Cell]) -> Iterator[str]:
     for generators in dict.fromkeys(cell.generators for cell in elsewhere):
         number = sum(cell.generators == generators for cell in elsewhere)
         yield f"{_classifiers(number)}: images made elsewhere, {generators[0].removeprefix('synthetic-')}"
+    selected = sum(cell.kind == SELECTION for cell in cells)
+    if selected:
+        rules = ", ".join(dict.fromkeys(cell.selection for cell in cells if cell.selection))
+        yield f"{_classifiers(selected)}: the same amounts, chosen by {rules}"
     for control, what in _CONTROLS.items():
         number = sum(cell.control == control for cell in cells)
         if number:
@@ -275,7 +288,7 @@ def disk(experiment: str, config: Config, counts: Counts, cells: Sequence[Cell])
         return number * sum(3 * size**2 * _PNG for size in sorted(set(sizes)))
 
     classifier, cyclegan, acgan = config.classifier.size, config.cyclegan.size, config.acgan.size
-    largest = max(config.experiment(experiment).amounts)
+    largest = made_for(config.grid, max(config.experiment(experiment).amounts))
     work = works(config)
     if experiment == "nevus_to_melanoma":
         models = len(config.nevus_to_melanoma.alphas)

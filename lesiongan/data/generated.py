@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lesiongan.data import examples_writer
+from lesiongan.data.image_set import ImageSet
 from lesiongan.data.taxonomy import Taxonomy
 
 #: IPTC's digital source type of a picture made by a trained model: a synthetic lesion is never taken for a patient's.
@@ -32,6 +33,20 @@ class Generated:
     seeds: np.ndarray
     source_ids: tuple[str, ...]
 
+    def take(self, places: np.ndarray) -> Generated:
+        """The images at `places`, int `[m]`."""
+        ids = tuple(self.source_ids[i] for i in places)
+        return Generated(self.images[places], self.labels[places], self.seeds[places], ids)
+
+    def as_set(self, name: str) -> ImageSet:
+        """With the ids that `write` gives them in a folder of that name."""
+        return ImageSet(self.images, self.labels, image_ids(name, len(self.images)), (name,) * len(self.images))
+
+
+def image_ids(name: str, count: int) -> tuple[str, ...]:
+    """The ids of a generator's images."""
+    return tuple(f"{name}_{i:07d}" for i in range(count))
+
 
 def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[int], alpha: float | str) -> None:
     """Writes one generator's images as Examples, all in the split `train`, at each of `sizes` pixels.
@@ -44,7 +59,7 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
         alpha: the filter's alpha, or empty.
     """
     name = Path(directory).name
-    ids = [f"{name}_{i:07d}" for i in range(len(generated.images))]
+    ids = image_ids(name, len(generated.images))
     provenance = pd.DataFrame(
         {
             "source_id": list(generated.source_ids),

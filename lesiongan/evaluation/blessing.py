@@ -11,29 +11,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from lesiongan.config.evaluation import EvaluationConfig
 
 _STILL = 0.01  # of a pixel's range of 2: a grey level and a quarter, what rounding and compression do
 
 
-def generator_verdicts(quality: Sequence[Mapping[str, Any]], config: EvaluationConfig) -> dict[str, dict]:
+def generator_verdicts(
+    quality: Sequence[Mapping[str, Any]],
+    config: EvaluationConfig,
+    audits: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, dict]:
     """A verdict per generator.
 
     Args:
         quality: rows per generator and class, as `steps.generated_quality.rows` gives them.
         config: the limits.
+        audits: generator -> its row of `steps.memorisation.audits`, where there was an audit.
 
     Returns:
         Generator -> `blessed`, `reason` (what was measured, or all that is wrong, as a sentence), and `measured`, the
         numbers by name: means over the classes, and the lowest diversity.
     """
     names = dict.fromkeys(row["generator"] for row in quality)
-    return {name: _verdict([row for row in quality if row["generator"] == name], config) for name in names}
+    audits = audits or {}
+    return {
+        name: _verdict([row for row in quality if row["generator"] == name], config, audits.get(name)) for name in names
+    }
 
 
-def _verdict(rows: Sequence[Mapping[str, Any]], config: EvaluationConfig) -> dict:
-    found = _measured(rows)
+def _verdict(
+    rows: Sequence[Mapping[str, Any]], config: EvaluationConfig, audit: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    found = _measured(rows) | _remembered(audit)
     faults = list(_faults(rows, found, config))
     return {"blessed": not faults, "reason": "; ".join(faults or _facts(rows, found)), "measured": found}
 
@@ -54,6 +65,18 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
         "copies": sum(a["found"] for a in audits) / images if images else None,
         "copies_held_out": sum(a["held_out"]["found"] for a in audits) / held if held else 0.0,
     }
+
+
+def _remembered(audit: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """Of all images that the generator made: those that it withheld itself count too."""
+    if audit is None:
+        return {"suspected": None, "suspected_low": None}
+    share = audit["suspected"]
+    if audit["withheld"] and audit["withheld"]["images"]:
+        made, kept_back = audit["withheld"]["images"], audit["withheld"]["withheld"]
+        interval = stats.binomtest(kept_back, made).proportion_ci(0.95, "wilson")
+        share = max(share, {"value": kept_back / made, "low": float(interval.low)}, key=lambda each: each["value"] or 0)
+    return {"suspected": share["value"], "suspected_low": share["low"]}
 
 
 def _faults(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], config: EvaluationConfig) -> Iterator[str]:
@@ -87,6 +110,12 @@ def _faults(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], config:
             f"{found['copies']:.1%} of its images are nearly a training image, of held-out real ones "
             f"{found['copies_held_out']:.1%} (evaluation.max_copies)"
         )
+    # the lower end of its interval: by chance a few of a few images are suspected
+    if found["suspected_low"] is not None and found["suspected_low"] > config.false_alarms + config.max_copies:
+        yield (
+            f"{found['suspected']:.1%} of its images are suspected copies of training images, of held-out real ones at "
+            f"most {config.false_alarms:.1%} would be (evaluation.max_copies)"
+        )
 
 
 def _facts(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[str]:
@@ -101,6 +130,8 @@ def _facts(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Itera
         yield f"diversity {found['diversity']:.2f} of real images'"
     if found["copies"] is not None:
         yield f"{found['copies']:.1%} nearly a training image"
+    if found["suspected"] is not None:
+        yield f"{found['suspected']:.1%} suspected copies"
 
 
 def _beside(value: float | None, before: str, form: str) -> str:

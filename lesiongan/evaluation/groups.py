@@ -1,4 +1,4 @@
-"""Results by age group, sex, body site and source of the images, where a group is large enough to say something."""
+"""Results by age group, sex, body site, source of the images and skin tone, where a group is large enough to speak."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def groups(table: pd.DataFrame, images: Sequence[str]) -> dict[str, dict[str, np
         images: n ids.
 
     Returns:
-        by (`age`, `sex`, `site`, `source`) -> group -> bool `[n]`. An image without the metadata is in no group of
-        that kind. The source is what stands before the first `_` of ISIC 2019's lesion ids (HAM, BCN, MSK4).
+        by (`age`, `sex`, `site`, `source`; `skin tone` where the table has a column `skin_tone`) -> group -> bool
+        `[n]`. An image without the metadata is in no group of that kind. The source is what stands before the first `_`
+        of ISIC 2019's lesion ids (HAM, BCN, MSK4).
     """
     known = table.drop_duplicates("image_id").set_index("image_id").reindex(list(images))
     text = known.reindex(columns=["sex", "anatom_site_general", "lesion_id"], fill_value="").fillna("")
@@ -39,6 +40,8 @@ def groups(table: pd.DataFrame, images: Sequence[str]) -> dict[str, dict[str, np
         name = f"{low} and above" if np.isinf(high) else f"{low} to {high - 1}"
         masks["age"][name] = (ages >= low) & (ages < high)
     masks["source"] = _by(text["lesion_id"].str.extract(r"^([A-Z]+\d?)_", expand=False).fillna(""))
+    if "skin_tone" in known:
+        masks["skin tone"] = _by(known["skin_tone"].fillna(""))
     return masks
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from lesiongan.base.file_names import file_name
 
+#: What the names of sets that a CycleGAN refined begin with, before the class.
+REFINED = "refined"
+
 
 def alpha_generator(alpha: float) -> str:
     """The name of the CycleGAN trained at an alpha, and of its images."""
@@ -16,7 +19,7 @@ def alpha_generator(alpha: float) -> str:
 
 def refined_generator(abbreviation: str) -> str:
     """The name of the CycleGAN that refines the ACGAN's images of a class, and of its images."""
-    return f"refined-{file_name(abbreviation)}"
+    return f"{REFINED}-{file_name(abbreviation)}"
 
 
 def spread(amount: int, counts: Sequence[int] | np.ndarray, distribution: str = "equal") -> list[int]:

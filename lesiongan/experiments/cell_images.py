@@ -14,6 +14,7 @@ from lesiongan.base.errors import LesionganError
 from lesiongan.data import examples, pictures
 from lesiongan.data.image_set import ImageSet
 from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.experiments import selection
 from lesiongan.experiments.amounts import nested_order, spread
 from lesiongan.experiments.cells import Cell
 
@@ -27,19 +28,29 @@ class CellImages:
         taxonomy: the classes.
         distribution: of a cell's amount over its classes, see `amounts.spread`.
         seed: of the order in which real images are copied.
+        look: what the classifier says of images, for cells whose images are chosen.
     """
 
     def __init__(
-        self, real: ImageSet, artifacts: Sequence[Path], taxonomy: Taxonomy, distribution: str = "equal", seed: int = 0
+        self,
+        real: ImageSet,
+        artifacts: Sequence[Path],
+        taxonomy: Taxonomy,
+        distribution: str = "equal",
+        seed: int = 0,
+        look: selection.Look | None = None,
     ):
-        self.real, self.taxonomy, self.distribution, self.seed = real, taxonomy, distribution, seed
+        self.real, self.taxonomy, self.distribution, self.seed, self.look = real, taxonomy, distribution, seed, look
         self.where = {path.parent.name: path.parent for a in artifacts for path in Path(a).glob("*/examples.json")}
         self.sets: dict[str, ImageSet] = {}
+        self._orders: dict[tuple[str, int, str], np.ndarray] = {}
+        self._of_real: dict[int, np.ndarray] = {}
 
     def of(self, cell: Cell) -> tuple[ImageSet, int]:
         """The cell's images, real ones first, and how many of them are real (copies of real ones among them).
 
-        The added images are the first ones of each class, so that amounts are nested.
+        The added images are the first ones of each class, by the cell's rule of selection if it has one, so that
+        amounts are nested.
 
         Raises:
             LesionganError: a generated set is missing or too small.
@@ -68,11 +79,25 @@ class CellImages:
             images = self._set(name)
             here = np.flatnonzero(images.labels == label)
             if len(here) >= number:
-                return images.take(here[:number])
+                chosen = self._order(name, label, cell.selection) if cell.selection else np.arange(number)
+                return images.take(here[chosen[:number]])
             most = max(most, len(here))
         raise LesionganError(
             f"{cell.name}: {number:,} images of {self.taxonomy.classes[label]} asked for, {most:,} generated"
         )
+
+    def _order(self, name: str, label: int, rule: str) -> np.ndarray:
+        """The order of a set's images of a class by a rule, computed once."""
+        if self.look is None:
+            raise LesionganError(f"images of {name} cannot be chosen by {rule} without a classifier")
+        if (name, label, rule) not in self._orders:
+            probabilities, features = self.look(self._set(name).of_class(label).images)
+            if label not in self._of_real:
+                self._of_real[label] = self.look(self.real.of_class(label).images)[1]
+            for each in selection.RULES:
+                order = selection.order(each, probabilities[:, label], features, self._of_real[label])
+                self._orders[name, label, each] = order
+        return self._orders[name, label, rule]
 
     def _copies(self, cell: Cell, label: int, number: int) -> ImageSet:
         """Real images again and again, in one shuffled order for a seed."""

@@ -16,7 +16,7 @@ from lesiongan.experiments.amounts import alpha_generator, refined_generator
 
 #: Kinds of cells beside `acgan` and `cyclegan`; written here and read by `lesiongan.evaluation.predictions`, which must
 #: not be a part of what a GAN's training depends on.
-CONTROL, SYNTHETIC = "control", "synthetic"
+CONTROL, SYNTHETIC, SELECTION = "control", "synthetic", "selection"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Cell:
 
     Attributes:
         name: what the table's row says.
-        kind: `baseline`, `acgan`, `cyclegan`, `synthetic` or `control`.
+        kind: `baseline`, `acgan`, `cyclegan`, `synthetic`, `selection` or `control`.
         generators: the generated sets that it draws from; none for the baseline.
         alpha: the filter's alpha where there is one, else 0.
         amount: how many images are added to the real ones.
@@ -33,6 +33,7 @@ class Cell:
         control: which control it is (`GridConfig.controls`), "" for none.
         steps_as: where epochs are equal, it takes as many steps as a cell that adds so many images, if they are more.
         resolution: pixels that every image passes through; 0: it stays as it is.
+        selection: by which rule its images are chosen from all that were made (`selection`); "": at random.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Cell:
     control: str = ""
     steps_as: int = 0
     resolution: int = 0
+    selection: str = ""
 
     @property
     def slug(self) -> str:
@@ -90,7 +92,8 @@ def experiment_cells(
     """The whole table of an experiment: its own cells, those of images made elsewhere, and the controls.
 
     Experiment 2 has every alpha with every amount (Table 3); experiment 1 every amount from the ACGAN alone and from
-    ACGAN + CycleGAN (Table 2); both after the baseline.
+    ACGAN + CycleGAN (Table 2); both after the baseline. With `grid.selections` each of these cells has another one
+    beside it, of as many images that a rule has chosen.
 
     Args:
         experiment: the group of the experiment.
@@ -104,7 +107,8 @@ def experiment_cells(
     elsewhere = [Series(synthetic_name(path), SYNTHETIC, (synthetic_generator(path),)) for path in grid.synthetic]
     controls = _controls(grid, [*own, *elsewhere], experiment.amounts, targets, resolution)
     added = [*_cells(own, experiment.amounts, targets), *_cells(elsewhere, experiment.amounts, targets)]
-    return [BASELINE, *added, *controls]
+    selected = [_selected(cell, rule) for rule in grid.selections for cell in added]
+    return [BASELINE, *added, *selected, *controls]
 
 
 def limiting_resolution(acgan: int, classifier: int) -> int:
@@ -158,6 +162,11 @@ def _cells(series: Sequence[Series], amounts: Sequence[int], classes: tuple[str,
         for amount in amounts
         for each in series
     ]
+
+
+def _selected(cell: Cell, rule: str) -> Cell:
+    source, _, amount = cell.name.rpartition(" + ")
+    return dataclasses.replace(cell, name=f"{source} by {rule} + {amount}", kind=SELECTION, alpha=0.0, selection=rule)
 
 
 def _controls(

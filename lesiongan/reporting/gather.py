@@ -8,7 +8,7 @@ from typing import Any
 
 from lesiongan.base.files import read_json
 from lesiongan.base.lineage import lineage_path
-from lesiongan.reporting import quality, strip
+from lesiongan.reporting import accuracy_scores, appearance, memory, quality, strip
 from lesiongan.reporting.report import CaptionedImage
 
 TITLES = {"nevus_to_melanoma": "Nevus to melanoma", "noise_to_lesion": "Noise to lesion"}
@@ -50,6 +50,10 @@ def gather(experiment: str, inputs: Artifacts) -> dict[str, Any]:
         "strip": strip.strips(experiment, _all(inputs, _GENERATED), _one(inputs, "examples")),
         "image_quality": quality.rows(evaluation),
         "feature_space": quality.feature_space(evaluation),
+        "memory": memory.section(evaluation),
+        "suspects": [CaptionedImage(str(path), caption) for path, caption in memory.galleries(evaluation)],
+        "accuracy_scores": accuracy_scores.section(evaluation),
+        "appearance": appearance.section(evaluation),
         "distances": distances if distances and distances.exists() else None,
         "timings": _timings(inputs),
         "blessing": read_json(blessing / "blessing.json") if blessing else {},

@@ -64,7 +64,7 @@ def matrix(values: Mapping[str, Any]) -> dict:
 
     Returns:
         `heads`, the metrics, and `rows` with `name` and `cells`: each None where there is no number, or `text` and
-        `note`. An interval wider than its value is not shown as a number.
+        `note`. An interval wider than its value is not shown as a number, unless the entry is one of `always`.
     """
     grouped = {name: entry if _is_group(entry) else {"value": entry} for name, entry in values.items()}
     heads = list(dict.fromkeys(metric for entries in grouped.values() for metric in entries if metric != "images"))
@@ -80,6 +80,11 @@ def matrix(values: Mapping[str, Any]) -> dict:
     return {"heads": heads, "rows": rows, "with_images": with_images}
 
 
+def always(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A number that means something however wide its interval: a share, a mean."""
+    return {"value": entry["value"], "low": entry["low"], "high": entry["high"], "always": True}
+
+
 def _is_group(entry: Any) -> bool:
     return isinstance(entry, Mapping) and "value" not in entry
 
@@ -92,7 +97,7 @@ def _cell(entry: Any, images: str) -> dict[str, str] | None:
     value, low, high = entry["value"], entry.get("low"), entry.get("high")
     if low is None or high is None:
         return {"text": f"{value:.3g}", "note": ""}
-    if high - low > abs(value):
+    if high - low > abs(value) and not entry.get("always"):
         counted = entry.get("images") or (f"{images} images" if images else "")
         return {"text": "", "note": f"not measurable with {counted}" if counted else "not measurable"}
     return {"text": f"{value:.3g}", "note": f"({low:.3g} to {high:.3g})"}

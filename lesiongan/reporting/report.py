@@ -44,6 +44,10 @@ class ReportInputs:
         distances: `distances.json` of the evaluation: how far each alpha's CycleGAN moves an image.
         image_quality: row -> metric -> a number or {"value", "low", "high"}; see `quality.matrix`.
         feature_space: which features these metrics are of.
+        memory: what generators remember: `memory.section`.
+        suspects: galleries of suspected copies, as `grids`.
+        accuracy_scores: `accuracy_scores.section`.
+        appearance: artefacts and skin tones: `appearance.section`.
         blessing: model -> `blessed` and `reason`; its limits are those of `config`.
         timings: (step, seconds, cached) of each step.
         paper: show the paper's numbers beside ours, where it has the cell.
@@ -67,6 +71,10 @@ class ReportInputs:
     distances: str | Path | None = None
     image_quality: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     feature_space: str = ""
+    memory: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    suspects: Sequence[CaptionedImage | Mapping[str, str]] = ()
+    accuracy_scores: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    appearance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     blessing: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     timings: Sequence[Sequence] = ()
     paper: bool = True
@@ -101,7 +109,7 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         **sections.section(sections.examples, inputs.examples, "examples", inputs.paper),
     }
     evaluation = sections.section(results.evaluation, inputs.evaluation, "evaluation", examples["paper"])
-    grids, rankings = _pictures(inputs.grids, inputs.rankings)
+    grids, rankings, suspects = _pictures(inputs.grids, inputs.rankings, inputs.suspects)
     page = report_page.render(
         "template.html.j2",
         title=title,
@@ -116,6 +124,11 @@ def write_report(output_html: Path | str, *, pipeline: str, title: str, data: Ma
         distances=sections.section(sections.distances, inputs.distances, "distances"),
         trainings=sections.section(sections.trainings, inputs.trainings, "trainings"),
         quality=quality.matrix(inputs.image_quality),
+        memory=quality.matrix(inputs.memory.get("rows", {})),
+        suspects=suspects,
+        looks=quality.matrix(inputs.appearance.get("statistics", {})),
+        tones=quality.matrix(inputs.appearance.get("tones", {})),
+        accuracy_scores=quality.matrix(inputs.accuracy_scores.get("rows", {})),
         blessings=blessings.sentences(inputs.blessing, inputs.config.get("evaluation", {})),
         timings=sections.section(sections.timings, inputs.timings, "timings"),
         config=sections.flat(inputs.config),

@@ -69,7 +69,8 @@ def export(sets: Sequence[Path], request: Request, output: Path) -> dict[str, in
         sets: Examples artifacts.
         request: which of their pictures, and how.
         output: gets `images/`, `ground_truth.csv` in ISIC's form and, of photographs, `metadata.csv`; of generated
-            pictures and phantoms `provenance.csv` and `contact_sheet.png`, and their files say what they are.
+            pictures and phantoms `provenance.csv`, `croissant.json` and `contact_sheet.png`, and their files say what
+            they are.
 
     Returns:
         How many pictures there are of each set, by its folder's name.
@@ -100,7 +101,7 @@ def export(sets: Sequence[Path], request: Request, output: Path) -> dict[str, in
                 write_picture(path, image, _facts(row), form=request.form, source_type=source_type)
             progress.update(len(rows))
     progress.close()
-    _write_tables(output, rows, _classes(sets), shown)
+    _write_tables(output, rows, _classes(sets), shown, request.form)
     return {place.name: len(table) for place, table in tables.items()}
 
 
@@ -187,11 +188,15 @@ def _there(sets: Sequence[Path]) -> str:
 
 
 def _write_tables(
-    output: Path, rows: Sequence[dict], classes: Sequence[str], shown: Mapping[str, Sequence[np.ndarray]]
+    output: Path,
+    rows: Sequence[dict],
+    classes: Sequence[str],
+    shown: Mapping[str, Sequence[np.ndarray]],
+    form: Format,
 ) -> None:
     write_truth(output, rows, classes)
     if any("digital_source_type" in row for row in rows):
-        write_provenance(output, rows)
+        write_provenance(output, rows, form)
         present = [name for name in classes if name in shown]
         side = max(96, max(len(image) for images in shown.values() for image in images))
         save_sheet(contact_sheet([shown[name] for name in present], present, cell=side), output / SHEET)

@@ -51,8 +51,8 @@ def generate(model: Path, request: Request, output: Path) -> tuple[int, list[str
     Args:
         model: a folder with an ACGAN or a CycleGAN, or the name of a pushed one (see `model_artifact.find`).
         request: what to make.
-        output: gets `images/` (PNG), `ground_truth.csv` in ISIC's form, `provenance.csv` and `contact_sheet.png`; it is
-            a source for `--data` and `--synthetic`.
+        output: gets `images/` (PNG), `ground_truth.csv` in ISIC's form, `provenance.csv`, `croissant.json` and
+            `contact_sheet.png`; it is a source for `--data` and `--synthetic`.
 
     Returns:
         How many pictures there are, and a line for each source that cannot be used.

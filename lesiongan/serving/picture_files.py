@@ -17,6 +17,7 @@ from lesiongan.base.files import read_json, whole_file, write_json, write_text
 from lesiongan.data.csv_files import as_csv
 from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.generated_folder import DRAWN_SOURCE_TYPE, PROVENANCE, TRUTH
+from lesiongan.serving.croissant import write_croissant
 from lesiongan.serving.xmp import packet
 
 #: What the text in a file says of it, by its digital source type.
@@ -68,7 +69,7 @@ def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int]
 
 
 def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], record: Mapping) -> None:
-    """Writes `ground_truth.csv` in ISIC's form and `provenance.csv`.
+    """Writes `ground_truth.csv` in ISIC's form, `provenance.csv` and the Croissant file of PNG pictures.
 
     Args:
         folder: where `images` lies.
@@ -78,7 +79,7 @@ def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], 
     """
     write_truth(folder, rows, classes)
     made_by = {"generator": record["name"], "generator_digest": record["digest"]}
-    write_provenance(folder, [{**row, **made_by, "digital_source_type": DIGITAL_SOURCE_TYPE} for row in rows])
+    write_provenance(folder, [{**row, **made_by, "digital_source_type": DIGITAL_SOURCE_TYPE} for row in rows], "png")
 
 
 def write_truth(folder: Path, rows: Sequence[Mapping], classes: Sequence[str]) -> None:
@@ -89,9 +90,11 @@ def write_truth(folder: Path, rows: Sequence[Mapping], classes: Sequence[str]) -
     write_text(folder / TRUTH, as_csv(truth))
 
 
-def write_provenance(folder: Path, rows: Sequence[Mapping]) -> None:
-    """Writes `provenance.csv` of rows with `image`, `class` and where each picture comes from."""
+def write_provenance(folder: Path, rows: Sequence[Mapping], form: Format) -> None:
+    """Writes `provenance.csv` of rows with `image`, `class` and where each picture comes from, and the Croissant file
+    that describes it and the pictures."""
     write_text(folder / PROVENANCE, as_csv(pd.DataFrame(rows).rename(columns={"class": "intended"})))
+    write_croissant(folder, rows, SUFFIXES[form])
 
 
 def claim(output: Path, name: str, wanted: Mapping[str, Any], growing: str = "") -> None:

@@ -6,16 +6,20 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import say
+from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data import examples
+from lesiongan.data.image_set import ImageSet
+from lesiongan.evaluation import skin_tone
 from lesiongan.evaluation.blessing import generator_verdicts
 from lesiongan.evaluation.evaluate import RESULT, evaluate
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.serving import saved_models
-from lesiongan.steps import evaluation_figures, generated_quality
+from lesiongan.steps import appearance, evaluation_figures, generated_quality, memorisation
 from lesiongan.steps.step import Task
 from lesiongan.tables import formats, layout
 
@@ -27,6 +31,8 @@ class Options:
     evaluation: EvaluationConfig = EvaluationConfig()
     target: str = ""  # the class whose precision and recall are in the table
     against: str = ""  # the class to tell it from; in experiment 2 the source
+    with_validation: bool = False  # the GANs learned from the validation images too
+    classifier: ClassifierConfig = ClassifierConfig()  # the recipe of the accuracy scores, where they are asked for
 
 
 def run(task: Task[Options]) -> dict:
@@ -34,30 +40,74 @@ def run(task: Task[Options]) -> dict:
     Outputs: `evaluation`, `blessing`.
     """
     options, output = task.options, task.outputs["evaluation"]
+    classifier = saved_models.load(task.artifact("classifier") / "classifier")
+    test = examples.load(task.artifact("examples"), classifier.size, "test")
     summary = evaluate(
         task.artifact("predictions"),
         output,
         options.evaluation,
         task.seed,
-        table=examples.read_table(task.artifact("examples")),
+        table=_with_tones(examples.read_table(task.artifact("examples")), test),
         target=options.target or None,
         against=options.against or None,
     )
     say(summary["verdict"])
     _tables(task, summary)
-    classifier = saved_models.load(task.artifact("classifier") / "classifier")
-    test = examples.load(task.artifact("examples"), classifier.size, "test")
     probabilities, features = classifier.predict(test.images)
     quality = generated_quality.rows(task.artifact("examples"), _sets(task), classifier, test, task.seed)
     write_json(output / "image_quality.json", quality)
+    looks = appearance.rows(task.artifact("examples"), _sets(task), classifier.size, options.evaluation.confidence)
+    write_json(output / appearance.RESULT, looks)
+    if options.evaluation.accuracy_score_images:
+        _accuracy_scores(task)
     evaluation_figures.write(
         task.artifact("examples"), _sets(task), classifier, features.std(0), output, options.evaluation.confidence
     )
+    audits = _audits(task, classifier.size) if options.evaluation.audit != "off" and _sets(task) else {}
     verdicts = {"classifier": _classifier_verdict(test.labels, probabilities)}
-    verdicts |= generator_verdicts(quality, options.evaluation)
+    verdicts |= generator_verdicts(quality, options.evaluation, audits)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
     accuracy = float((probabilities.argmax(1) == test.labels).mean())
     return {"classifier_accuracy": accuracy, "blessed": sum(v["blessed"] for v in verdicts.values())}
+
+
+def _with_tones(table: pd.DataFrame, test: ImageSet) -> pd.DataFrame:
+    """The table with a column `skin_tone` of these images; "" where none was seen, and for all others."""
+    found = dict(zip(test.ids, appearance.tones(test.images), strict=True))
+    tones = [found.get(image, skin_tone.UNKNOWN) for image in table["image_id"]]
+    return table.assign(skin_tone=["" if tone == skin_tone.UNKNOWN else tone for tone in tones])
+
+
+def _audits(task: Task[Options], size: int) -> dict[str, dict]:
+    """What each generator remembers, by its name."""
+    judge, options = None, task.options
+    if options.evaluation.audit == "features":
+        from lesiongan.evaluation.imagenet_judge import imagenet  # needs its weights
+
+        judge = imagenet()
+    output = task.outputs["evaluation"]
+    result = memorisation.audits(
+        task.artifact("examples"),
+        _sets(task),
+        size,
+        options.evaluation,
+        task.seed,
+        output,
+        judge=judge,
+        with_validation=options.with_validation,
+    )
+    write_json(output / memorisation.RESULT, result)
+    return {row["generator"]: row for row in result["generators"]}
+
+
+def _accuracy_scores(task: Task[Options]) -> None:
+    from lesiongan.steps import accuracy_scores  # trains; most runs do not ask for it
+
+    options, real = task.options, task.artifact("examples")
+    rows = accuracy_scores.rows(
+        real, _sets(task), options.classifier, options.evaluation, task.seed, task.run_dir / "accuracy_scores"
+    )
+    write_json(task.outputs["evaluation"] / accuracy_scores.RESULT, rows)
 
 
 def _tables(task: Task[Options], summary: dict) -> None:

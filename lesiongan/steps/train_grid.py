@@ -36,7 +36,7 @@ from lesiongan.evaluation.predictions import SETS, submission
 from lesiongan.experiments.cell_images import CellImages, digest, downsampled_and_restored, evaluation_sets
 from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, share
 from lesiongan.models.classifier.model import LesionClassifier
-from lesiongan.serving import model_artifact
+from lesiongan.serving import model_artifact, saved_models
 from lesiongan.steps.model_run import keep_run
 from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
@@ -99,6 +99,7 @@ class _Grid:
     def __init__(self, task: Task[Options]):
         options, directory = task.options, task.artifact("examples")
         self.task, self.options, self.config = task, options, options.classifier
+        self.judge: saved_models.Served | None = None
         self.experiment = _experiment(options)
         self.taxonomy = examples.taxonomy(directory)
         self.real = examples.load(directory, self.config.size, "train")
@@ -110,6 +111,7 @@ class _Grid:
             self.taxonomy,
             options.noise_to_lesion.distribution,
             task.seed,
+            self._look,
         )
         self.cells = _cells(options, self.taxonomy.classes)
         self.counts = dict(
@@ -121,6 +123,12 @@ class _Grid:
         self.places: dict[tuple[str, int], Path] = {}
         evaluated = [f"{name}: {digest(images)}" for name, images in self.evaluation_sets.items()]
         self.common = (options.experiment, task.code, to_json(self.config), digest(self.real), *evaluated)
+
+    def _look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the run's classifier says, for cells whose images are chosen; it has seen no generated image."""
+        if self.judge is None:
+            self.judge = saved_models.load(self.task.artifact("classifier") / "classifier")
+        return self.judge.predict(images)
 
     def row(self, cell: Cell, index: int) -> dict:
         """The cell's row of `cells.csv`; trains it unless that was done before."""

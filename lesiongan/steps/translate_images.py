@@ -14,6 +14,7 @@ from lesiongan.data.generated import Generated, write
 from lesiongan.data.image_set import ImageSet
 from lesiongan.experiments.amounts import nested_order
 from lesiongan.serving import model_artifact, saved_models
+from lesiongan.steps.copy_audit import CopyAudit, with_spare, withhold
 from lesiongan.steps.step import Task
 
 _SHOWN = 10
@@ -27,13 +28,15 @@ OUTPUTS = ("generated",)
 class Options:
     largest: int = 0  # images that the largest cell of an alpha adds; experiment 2
     sizes: tuple[int, ...] = ()
+    withhold: float = 0.0  # as of `sample_images`
+    with_validation: bool = False  # the CycleGANs learned from the validation images too
 
 
 def run(task: Task[Options]) -> dict:
     """Inputs: `examples`, `model`, `sampled` (experiment 1: the ACGAN's fresh images). Outputs: `generated`."""
     sheet: dict[str, list] = {}
     count, moved = 0, []
-    artifact = task.artifact("model")
+    artifact, audit = task.artifact("model"), None
     for name in model_artifact.names(artifact):
         model = saved_models.load(artifact / name)
         x = _sources(task, model)
@@ -42,6 +45,14 @@ def run(task: Task[Options]) -> dict:
         images = _translate(model, x, name)
         label = model.taxonomy.index(model.record.get("target") or model.record["class"])
         generated = Generated(images, np.full(len(x), label, np.int32), np.zeros(len(x), np.int64), x.ids)
+        if task.options.withhold:
+            if audit is None or audit.size != model.size:
+                options = task.options
+                audit = CopyAudit(
+                    task.artifact("examples"), model.size, options.withhold, with_validation=options.with_validation
+                )
+            kept = _not_withheld(task, audit, generated, name)
+            generated, x, images = generated.take(kept), x.take(kept), images[kept]
         sizes = sorted({*task.options.sizes, model.size})
         write(task.outputs["generated"] / name, generated, model.record, sizes, model.record.get("alpha", ""))
         count += len(images)
@@ -52,6 +63,16 @@ def run(task: Task[Options]) -> dict:
         sheet[real] = sheet.pop(real)
     save_sheet(contact_sheet(list(sheet.values()), list(sheet)), task.outputs["generated"] / "cyclegan.png")
     return {"generated": count, "mean_change": float(np.mean(moved)) if moved else 0.0}
+
+
+def _not_withheld(task: Task[Options], audit: CopyAudit, generated: Generated, name: str) -> np.ndarray:
+    """The places of the images that are handed on: in experiment 2 as many as the largest cell adds."""
+    made = generated.as_set(name)
+    sources = dict(zip(made.ids, generated.source_ids, strict=True))
+    largest = task.options.largest
+    needed = {int(generated.labels[0]): largest} if largest else {}
+    kept = np.flatnonzero(withhold(audit, made, sources, needed, task.outputs["generated"] / name))
+    return kept[:largest] if largest else kept
 
 
 def _sources(task: Task[Options], model: saved_models.Served) -> ImageSet:
@@ -67,7 +88,10 @@ def _sources(task: Task[Options], model: saved_models.Served) -> ImageSet:
         )
     # sorted by id first, so that the order depends on the images and the seed, not on how they lie on disk
     by_id = sorted(range(len(images)), key=lambda i: images.ids[i])
-    return images.take([by_id[i] for i in nested_order(len(images), task.seed)[: task.options.largest]])
+    wanted = task.options.largest
+    if task.options.withhold:
+        wanted = with_spare(wanted)
+    return images.take([by_id[i] for i in nested_order(len(images), task.seed)[:wanted]])
 
 
 def _translate(model: saved_models.Served, x: ImageSet, name: str) -> np.ndarray:
