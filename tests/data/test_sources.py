@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_sources import CLASSES, folder, jpeg, official, one_hot, whys
 
-from lesiongan.base.errors import UsageError
+from lesiongan.base.errors import MachineError, UsageError
 from lesiongan.config.data import DataConfig
 from lesiongan.data.pictures import Unusable
 from lesiongan.data.sources import open_source
@@ -208,7 +208,7 @@ def test_a_damaged_archive(tmp_path):
     (data / "p.zip").write_bytes(content)
     with pytest.raises(Unusable, match="damaged in the archive"):
         source.read("p.zip::a.jpg")
-    with pytest.raises(Unusable, match="cannot be read"):
+    with pytest.raises(MachineError, match="vanished while the pictures were read"):
         source.read("images/gone.jpg")
     (data / "p.zip").write_bytes(content[:100])
     with pytest.raises(UsageError, match=r"p\.zip: the zip file cannot be read"):
