@@ -28,7 +28,7 @@ Recipe = Literal["paper", "best"]
 def demo(recipe: Recipe = "best") -> Config:
     """First run and tests: both pipelines on phantoms at 32 and 48 px, with a classifier of a quarter of the width.
 
-    Command: `lesiongan demo`. Time: under 5 minutes on 2 cores. Expect one report per pipeline; the numbers say that
+    Command: `lesiongan demo`. Time: about 6 minutes on 2 cores. Expect one report per pipeline; the numbers say that
     the machinery works, nothing about skin.
     """
     base = _recipe(recipe)
