@@ -34,7 +34,6 @@ class Form:
     noise_in_norms: bool = True
     at: int = 0  # size at which the frozen features look; 0: the images' own
     loss: str = "hinge"
-    rounds: int = 1  # discriminator steps before each step of the generator
     compute: str = "bfloat16"
 
 
@@ -172,21 +171,14 @@ def cross_entropy(logits, labels):
 def step(state: dict, real, noise, key, frozen, mix, form: Form, numbers: Numbers, labels, pairs):
     """One training step: real images `[batch, size, size, 3]` in [-1, 1], noise with labels; gives state and losses."""
     compute = jnp.dtype(form.compute)
-    augmented = nets.augment(
-        real, key, numbers.cut.astype(jnp.int32) if hasattr(numbers.cut, "astype") else int(numbers.cut)
-    )
+    augmented = nets.augment(real, key, numbers.cut)
 
     def seen(images):
         images = jnp.where(numbers.augmented > 0, augmented(images), images)
         return nets.features(frozen, mix, images, compute, form.at)[: None if form.colour else -1]
 
     count = state["step"] + 1
-    progress = count / numbers.steps
-    factor = jnp.where(
-        progress > numbers.decay_from,
-        jnp.maximum((1 - progress) / jnp.maximum(1 - numbers.decay_from, 1e-9), 0.01),
-        1.0,
-    )
+    factor = nets.falling(numbers, count)
     real_maps = lax.stop_gradient(seen(real))
 
     def made(weights):
@@ -227,18 +219,14 @@ def step(state: dict, real, noise, key, frozen, mix, form: Form, numbers: Number
     generator, g_adam = nets.adam(
         state["g"], state["g_adam"], gradients, factor * numbers.rate, count, 0.0, numbers.beta_2
     )
-    share = 1 - jnp.minimum(numbers.ema, count / (count + 9.0))
-
-    def moved(average, new):
-        return jax.tree.map(lambda a, b: a + share * (b - a), average, new)
 
     state = {
         "g": generator,
         "moving": moving,
         "d": d,
         "u": vectors,
-        "average": moved(state["average"], generator),
-        "average_moving": moved(state["average_moving"], moving),
+        "average": nets.averaged(state["average"], generator, numbers.ema, count),
+        "average_moving": nets.averaged(state["average_moving"], moving, numbers.ema, count),
         "g_adam": g_adam,
         "d_adam": d_adam,
         "step": count,

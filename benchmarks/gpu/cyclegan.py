@@ -120,14 +120,8 @@ def step(state, x, y, key, frozen, mix, form: Form, numbers: Numbers):
     compute = jnp.dtype(form.compute)
     pairs = np.roll(np.arange(form.batch), -1)
     keys = jax.random.split(key)
-    cut = numbers.cut.astype(jnp.int32) if hasattr(numbers.cut, "astype") else int(numbers.cut)
     count = state["step"] + 1
-    progress = count / numbers.steps
-    factor = jnp.where(
-        progress > numbers.decay_from,
-        jnp.maximum((1 - progress) / jnp.maximum(1 - numbers.decay_from, 1e-9), 0.01),
-        1.0,
-    )
+    factor = nets.falling(numbers, count)
 
     def seen(images, augmented):
         images = jnp.where(numbers.augmented > 0, augmented(images), images)
@@ -138,7 +132,7 @@ def step(state, x, y, key, frozen, mix, form: Form, numbers: Numbers):
         return logits, vectors
 
     def g_loss(g):
-        augmented = nets.augment(x, keys[0], cut)
+        augmented = nets.augment(x, keys[0], numbers.cut)
         fake_y, fake_x = translate(g["xy"], x, compute), translate(g["yx"], y, compute)
         cycle = jnp.abs(translate(g["yx"], fake_y, compute) - x).mean()
         cycle += jnp.abs(translate(g["xy"], fake_x, compute) - y).mean()
@@ -156,7 +150,7 @@ def step(state, x, y, key, frozen, mix, form: Form, numbers: Numbers):
     fake_x, fake_y = lax.stop_gradient((fake_x, fake_y))
     g, g_adam = nets.adam(state["g"], state["g_adam"], gradients, factor * numbers.rate, count, 0.0, numbers.beta_2)
 
-    augmented = nets.augment(x, keys[1], cut)
+    augmented = nets.augment(x, keys[1], numbers.cut)
     maps = {name: seen(images, augmented) for name, images in (("x", x), ("y", y), ("fx", fake_x), ("fy", fake_y))}
     maps = lax.stop_gradient(maps)
 
@@ -175,8 +169,7 @@ def step(state, x, y, key, frozen, mix, form: Form, numbers: Numbers):
 
     (d_total, vectors), gradients = jax.value_and_grad(d_loss, has_aux=True)(state["d"])
     d, d_adam = nets.adam(state["d"], state["d_adam"], gradients, factor * numbers.d_rate, count, 0.0, numbers.beta_2)
-    share = 1 - jnp.minimum(numbers.ema, count / (count + 9.0))
-    average = jax.tree.map(lambda a, b: a + share * (b - a), state["average"], g["xy"])
+    average = nets.averaged(state["average"], g["xy"], numbers.ema, count)
     state = {
         "g": g,
         "d": d,

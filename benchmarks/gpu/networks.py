@@ -211,6 +211,7 @@ def augment(images, key, cut, reach: int = 8):
 
     Gives a function of images, so that real and generated ones get the same draw.
     """
+    cut = jnp.asarray(cut).astype(jnp.int32)
     count, size = images.shape[:2]
     moves_key, cut_key = jax.random.split(key)
     moves = jax.random.randint(moves_key, (2, count), -reach, reach + 1)
@@ -241,6 +242,20 @@ def adam(weights, moments, gradients, rate, step, beta_1=0.0, beta_2=0.999, epsi
     c1, c2 = 1 - beta_1**step, 1 - beta_2**step
     new = jax.tree.map(lambda w, m, v: w - rate * (m / c1) / (jnp.sqrt(v / c2) + epsilon), weights, m, v)
     return new, {"m": m, "v": v}
+
+
+def falling(numbers, count):
+    """The factor on the rates at step `count` (from 1) of a training with `numbers.steps`: 1, and from a share
+    `decay_from` of it on towards 0."""
+    progress = count / numbers.steps
+    left = jnp.maximum((1 - progress) / jnp.maximum(1 - numbers.decay_from, 1e-9), 0.01)
+    return jnp.where(progress > numbers.decay_from, left, 1.0)
+
+
+def averaged(average: Weights, weights: Weights, decay, count) -> Weights:
+    """The moving average after step `count`; see `lesiongan.models.averaging`."""
+    share = 1 - jnp.minimum(decay, count / (count + 9.0))
+    return jax.tree.map(lambda a, b: a + share * (b - a), average, weights)
 
 
 def hinge(real, fake):
