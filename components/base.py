@@ -28,7 +28,9 @@ def component(function: Callable) -> Callable:
     modules = imports_of(textwrap.dedent(inspect.getsource(function)))
     step = max(modules, key=len).rpartition(".")[2]  # the others are the packages above it
     code = code_in_use(step, code_version(sorted(modules)), Path(os.environ.get(ACCEPT_VARIABLE, "")))
-    pinned = dsl.component(function, base_image=f"{IMAGE}:{function.__name__.replace('_', '-')}-{code}")
+    name = function.__name__.replace("_", "-")
+    # the image has kfp; by default each task would have pip look for it first
+    pinned = dsl.component(function, base_image=f"{IMAGE}:{name}-{code}", install_kfp_package=False)
     container = pinned.component_spec.implementation.container
     container.command = [_without_comments(part) for part in container.command]
     return pinned

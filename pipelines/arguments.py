@@ -11,6 +11,7 @@ from absl import logging
 
 from lesiongan.base.checkpoint_seconds import SECONDS_VARIABLE, checkpoint_seconds
 from lesiongan.base.errors import UsageError
+from lesiongan.base.jobs import JOBS_VARIABLE, asked_jobs
 from lesiongan.base.lineage import ACCEPT_VARIABLE, changed_code
 from lesiongan.config.run import Config
 
@@ -34,6 +35,23 @@ def save_as_asked(arguments: argparse.Namespace) -> None:
     if arguments.checkpoint_seconds is not None:
         os.environ[SECONDS_VARIABLE] = arguments.checkpoint_seconds
     checkpoint_seconds()  # refuses what is no number
+
+
+def jobs(parser: argparse.ArgumentParser) -> None:
+    """Adds `--jobs`."""
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        help="independent trainings (alphas, classes, cells, seeds) that run side by side, each with its share of the "
+        "cores (default: one after the other)",
+    )
+
+
+def side_by_side_as_asked(arguments: argparse.Namespace) -> None:
+    """Trainings run side by side as `--jobs` says; steps inherit it."""
+    if arguments.jobs is not None:
+        os.environ[JOBS_VARIABLE] = arguments.jobs
+    asked_jobs()  # refuses what is no number
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:

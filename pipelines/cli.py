@@ -122,6 +122,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
     status = commands.add_parser("status", help="what ran in a workdir, what is cached, what failed, disk used")
     status.add_argument("workdir", type=Path, metavar="DIR")
+    status.add_argument("--times", action="store_true", help="where the time of each step went")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
 
@@ -157,7 +158,11 @@ def _status(arguments: argparse.Namespace) -> int:
     from pipelines import workdir
 
     lines = workdir.status_lines(arguments.workdir)
-    if arguments.json:
+    if arguments.times:
+        from pipelines.times import times_lines
+
+        shown.show(times_lines(arguments.workdir))
+    elif arguments.json:
         print(workdir.status_json(arguments.workdir))
     else:
         shown.show(lines)

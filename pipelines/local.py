@@ -36,6 +36,7 @@ from pipelines.cached import Checked, checked
 from pipelines.failures import failure_of
 from pipelines.process import Lines, empty, temporary_folder
 from pipelines.stopping import Stopping
+from pipelines.warm_python import WarmPython
 from pipelines.workdir import RunRecord, link_models
 
 TEMPORARY = "tmp"  # of a workdir: where the steps' temporary files go; emptied after each
@@ -63,7 +64,8 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
             temporary_folder(workdir / TEMPORARY),
             _engine(),
             checked(observer.say) as observer.cache,
-            _observed(observer),
+            WarmPython(subprocess_task_handler.run_local_subprocess) as python,
+            _observed(observer, python.run),
             observer.output(),
             observer.stopping.handled(),
         ):
@@ -97,7 +99,7 @@ def planned_steps(pipeline: Callable, workdir: Path) -> list[tuple[str, bool]]:
             temporary_folder(Path(scratch) / TEMPORARY),
             _engine(),
             checked(lambda line: print(line, file=sys.stderr), writes=False),
-            _observed(observer),
+            _observed(observer, subprocess_task_handler.run_local_subprocess),
             contextlib.redirect_stdout(io.StringIO()),
         ):
             pipeline()
@@ -167,11 +169,11 @@ def _engine() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _observed(observer) -> Iterator[None]:
-    """Tells `observer` of every task: `begin(task)`, `run(original, ...)` where it is not cached, `end(task, outputs,
-    ok)`."""
+def _observed(observer, start: Callable[..., int]) -> Iterator[None]:
+    """Tells `observer` of every task: `begin(task)`, `dispatch(original, ...)` where it is not cached, `end(task,
+    outputs, ok)`; `start` runs a step's command."""
     execute, dispatch = task_executor.execute_single_task, task_dispatcher.run_single_task_implementation
-    start = subprocess_task_handler.run_local_subprocess
+    before = subprocess_task_handler.run_local_subprocess
 
     def observed_execute(*args, **kwargs):
         task = kwargs["task_name"]
@@ -201,7 +203,7 @@ def _observed(observer) -> Iterator[None]:
     finally:
         task_executor.execute_single_task = execute
         task_dispatcher.run_single_task_implementation = dispatch
-        subprocess_task_handler.run_local_subprocess = start
+        subprocess_task_handler.run_local_subprocess = before
 
 
 class _DryRun:

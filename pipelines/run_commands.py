@@ -29,6 +29,7 @@ def add(commands) -> None:
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     shared.configuration(demo, preset=False)
     shared.dry_run(demo)
+    shared.jobs(demo)
     shared.checkpoints(demo)
     shared.accept_code_change(demo)
     demo.set_defaults(run=_demo, preset="demo", recipe=None)
@@ -60,6 +61,7 @@ def add(commands) -> None:
         help="images made elsewhere, in a folder as for --data: cells of their own beside the GANs'; repeatable",
     )
     shared.dry_run(run)
+    shared.jobs(run)
     shared.checkpoints(run)
     shared.accept_code_change(run)
     run.set_defaults(run=_run)
@@ -95,6 +97,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     from pipelines import plan
 
     shared.save_as_asked(arguments)
+    shared.side_by_side_as_asked(arguments)
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
     if not arguments.dry_run:

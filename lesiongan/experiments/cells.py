@@ -139,14 +139,22 @@ def share(cell: Cell, experiment: ExperimentConfig, counts: Mapping[str, int]) -
     return cell.amount / (sum(counts[c] for c in among) + cell.amount)
 
 
-def parts(cells: Sequence[Cell], grid: GridConfig) -> list[tuple[int, tuple[str, ...]]]:
-    """A grid in parts that machines can train in parallel: (seed, names of cells) each.
+def parts(
+    cells: Sequence[Cell], grid: GridConfig, seeds: Sequence[int] = (), *, started: Sequence[int] = ()
+) -> list[tuple[int, tuple[str, ...]]]:
+    """A grid in parts that machines or processes can train in parallel: (seed, names of cells) each.
 
-    Where cells of a seed go on from one training on real images (`warm_start`), they stay together.
+    Where cells of a seed go on from one training on real images (`warm_start`), they stay together; not those of the
+    seeds for which that training is there already (`started`), which come last, as the shorter ones.
+
+    Args:
+        seeds: of the grid; empty: all.
     """
     names = tuple(cell.name for cell in cells)
     groups = [names] if grid.warm_start else [(name,) for name in names]
-    return [(seed, group) for seed in range(grid.seeds) for group in groups]
+    seeds = seeds or range(grid.seeds)
+    together = [(seed, group) for seed in seeds if seed not in started for group in groups]
+    return together + [(seed, (name,)) for seed in seeds if seed in started for name in names]
 
 
 def _own_series(experiment: ExperimentConfig, targets: Sequence[str]) -> list[Series]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import sys
 import tempfile
-import threading
-import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +17,7 @@ from lesiongan.base.escaped import unescape
 from lesiongan.base.files import write_json
 from lesiongan.base.progress import ERROR_MARK, PROCESS_MARK, STEP_VARIABLE
 from lesiongan.config.reader import from_json
+from lesiongan.steps.follow import follow
 from lesiongan.steps.step import Step, step_name
 
 #: Set by the launcher: where a step that fails says why.
@@ -98,35 +95,10 @@ def _unwrapped(values: Mapping[str, Any]) -> tuple[dict[str, Path | list[Path]],
 
 
 def follow_launcher() -> None:
-    """Ends this process as soon as the launcher has ended, however it ended.
-
-    The launcher is not the parent (a shell is), so a parent-death signal would not reach; a file descriptor of its
-    process does.
-    """
+    """Ends this process as soon as the launcher has ended, however it ended."""
     pid = int(os.environ.get(LAUNCHER_VARIABLE, "0"))
-    if not pid:
-        return
-    try:
-        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-        os.kill(pid, 0)
-    except OSError:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def wait_for_launcher() -> None:
-        if handle is not None:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.poll()
-        else:
-            while True:
-                time.sleep(0.5)
-                try:
-                    os.kill(pid, 0)
-                except OSError:
-                    break
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=wait_for_launcher, daemon=True).start()
+    if pid:
+        follow(pid)
 
 
 def _fail(name: str, error: BaseException, code: int) -> NoReturn:

@@ -20,10 +20,12 @@ from lesiongan.data.lesions import source_of
 from lesiongan.evaluation.judge import Judge
 from lesiongan.experiments.amounts import alpha_generator, refined_generator
 from lesiongan.experiments.path_rank_filter import RANKED
+from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.cyclegan.served_generator import served_generator
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run, keep_training
+from lesiongan.steps.side_by_side import side_by_side
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
 from lesiongan.training.measuring import exported_state
@@ -44,45 +46,70 @@ class Options:
 def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes; `judge` (a classifier's
     Model artifact), where trainings are measured by KID to real validation images. Outputs: `model`, `model_run`."""
-    options, config = task.options, task.options.cyclegan
+    options = task.options
+    parts = [dataclasses.replace(options, alphas=(alpha,), classes=()) for alpha in options.alphas]
+    parts += [dataclasses.replace(options, alphas=(), classes=(name,)) for name in options.classes]
+
+    of_process: list[CycleGAN | None] = [None]  # each has its own, with its compiled step
+
+    def part(number: int) -> list[str]:
+        of_process[0] = _train(dataclasses.replace(task, options=parts[number]), of_process[0])
+        return []
+
+    if side_by_side(part, len(parts)) is None:
+        _train(task)
+    names = [*map(alpha_generator, options.alphas), *map(refined_generator, options.classes)]
+    for name in names:
+        exported, run_dir = _places(task, name)
+        keep_run(run_dir, task.outputs["model_run"] / name)
+        shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
+    seen = options.cyclegan.images * len(names)
+    return {"models": len(names), "images_seen": seen, "with_validation": options.with_validation}
+
+
+def _places(task: Task[Options], name: str) -> tuple[Path, Path]:
+    """Where a job's export is kept, and its training, in the working folder."""
+    return task.run_dir / "models" / name, task.run_dir / "runs" / name
+
+
+def _train(task: Task[Options], model: CycleGAN | None = None) -> CycleGAN | None:
+    """Trains and exports the jobs that are not finished; `model`, of earlier jobs, has a compiled step."""
+    config = task.options.cyclegan
     taxonomy = examples.taxonomy(task.artifact("examples"))
     judge = Judge.of_classifier(task.artifact("judge")) if task.has("judge") else None
-    model, finished = None, 0
     for name, x, y, validation, sources, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
         # a job that was finished before a kill is not trained again: its export is in the working folder
-        exported, run_dir = task.run_dir / "models" / name, task.run_dir / "runs" / name
-        if not _finished(exported):
-            model = train_cyclegan(
-                config,
-                x,
-                y,
-                run_dir=run_dir,
-                seed=task.seed,
-                name=name,
-                model=model,
-                judge=judge,
-                validation=validation,
-                sources=sources,
-            )
-            details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
-            details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
-            details |= exported_state(run_dir, config.export)
-            served = served_generator(model.exported)
-            saved_models.export(
-                served,
-                exported,
-                kind="cyclegan",
-                size=config.size,
-                taxonomy=taxonomy,
-                details=details,
-                beside=partial(keep_training, model, run_dir=run_dir, exported=model.exported),
-            )
-            seal_part(exported)
-        keep_run(run_dir, task.outputs["model_run"] / name)
-        shutil.copytree(exported, task.outputs["model"] / name, dirs_exist_ok=True)
-        finished += 1
-    return {"models": finished, "images_seen": config.images * finished, "with_validation": options.with_validation}
+        exported, run_dir = _places(task, name)
+        if _finished(exported):
+            continue
+        model = train_cyclegan(
+            config,
+            x,
+            y,
+            run_dir=run_dir,
+            seed=task.seed,
+            name=name,
+            model=model,
+            judge=judge,
+            validation=validation,
+            sources=sources,
+        )
+        details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
+        details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
+        details |= exported_state(run_dir, config.export)
+        served = served_generator(model.exported)
+        saved_models.export(
+            served,
+            exported,
+            kind="cyclegan",
+            size=config.size,
+            taxonomy=taxonomy,
+            details=details,
+            beside=partial(keep_training, model, run_dir=run_dir, exported=model.exported),
+        )
+        seal_part(exported)
+    return model
 
 
 def _finished(exported: Path) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +35,11 @@ from lesiongan.data import examples
 from lesiongan.data.csv_files import as_csv
 from lesiongan.evaluation.predictions import SETS, submission
 from lesiongan.experiments.cell_images import CellImages, digest, downsampled_and_restored, evaluation_sets
-from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, share
+from lesiongan.experiments.cells import STRONGER, Cell, cell_steps, experiment_cells, limiting_resolution, parts, share
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.serving import model_artifact, saved_models
 from lesiongan.steps.model_run import keep_run
+from lesiongan.steps.side_by_side import side_by_side
 from lesiongan.steps.step import Task
 from lesiongan.steps.train_classifier import STATE
 from lesiongan.training.classifier import balanced_weights, load_state, predict, train_classifier
@@ -70,25 +72,25 @@ def run(task: Task[Options]) -> dict:
     Finished cells are never trained again; a cell that fails does not keep the others from being trained, but the step
     ends with an error, so that no failure is cached as a success.
     """
+    seeds = task.options.seeds or tuple(range(task.options.grid.seeds))
+    cells = _cells(task.options, examples.taxonomy(task.artifact("examples")).classes)
+    apart = parts(cells, task.options.grid, seeds, started=(0,))
+    of_process: list[_Grid] = []  # each has its own, with the compiled steps
+
+    def part(number: int) -> list[str]:
+        if not of_process:
+            of_process.append(_Grid(task))
+        seed, names = apart[number]
+        return of_process[0].train_all([seed], [cell for cell in of_process[0].cells if cell.name in names])
+
+    failed = side_by_side(part, len(apart))
     grid = _Grid(task)
-    seeds = task.options.seeds or range(task.options.grid.seeds)
-    rows, failed = [], []
-    for index in seeds:
-        for cell in grid.cells:
-            try:
-                rows.append(grid.row(cell, index))
-            except (MachineError, MemoryError, OSError):
-                raise  # the next cell would meet the same
-            except Exception as error:
-                if type(error).__name__ == "ResourceExhaustedError":
-                    raise
-                if not isinstance(error, LesionganError):
-                    traceback.print_exc()
-                say(f"cell {cell.name}, seed {index}: failed: {error}")
-                failed.append(f"{cell.name} (seed {index}): {error}")
+    if failed is None:
+        failed = grid.train_all(seeds, grid.cells)
     if failed:
         total = len(grid.cells) * len(seeds)
         raise LesionganError(f"{len(failed)} of {total} cells failed, the others are kept: {failed[0]}")
+    rows = [grid.row(cell, index) for index in seeds for cell in grid.cells]
     grid.write(rows)
     return {"classifiers": len(rows), "test_images": len(grid.evaluation_sets[""])}
 
@@ -130,21 +132,44 @@ class _Grid:
             self.judge = saved_models.load(self.task.artifact("classifier") / "classifier")
         return self.judge.predict(images)
 
-    def row(self, cell: Cell, index: int) -> dict:
-        """The cell's row of `cells.csv`; trains it unless that was done before."""
+    def train_all(self, seeds: Sequence[int], cells: Sequence[Cell]) -> list[str]:
+        """Trains the cells that are not finished; a line for each that failed."""
+        failed = []
+        for index in seeds:
+            for cell in cells:
+                try:
+                    self.train(cell, index)
+                except (MachineError, MemoryError, OSError):
+                    raise  # the next cell would meet the same
+                except Exception as error:
+                    if type(error).__name__ == "ResourceExhaustedError":
+                        raise
+                    if not isinstance(error, LesionganError):
+                        traceback.print_exc()
+                    say(f"cell {cell.name}, seed {index}: failed: {error}")
+                    failed.append(f"{cell.name} (seed {index}): {error}")
+        return failed
+
+    def train(self, cell: Cell, index: int) -> None:
+        """Trains a cell and keeps its predictions, unless that was done before."""
         place = self._place(cell, index)
-        numbers = finished(place)
-        if numbers is not None:
+        if finished(place) is not None:
             say(f"cell {cell.name}, seed {index}: done before")
-        else:
-            model, numbers = self._train(cell, index, place / "run")
-            for name, images in self.evaluation_sets.items():
-                pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
-                probabilities, _ = predict(model, pixels, tta=self.config.tta)
-                text = submission(images.ids, probabilities, self.taxonomy.classes)
-                write_text(place / f"{name or 'test'}.csv", text)
-            write_done(place, numbers)
-            shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
+            return
+        model, numbers = self._train(cell, index, place / "run")
+        for name, images in self.evaluation_sets.items():
+            pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
+            probabilities, _ = predict(model, pixels, tta=self.config.tta)
+            text = submission(images.ids, probabilities, self.taxonomy.classes)
+            write_text(place / f"{name or 'test'}.csv", text)
+        write_done(place, numbers)
+        shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
+
+    def row(self, cell: Cell, index: int) -> dict:
+        """The row of `cells.csv` of a trained cell."""
+        numbers = finished(self._place(cell, index))
+        if numbers is None:
+            raise MachineError(f"cell {cell.name}, seed {index}: what it left has vanished; the same command trains it")
         share_of = share(cell, self.experiment, self.counts)
         return {
             "cell": cell.name,
