@@ -79,7 +79,9 @@ def configuration(parser: argparse.ArgumentParser, preset: bool = True) -> None:
     """Adds the options that make a whole configuration."""
     if preset:
         parser.add_argument(
-            "--preset", default="small", help="demo, small, paper or best (default: %(default)s; see docs/presets.md)"
+            "--preset",
+            default="small",
+            help="demo, small, study, paper or best (default: %(default)s; see docs/presets.md)",
         )
         parser.add_argument("--recipe", help="paper or best: what the algorithm is, at the preset's scale")
     set_options(parser)

@@ -104,6 +104,34 @@ def small(recipe: Recipe = "best") -> Config:
     )
 
 
+def study(recipe: Recipe = "best") -> Config:
+    """The study of docs/study.md: whether generated images help, with enough test images and seeds to see it.
+
+    Command: `lesiongan run nevus-to-melanoma --preset study --data ISIC_2019 --workdir study`, then the same with
+    `noise-to-lesion`. Time: a day on 2 cores.
+    """
+    base = small(recipe)
+    return dataclasses.replace(
+        base,
+        scale="study",
+        # the smallest change of recall that 5 seeds can show goes with the number of test lesions
+        data=dataclasses.replace(base.data, test=0.3),
+        classifier=dataclasses.replace(
+            base.classifier, size=64, images=60_000, class_balance="none", balance_power=1.0, tta=False
+        ),
+        acgan=dataclasses.replace(base.acgan, images=96_000, precision="mixed_bfloat16"),
+        cyclegan=dataclasses.replace(base.cyclegan, images=32_000, precision="mixed_bfloat16"),
+        nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1200, 2400, 4800)),
+        noise_to_lesion=NoiseToLesionConfig(classes=("NV", "MEL", "BCC", "DF", "VASC"), amounts=(1500, 3000, 6000)),
+        grid=dataclasses.replace(
+            base.grid,
+            seeds=5,
+            images=30_000,
+            controls=("oversampling", "class_weights", "augmentation", "synthetic_only"),
+        ),
+    )
+
+
 def paper(recipe: Recipe = "paper") -> Config:
     """The paper: ALL of it, 128 and 256 px, ImageNet weights, 11 and 32 classifiers.
 
@@ -121,7 +149,7 @@ def best(recipe: Recipe = "best") -> Config:
     return dataclasses.replace(base, scale="full", grid=dataclasses.replace(base.grid, seeds=3))
 
 
-PRESETS = {"demo": demo, "small": small, "paper": paper, "best": best}
+PRESETS = {"demo": demo, "small": small, "study": study, "paper": paper, "best": best}
 
 
 def resolve(

@@ -46,8 +46,8 @@ class ACGANConfig:
     augment_cutout: float = 0.5  # side of the square that `augment` cuts out, as a share of the image's
     ada_target: float = 0.0  # with `augment`: E[sign D(real)] that steers how often; 0: always
     ada_images: int = 500_000  # images seen while that probability goes from 0 to 1
-    # `mixed_float16` or `mixed_bfloat16`, for GPUs
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    # `mixed_float16` (GPUs), `mixed_bfloat16`, or `auto`: bfloat16 where a step is faster with it
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "auto"] = "float32"
     xla: bool = False  # compile the whole step by XLA, for GPUs; draws other noise from the same seed
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
     export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured

@@ -49,8 +49,8 @@ class CycleGANConfig:
     discriminator_scales: int = 1  # discriminators per domain, each at half the size of the one before
     discriminator_rate: float = 0.0  # the discriminators' own learning rate; 0: the generators'
     accumulate: int = 1  # parts of a batch that are computed one after the other, for less memory
-    # `mixed_float16` or `mixed_bfloat16`, for GPUs
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    # `mixed_float16` (GPUs), `mixed_bfloat16`, or `auto`: bfloat16 where a step is faster with it
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "auto"] = "float32"
     xla: bool = False  # compile the whole step by XLA, for GPUs
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
     export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured

@@ -23,7 +23,8 @@ class Config:
     # which recipe the preset filled in, `paper` or `best`; for records. `--recipe` chooses one, setting this alone
     # changes nothing
     recipe: Literal["paper", "best"] = "best"
-    scale: Literal["demo", "small", "full"] = "demo"  # at which scale, `demo`, `small` or `full`; for records, likewise
+    # at which scale, `demo`, `small`, `study` or `full`; for records, likewise
+    scale: Literal["demo", "small", "study", "full"] = "demo"
     data: DataConfig = DataConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     acgan: ACGANConfig = ACGANConfig()

@@ -28,7 +28,8 @@ def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `judge` (a classifier's Model artifact), where the training is measured by KID to real
     validation images; `transfer` (an ACGAN's folder), whose networks it begins with. Outputs:
     `model` (a model named `acgan`), `model_run`."""
-    config, taxonomy = task.options.acgan, examples.taxonomy(task.artifact("examples"))
+    taxonomy = examples.taxonomy(task.artifact("examples"))
+    config = task.options.acgan
     images = examples.load_splits(task.artifact("examples"), config.size, gan_splits(task.options.with_validation))
     judge: Judge | None = None
     held: ImageSet | None = None
@@ -46,7 +47,11 @@ def run(task: Task[Options]) -> dict:
         validation=held,
         transfer=task.artifact("transfer") if task.has("transfer") else None,
     )
-    details = {"config": dataclasses.asdict(config), "seed": task.seed, "with_validation": task.options.with_validation}
+    details = {
+        "config": dataclasses.asdict(model.config),
+        "seed": task.seed,
+        "with_validation": task.options.with_validation,
+    }
     details |= exported_state(run_dir, config.export)
     saved_models.export(
         model,

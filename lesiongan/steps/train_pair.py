@@ -52,7 +52,7 @@ def run(task: Task[Options]) -> dict:
     )
     source, target = task.parameters["source"], task.parameters["target"]
     known = source in ISIC_2019.classes and target in ISIC_2019.classes
-    details = {"config": dataclasses.asdict(config), "seed": task.seed, "source": source, "target": target}
+    details = {"config": dataclasses.asdict(model.config), "seed": task.seed, "source": source, "target": target}
     details["resize"] = data.resize
     saved_models.export(
         served_generator(model.exported),

@@ -21,6 +21,7 @@ from lesiongan.training.callbacks import SaveSamples
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.precision import settled_acgan
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 from lesiongan.training.transfer import read_model, take_over
@@ -84,6 +85,7 @@ def train_acgan(
             f"{name}: acgan.batch={config.batch} is too small for pairs of each of {present} classes, which "
             f"acgan.networks=projected sees; give {2 * present} or more"
         )
+    config = settled_acgan(config, run_dir, num_classes)
     steps = config.steps(len(data))
     model = ACGAN(config, num_classes, seed, steps=steps)
     model.compile()

@@ -22,6 +22,7 @@ from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
+from lesiongan.training.precision import settled_cyclegan
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 from lesiongan.training.transfer import read_model, take_over
@@ -81,6 +82,7 @@ def train_cyclegan(
     x_weights = _matching(*sources) if config.match_sources and sources else None
     if config.match_sources and x_weights is None:
         say(f"{name}: cyclegan.match_sources has no effect: X and Y have no sources in common that are known")
+    config = settled_cyclegan(config, run_dir)
     steps = config.steps(len(x), len(y))
     if model is None:
         model = CycleGAN(config, seed=seed, steps=steps)

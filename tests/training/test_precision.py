@@ -1,0 +1,60 @@
+"""`precision=auto`: what a step takes decides, once per folder, and a training that goes on keeps to it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.data.image_set import ImageSet
+from lesiongan.training import precision
+from lesiongan.training.acgan import train_acgan
+
+ACGAN = ACGANConfig(size=32, width=0.05, batch=4, images=8, precision="auto")
+CYCLEGAN = CycleGANConfig(size=32, filters=4, blocks=1, discriminator_filters=4, batch=1, images=1, precision="auto")
+
+
+@pytest.mark.parametrize(
+    ("plain", "low", "expected"),
+    [(1.0, 0.5, precision.LOW), (1.0, 0.95, precision.PLAIN), (1.0, 3.0, precision.PLAIN), (1.1, 1.0, precision.LOW)],
+)
+def test_bfloat16_has_to_win_by_more_than_chance(plain, low, expected):
+    assert precision.chosen({precision.PLAIN: plain, precision.LOW: low}) == expected
+
+
+def test_both_kinds_of_model_are_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
+    for folder, settled, config, more in (
+        ("acgan", precision.settled_acgan, ACGAN, (3,)),
+        ("cyclegan", precision.settled_cyclegan, CYCLEGAN, ()),
+    ):
+        place = tmp_path / folder
+        place.mkdir()
+        first = settled(config, place, *more)
+        kept = json.loads((place / precision.FILE).read_text())
+        assert all(seconds > 0 for seconds in kept["seconds"].values())
+        assert first.precision == precision.chosen(kept["seconds"])
+    monkeypatch.setattr(precision, "_seconds", lambda timed: pytest.fail("is timed again"))
+    assert (
+        precision.settled_acgan(ACGAN, tmp_path / "acgan", 3).precision
+        == json.loads((tmp_path / "acgan" / precision.FILE).read_text())["precision"]
+    )
+
+
+def test_what_is_said_of_the_precision_is_left_alone(tmp_path):
+    config = CycleGANConfig(precision="mixed_bfloat16")
+    assert precision.settled_cyclegan(config, tmp_path) is config
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("decided", [precision.PLAIN, precision.LOW])
+def test_a_training_has_the_precision_that_was_decided(tmp_path, monkeypatch, decided):
+    seconds = {precision.PLAIN: 1.0, precision.LOW: 0.5 if decided == precision.LOW else 2.0}
+    monkeypatch.setattr(precision, "_seconds", lambda timed: seconds)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    data = ImageSet(images, np.arange(8) % 2, tuple(map(str, range(8))), ("real",) * 8)
+    model = train_acgan(ACGAN, data, num_classes=2, run_dir=tmp_path, seed=0)
+    assert model.config.precision == decided
+    assert model.generator.compute.name == decided.removeprefix("mixed_")
