@@ -42,7 +42,12 @@ from pipelines.workdir import RunRecord, link_models
 TEMPORARY = "tmp"  # of a workdir: where the steps' temporary files go; emptied after each
 
 
-def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
+def warm_python() -> WarmPython:
+    """What the steps of one pipeline after the other are forked from; a context manager."""
+    return WarmPython(subprocess_task_handler.run_local_subprocess)
+
+
+def run(pipeline: Callable, name: str, workdir: Path, facts: dict, python: WarmPython | None = None) -> RunRecord:
     """Runs a pipeline to its end.
 
     Args:
@@ -50,6 +55,7 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
         name: the pipeline's name.
         workdir: held by the caller (`locks.held`).
         facts: what the run's record says besides: configuration, command, version.
+        python: of `warm_python`, where another pipeline is run before or after; the caller closes it.
 
     Raises:
         StepFailed: a step failed; the message is the step's own line.
@@ -64,8 +70,8 @@ def run(pipeline: Callable, name: str, workdir: Path, facts: dict) -> RunRecord:
             temporary_folder(workdir / TEMPORARY),
             _engine(),
             checked(observer.say) as observer.cache,
-            WarmPython(subprocess_task_handler.run_local_subprocess) as python,
-            _observed(observer, python.run),
+            contextlib.nullcontext(python) if python else warm_python() as own,
+            _observed(observer, own.run),
             observer.output(),
             observer.stopping.handled(),
         ):

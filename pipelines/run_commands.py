@@ -79,6 +79,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     config = shared.resolved(arguments)
     arguments.models_dir = arguments.workdir / "saved_models"
     arguments.data = "phantoms"
+    arguments.jobs = arguments.jobs or "2"  # its trainings are so small that two threads are no quicker than one
     return _launch(arguments, config, PIPELINES)
 
 
@@ -162,12 +163,12 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "config": json.loads(to_json(config)),
         "seed": arguments.seed,
     }
-    with held(where):
+    with held(where), local.warm_python() as python:
         workdir.sweep(where)
         reports = []
         for name, pipeline in pipelines.items():
             print(f"{name}: {data}, seed {arguments.seed}, workdir {where}", flush=True)
-            reports.append(local.run(pipeline, name, where, facts).data.get("report"))
+            reports.append(local.run(pipeline, name, where, facts, python).data.get("report"))
     print(f"done in {duration(time.monotonic() - begin)}")
     for report in filter(None, reports):
         print(f"report: {where / report}")

@@ -1,15 +1,21 @@
-"""A SavedModel as a stranger's server meets it: `python -I clean_process.py SAVED_MODEL REQUEST.npz ANSWER.npz`.
+"""SavedModels as a stranger's server meets them:
+`python -I clean_process.py AT_ONCE SECONDS (SAVED_MODEL REQUEST.npz ANSWER.npz) ...`.
 
-Nothing of this project is imported, TensorFlow alone. The request's arrays go to `serving_default` by their names, once
-to warm up and then a few times; the answer holds what came back, whether it was the same every time, the median time
-(`seconds`) and the most memory that the process took (`megabytes`).
+Nothing of this project is imported, TensorFlow alone, and that once: each model is met in a process of its own, forked
+before TensorFlow has computed anything, AT_ONCE of them at a time, and ended after SECONDS. The request's arrays go to
+`serving_default` by their names, once to warm up and then a few times; the answer holds what came back, whether it was
+the same every time, the median time (`seconds`) and the most memory that the process took (`megabytes`). Where there is
+no answer, `ANSWER.npz.txt` has the process's last words.
 """
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import sys
 import time
+import traceback
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +24,34 @@ _ASKED = 5  # times after the first
 
 
 def main() -> None:
-    model, request, answer = sys.argv[1:]
+    at_once, seconds, *paths = sys.argv[1:]
+    running = 0
+    for begin in range(0, len(paths), 3):
+        if running == int(at_once):
+            os.wait()
+            running -= 1
+        if not os.fork():
+            _meet(int(seconds), *paths[begin : begin + 3])
+        running += 1
+    for _ in range(running):
+        os.wait()
+
+
+def _meet(seconds: int, model: str, request: str, answer: str) -> None:
+    """Becomes the process that meets one model."""
+    signal.alarm(seconds)
+    words = os.open(f"{answer}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(words, 2)
+    try:
+        ask(model, request, answer)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(0)
+
+
+def ask(model: str, request: str, answer: str) -> None:
+    """Loads a model, asks it, and writes the answer."""
     serve = tf.saved_model.load(model).signatures["serving_default"]
     with np.load(request) as arrays:
         asked = {
@@ -34,7 +67,9 @@ def main() -> None:
     # bytes with zeros at their end would be cut by an array of strings
     plain = {name: value if value.dtype != object else _lengths(value) for name, value in first.items()}
     arrays = {"repeats": repeats, "seconds": np.median(seconds), "megabytes": peak_megabytes(), **plain}
-    np.savez(answer, **arrays)
+    part = f"{answer}.part.npz"
+    np.savez(part, **arrays)
+    os.replace(part, answer)  # whole or not at all, whatever ends this process
 
 
 def peak_megabytes() -> float:

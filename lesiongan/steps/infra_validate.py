@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,31 +40,39 @@ def run(task: Task[Options]) -> dict:
         for artifact in task.artifacts("classifier", "acgan", "models", "chained")
         for name in model_artifact.names(artifact)
     }
-    # side by side, since most of it is TensorFlow's start; one after the other where their time counts
-    side_by_side = 1 if task.options.max_latency else max(1, os.cpu_count() or 1)
-    with ThreadPoolExecutor(side_by_side) as pool:
-        answers = pool.map(lambda model: validate(model, task.options), models.values())
-    verdicts = dict(zip(models, answers, strict=True))
+    verdicts = validate_all(models, task.options)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
     return {"models": len(verdicts), "blessed": sum(v["blessed"] for v in verdicts.values())}
 
 
-def validate(directory: Path, options: Options = Options()) -> dict:
-    """The verdict on one exported model; see `run`."""
+def validate_all(models: Mapping[str, Path], options: Options = Options()) -> dict[str, dict]:
+    """The verdicts on exported models, by their names; see `run`. They are met side by side, and one after the other
+    where their time counts."""
+    at_once = 1 if options.max_latency else max(1, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory(prefix="lesiongan-") as scratch:
-        place = Path(scratch) / "answer.npz"
-        program = [sys.executable, "-I", clean_process.__file__]
-        command = [*program, str(directory / "saved_model"), str(directory / REQUEST), str(place)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            return {"blessed": False, "reason": f"no answer after {_PATIENCE} s"}
-        if done.returncode or not place.exists():
-            words = [line for line in done.stderr.strip().splitlines() if line.strip()]
-            last = words[-1] if words else f"exit code {done.returncode}"
-            return {"blessed": False, "reason": f"a process with TensorFlow alone could not serve it: {last}"}
-        with np.load(place) as arrays:
-            answer = dict(arrays)
+        places = {name: Path(scratch) / f"{number}.npz" for number, name in enumerate(models)}
+        command = [sys.executable, "-I", clean_process.__file__, str(at_once), str(_PATIENCE)]
+        for name, directory in models.items():
+            command += [str(directory / "saved_model"), str(directory / REQUEST), str(places[name])]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return {name: _verdict(directory, places[name], done, options) for name, directory in models.items()}
+
+
+def validate(directory: Path, options: Options = Options()) -> dict:
+    """The verdict on one exported model."""
+    return validate_all({"": directory}, options)[""]
+
+
+def _verdict(directory: Path, place: Path, done: subprocess.CompletedProcess, options: Options) -> dict:
+    """By the answer that a process left, or by its last words."""
+    if not place.exists():
+        path = place.with_name(f"{place.name}.txt")
+        said = path.read_text(encoding="utf-8", errors="replace") if path.exists() else done.stderr
+        words = [line for line in said.strip().splitlines() if line.strip()]
+        last = words[-1] if words else f"it ended without an answer within {_PATIENCE} s"
+        return {"blessed": False, "reason": f"a process with TensorFlow alone could not serve it: {last}"}
+    with np.load(place) as arrays:
+        answer = dict(arrays)
     measured = {"latency": round(float(answer["seconds"]), 4), "memory": round(float(answer["megabytes"]) / 1024, 3)}
     reason = _fault(directory, answer) or _beyond(measured, options)
     return {"blessed": not reason, "reason": reason or "serves the training-time model, and repeats itself", **measured}
