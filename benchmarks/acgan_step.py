@@ -1,39 +1,54 @@
 """The ACGAN's training step against PyTorch's on the same processor.
 
-    python -m benchmarks.acgan_step --size 128 [--rounds 7]
+    python -m benchmarks.acgan_step [--recipe paper|best] [--size N] [--precision float32|mixed_bfloat16] [--rounds 7]
+        [--quick]
 
-128 px, batch 32: the paper's networks; 32 px with thin networks is a trial of the benchmark and says nothing of speed.
+`paper`: 128 px, batch 32, the paper's networks. `best`: 64 px, batch 32, recipe `best` as preset `small` has it, with
+its augmentation, class loss and moving average on both sides; PyTorch's networks are written as a person writes them
+(`benchmarks.torch_acgan_best`), and tests/models/test_best_parity.py says that both compute the same. 32 px with thin
+networks is a trial of the benchmark and says nothing of speed.
 Ours and PyTorch's (NCHW, channels_last, torch.compile where it runs), each a live process, take steps in turn: noise,
-generator, discriminator on real and on generated images in separate passes, with dropout and Adam, then the generator's
-own step, on one batch in memory. Needs the extra `bench` and an idle machine: PyTorch's threads wait for each other
-busily, and crawl where something else runs. The last line is our throughput over the best PyTorch variant's.
+generator, discriminator on real and on generated images in separate passes, with Adam, then the generator's own step,
+on one batch in memory. With `--precision mixed_bfloat16` both do so in both precisions, PyTorch by its autocast. Needs
+the extra `bench` (and `imagenet` for `best`) and an idle machine: PyTorch's threads wait for each other busily, and
+crawl where something else runs. The last line is our throughput over the best PyTorch variant's.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 import numpy as np
 
-from benchmarks.live import add_options, against_torch
+from benchmarks import quick
+from benchmarks.live import QUICK, add_options, against_torch
+from lesiongan.config.acgan import ACGANConfig
 
-#: Size -> factor on the filters, batch.
-CASES = {128: (1.0, 32), 32: (1 / 16, 4)}
+#: Recipe -> size -> factor on the filters, batch; the first is the default.
+CASES = {"paper": {128: (1.0, 32), 32: (1 / 16, 4)}, "best": {64: (1.0, 32), 32: (1 / 8, 8)}}
+THEIRS = {"paper": "benchmarks.torch_acgan", "best": "benchmarks.torch_acgan_best"}
+
+
+def options(recipe: str, **changes) -> ACGANConfig:
+    """Of a recipe, with those of the case."""
+    from pipelines.presets import small
+
+    return dataclasses.replace(ACGANConfig() if recipe == "paper" else small("best").acgan, **changes)
 
 
 def prepare(argument: dict):
-    """Ours: `size`, `width`, `batch`; all options are the paper's."""
+    """Ours: `recipe`, `size`, `width`, `batch`, `precision`; all other options are the recipe's."""
     import tensorflow as tf
 
-    from lesiongan.config.acgan import ACGANConfig
     from lesiongan.models.acgan.model import ACGAN
 
     size, batch = argument["size"], argument["batch"]
-    model = ACGAN(ACGANConfig(size=size, batch=batch, width=argument["width"]), 8)
+    given = {name: argument[name] for name in ("recipe", "size", "width", "batch", "precision")}
+    model = ACGAN(options(**given), 8)
     model.compile()
-    rng = np.random.default_rng(0)
-    real = tf.constant(rng.uniform(-1, 1, (batch, size, size, 3)), tf.float32)
-    labels = tf.constant(rng.integers(0, 8, batch), tf.int32)
+    real = tf.constant(np.random.default_rng(0).uniform(-1, 1, (batch, size, size, 3)), tf.float32)
+    labels = tf.range(batch) % 8
     train = tf.function(model.train_step, autograph=False, jit_compile=False)
 
     def step() -> float:
@@ -44,13 +59,21 @@ def prepare(argument: dict):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, choices=CASES, default=128, help="pixels (default: %(default)s)")
+    parser.add_argument("--recipe", choices=CASES, default="paper", help="(default: %(default)s)")
+    parser.add_argument("--size", type=int, help="pixels (default: 128 of paper, 64 of best)")
     add_options(parser)
-    arguments = parser.parse_args()
-    size, (width, batch) = arguments.size, CASES[arguments.size]
-    print(f"ACGAN, {size} px, {width:g} of the paper's filters, batch {batch}", flush=True)
-    case = {"size": size, "width": width, "batch": batch}
-    print(f"ratio {against_torch('benchmarks.acgan_step', 'benchmarks.torch_acgan', case, arguments):.2f}")
+    arguments = quick.parse(parser, "4 minutes, twice that with --precision mixed_bfloat16", **QUICK)
+    recipe, cases = arguments.recipe, CASES[arguments.recipe]
+    size = arguments.size or next(iter(cases))
+    if size not in cases:
+        parser.error(f"--size {size}: recipe {recipe} is compared at {' and '.join(map(str, cases))} px")
+    width, batch = cases[size]
+    print(f"ACGAN, recipe {recipe}, {size} px, {width:g} of the recipe's filters, batch {batch}", flush=True)
+    config = options(recipe, size=size)
+    case = {"recipe": recipe, "size": size, "width": width, "batch": batch}
+    case |= {"latent": config.latent, "look_size": config.look_size}
+    ratio = against_torch("benchmarks.acgan_step", THEIRS[recipe], case, arguments)
+    quick.last_line(arguments, f"ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

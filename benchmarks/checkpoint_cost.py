@@ -1,6 +1,6 @@
 """What saving costs a training, at the default interval, on this machine's disk and processor.
 
-    python -m benchmarks.checkpoint_cost [--rounds 7] [--folder DIR]
+    python -m benchmarks.checkpoint_cost [--rounds 7] [--folder DIR] [--quick]
 
 For each network of preset `small`, and the CycleGAN of `paper` (256 px): the median seconds of a save as a training
 does it (weights, optimizers and pools checked for being finite, written, hashed, brought onto the disk, the oldest
@@ -17,12 +17,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import quick
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--folder", type=Path, help="where it is saved (default: a temporary folder)")
-    arguments = parser.parse_args()
+    arguments = quick.parse(parser, "3 minutes", rounds=2)
     from lesiongan.base.files import disk_used
     from lesiongan.training.checkpoints import Checkpoints, not_finite
     from lesiongan.training.saving import interval
@@ -46,7 +48,7 @@ def main() -> None:
                 "the time",
                 flush=True,
             )
-    print(f"largest share of the time that checkpoints take: {max(shares):.2%}")
+    quick.last_line(arguments, f"largest share of the time that checkpoints take: {max(shares):.2%}")
 
 
 def _states() -> Iterator[tuple[str, list]]:

@@ -1,6 +1,6 @@
 """The classifier's input pipeline beside its training step, at 64 px and batch 32 on this machine's processor.
 
-    python -m benchmarks.feeding [--rounds 7] [--images 20000]
+    python -m benchmarks.feeding [--rounds 7] [--images 20000] [--quick]
 
 In turn, in one process: images/s of the pipeline alone with every augmentation on (flips, quarter turns, colour),
 images/s of the ResNet50 step on one batch that stays in memory, and of the same step fed by the pipeline. The last line
@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 
+from benchmarks import quick
 from benchmarks.interleaved import in_turn, medians
 
 SIZE, BATCH, STEPS = 64, 32, 12
@@ -23,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=20_000)
-    arguments = parser.parse_args()
+    arguments = quick.parse(parser, "90 seconds", rounds=2, images=5000)
     import tensorflow as tf
 
     from lesiongan.config.classifier import ClassifierConfig
@@ -79,7 +80,7 @@ def main() -> None:
     for name, value in rates.items():
         print(f"{name:10s} {value:9.1f} images/s")
     print(f"feeding costs a step {100 * (rates['step'] / rates['fed step'] - 1):.1f} %")
-    print(f"ratio {rates['pipeline'] / rates['step']:.2f}")
+    quick.last_line(arguments, f"ratio {rates['pipeline'] / rates['step']:.2f}")
 
 
 if __name__ == "__main__":

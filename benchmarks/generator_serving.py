@@ -1,12 +1,12 @@
 """An exported generator against PyTorch's on the same processor.
 
-    python -m benchmarks.generator_serving [--size 256] [--rounds 7]
+    python -m benchmarks.generator_serving [--size 256] [--rounds 7] [--quick]
 
 256 px: 9 blocks, 64 filters (Zhu et al.'s generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
 a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode, and
-onnxruntime has our own ONNX export. They take turns. Then the server is put under 16 clients for 30 s. Needs the
-extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our throughput over the best
-other one's, the lower of the two batches'.
+onnxruntime has our own ONNX export. They take turns. Then the server is put under 16 clients for 30 s. `--quick` has 64
+px and 5 s. Needs the extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our
+throughput over the best other one's, the lower of the two batches'.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.live import add_options, against_torch
+from benchmarks import quick
+from benchmarks.live import QUICK, add_options, against_torch
 from benchmarks.server_load import under_load
 
 #: Size -> blocks, filters. 32 px says nothing of speed: a trial of the benchmark.
@@ -59,8 +60,8 @@ def export(folder: Path, size: int, blocks: int, filters: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, choices=CASES, default=256, help="pixels (default: %(default)s)")
-    add_options(parser)
-    arguments = parser.parse_args()
+    add_options(parser, precision=False)
+    arguments = quick.parse(parser, "8 minutes", size=64, **QUICK)
     size, (blocks, filters) = arguments.size, CASES[arguments.size]
     from lesiongan.serving.convert import convert
 
@@ -75,8 +76,8 @@ def main() -> None:
             more = {"onnxruntime": ("benchmarks.onnx_generator", {**case, "file": f"{folder}/generator.onnx"})}
             ratios.append(against_torch(*modules, case, arguments, more))
             print(f"  ratio {ratios[-1]:.2f}", flush=True)
-        under_load([f"{folder}/generator"], clients=16, seconds=30, scratch=Path(folder))
-    print(f"ratio {min(ratios):.2f}")
+        under_load([f"{folder}/generator"], clients=16, seconds=5 if arguments.quick else 30, scratch=Path(folder))
+    quick.last_line(arguments, f"ratio {min(ratios):.2f}")
 
 
 if __name__ == "__main__":

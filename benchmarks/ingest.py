@@ -1,6 +1,6 @@
 """ExampleGen on full-size images against plain Pillow.
 
-    python -m benchmarks.ingest [--count 1000] [--rounds 5] [--images FOLDER]
+    python -m benchmarks.ingest [--count 1000] [--rounds 5] [--images FOLDER] [--quick]
     python -m benchmarks.ingest --against CHECKOUT --data COLLECTION [--rounds 5]
 
 1,000 JPEG of 1024 x 1024 and 600 x 450 pixels (three to one, as BCN_20000 and HAM10000 are in ISIC 2019) become squares
@@ -36,6 +36,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks import quick
 from benchmarks.interleaved import in_turn, medians
 
 CHECKOUT = Path(__file__).parents[1]
@@ -179,7 +180,7 @@ def main() -> None:
     parser.add_argument("--images", default=os.environ.get("LESIONGAN_TEST_DATA", ""))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--against", type=Path)
-    arguments = parser.parse_args()
+    arguments = quick.parse(parser, "8 minutes", count=150, rounds=1)
     if arguments.against:
         compare(arguments.data.resolve(), arguments.against.resolve(), arguments.rounds)
         return
@@ -224,7 +225,7 @@ def main() -> None:
     print(f"ours over pillow in one process: {rates['ours'] / rates['pillow']:.2f}")
     print(f"exact over pillow, {cores} processes: {rates['exact'] / rates[pool]:.2f}")
     print(f"ours over pillow with draft, {cores} processes: {rates['ours'] / rates[f'{pool}, draft']:.2f}")
-    print(f"ratio {rates['ours'] / rates[pool]:.2f}")
+    quick.last_line(arguments, f"ratio {rates['ours'] / rates[pool]:.2f}")
 
 
 if __name__ == "__main__":

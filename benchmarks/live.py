@@ -87,16 +87,27 @@ def compare(contenders: Mapping[str, tuple[str, Mapping]], rounds: int, images: 
     for name, process in live.items():
         peak, spread = process.close(), sorted(timings[name])
         print(
-            f"  {name:24s}{seconds[name]:8.3f} s per step ({spread[0]:.3f} to {spread[-1]:.3f}), "
+            f"  {name:32s}{seconds[name]:8.3f} s per step ({spread[0]:.3f} to {spread[-1]:.3f}), "
             f"{images / seconds[name]:7.1f} images/s, first step {process.first_step:.0f} s, {peak:,.0f} MB",
             flush=True,
         )
     return seconds
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every comparison with PyTorch."""
+#: Of the quick form of every comparison, see `benchmarks.quick`.
+QUICK = {"rounds": 2, "no_compile": True}
+
+
+def add_options(parser: argparse.ArgumentParser, *, precision: bool = True) -> None:
+    """The options of every comparison with PyTorch; `precision` of those of trainings."""
     parser.add_argument("--rounds", type=int, default=7)
+    parser.set_defaults(precision="float32")
+    if precision:
+        parser.add_argument(
+            "--precision",
+            choices=("float32", "mixed_bfloat16"),
+            help="mixed_bfloat16: ours and PyTorch's (autocast) in bfloat16, beside both in float32",
+        )
     parser.add_argument(
         "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes to begin"
     )
@@ -112,7 +123,7 @@ def against_torch(
     """Our throughput over that of the best PyTorch variant, or of another contender that is better yet.
 
     Args:
-        ours, theirs: the contenders' modules; theirs knows `layout` and `compile` beside the case.
+        ours, theirs: the contenders' modules; both know `precision` beside the case, theirs `layout` and `compile` too.
         case: what both are given; `batch` is its images per step.
         arguments: those of `add_options`.
         more: further contenders, as `compare` takes them.
@@ -124,16 +135,28 @@ def against_torch(
     }
     if arguments.no_compile:
         del variants["PyTorch compiled"]
-    contenders = {"ours": (ours, case)}
-    contenders |= {name: (theirs, {**case, **more}) for name, more in variants.items()}
+    precisions = dict.fromkeys(("float32", arguments.precision))
+    mine, contenders = {}, {}
+    for precision in precisions:
+        given, form = {**case, "precision": precision}, "" if precision == "float32" else ", bfloat16"
+        mine[precision] = f"ours{form}"
+        contenders[mine[precision]] = (ours, given)
+        contenders |= {f"{name}{form}": (theirs, {**given, **changes}) for name, changes in variants.items()}
     contenders |= more or {}
     seconds = compare(contenders, arguments.rounds, case["batch"])
-    others = [value for name, value in seconds.items() if name != "ours"]
+    others = {name: value for name, value in seconds.items() if name not in mine.values()}
     if not others:
         raise SystemExit(
             "nothing to compare with runs here, see above; PyTorch comes with pip install 'lesiongan[bench]'"
         )
-    return min(others) / seconds["ours"]
+    if len(mine) > 1:
+        for name in mine.values():
+            for kind in (False, True):
+                best = min((value for other, value in others.items() if ("bfloat16" in other) == kind), default=None)
+                if best is not None:
+                    which = "PyTorch in bfloat16" if kind else "PyTorch in float32"
+                    print(f"  {name} over the best of {which}: {best / seconds[name]:.2f}", flush=True)
+    return min(others.values()) / seconds[mine[arguments.precision]]
 
 
 def _serve(module: str, argument: dict) -> None:

@@ -1,10 +1,10 @@
 """`lesiongan serve` under many clients: errors, rate, waiting, memory, and how soon it is back after a kill.
 
-    python -m benchmarks.server_load [CALLED=]MODEL ... [--clients 16] [--seconds 60]
+    python -m benchmarks.server_load [CALLED=]MODEL ... [--clients 16] [--seconds 60] [--quick]
 
 Each client asks again as soon as it is answered, three of four over REST (V1), the others over gRPC, each time another
 of the models: an ACGAN for an image of a random class and seed, the others about a picture of random colours and size.
-Needs the extra `serve`.
+Needs the extra `serve`. The last line is the rate and the number of errors.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks import quick
 from benchmarks.live_server import LiveServer
 
 _SIDES = (40, 400)  # pixels of the pictures
@@ -145,9 +146,10 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="[CALLED=]MODEL")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=60.0)
-    arguments = parser.parse_args()
+    arguments = quick.parse(parser, "--seconds and half a minute", seconds=10.0)
     with tempfile.TemporaryDirectory() as scratch:
         load = under_load(arguments.models, arguments.clients, arguments.seconds, Path(scratch))
+    quick.last_line(arguments, f"{load.rate:.1f} answers per second, {len(load.errors)} errors")
     raise SystemExit(1 if load.errors else 0)
 
 

@@ -1,6 +1,6 @@
 """The trainings of a step side by side (`--jobs`) against one after the other.
 
-    python -m benchmarks.side_by_side WORKDIR [--step train-grid|train-cyclegan] [--jobs 2] [--rounds 5]
+    python -m benchmarks.side_by_side WORKDIR [--step train-grid|train-cyclegan] [--jobs 2] [--rounds 5] [--quick]
 
 WORKDIR has a finished run of `nevus-to-melanoma`, of `lesiongan demo` say; nothing in it is changed. Its step is done
 anew from the same inputs, in turn: one training after the other with all cores, the same with one thread, and `--jobs`
@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import quick
 from benchmarks.interleaved import in_turn, medians
 from lesiongan.base import contents
 from lesiongan.base.jobs import JOBS_VARIABLE
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--step", choices=tuple(_INPUTS), default="train-grid")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = quick.parse(parser, "three times the step's own time in each round", rounds=1)
     begin = time.monotonic()
     digests: dict[str, str] = {}
 
@@ -65,7 +66,7 @@ def main() -> None:
     )
     same = digests["one thread"] == digests["side by side"]
     print("the same bit for bit" if same else "NOT the same", f"({time.monotonic() - begin:.0f} s in all)")
-    print(f"ratio {one / beside:.2f}")
+    quick.last_line(options, f"ratio {one / beside:.2f}")
     sys.exit(not same)
 
 

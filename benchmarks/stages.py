@@ -1,7 +1,7 @@
 """Where a network's time goes: every convolution and product of it, forward and with its gradient.
 
     python -m benchmarks.stages --model acgan|cyclegan|classifier [--recipe paper|best] [--size N] [--batch N]
-        [--rounds 7] [--precision float32|mixed_bfloat16]
+        [--rounds 7] [--precision float32|mixed_bfloat16] [--quick]
 
 A stage is a convolution (or product, or instance norm) as the network calls it, with its own formulation and gradient,
 at its own shapes; CycleGAN's blocks, which compute in several forms, are stages as they are. Equal stages are one line,
@@ -28,6 +28,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import quick
 from benchmarks.interleaved import medians
 from lesiongan.config.checks import require
 from lesiongan.config.classifier import ClassifierConfig
@@ -139,7 +140,7 @@ def stages_of(options: argparse.Namespace) -> tuple[list[Stage], int]:
         model = CycleGAN(config)
         for network in (model.generator_xy, model.discriminator_y):
             if hasattr(network, "blocks") and hasattr(network, "compute_output_shape"):
-                found += _blocks(network, (batch, size, size, 3))
+                found += blocks_of(network, (batch, size, size, 3))
             elif hasattr(network, "look"):
                 found += recorded(network.look, images, trained=False)
                 maps = [tf.TensorSpec([batch, side, side, n], network.heads.compute) for side, n in network.look.shapes]
@@ -160,7 +161,7 @@ def recorded(function: Callable, *specs: tf.TensorSpec, trained: bool = True) ->
     return mine
 
 
-def _blocks(network: Any, shape: tuple[int, ...]) -> list[Stage]:
+def blocks_of(network: Any, shape: tuple[int, ...]) -> list[Stage]:
     """The blocks of one of CycleGAN's chains."""
     found = []
     for block in network.blocks:
@@ -190,7 +191,7 @@ def timed(stages: list[Stage], rounds: int) -> list[tuple[float, float, float]]:
         random = np.random.default_rng(index)
         tensors = [tf.constant(0.1 * random.normal(size=shape), stage.dtype) for shape in stage.shapes]
         forward = tf.function(stage.function, autograph=False)
-        whole = tf.function(_with_gradients(stage), autograph=False)
+        whole = tf.function(with_gradients(stage), autograph=False)
         flops.append(gflop(forward, tensors))
         for name, function in (("forward", forward), ("training", whole)):
             contenders[f"{name} {index}"] = functools.partial(function, *tensors)
@@ -205,9 +206,11 @@ def timed(stages: list[Stage], rounds: int) -> list[tuple[float, float, float]]:
     return [(flops[i], seconds[f"forward {i}"], seconds[f"training {i}"]) for i in range(len(stages))]
 
 
-def _with_gradients(stage: Stage) -> Callable:
+def with_gradients(stage: Stage) -> Callable:
+    """A function of a stage's tensors that gives its gradients for what is trained: tensors, then variables."""
+
     def training(*given):
-        sources = [*(given if stage.trained else given[:1]), *stage.variables]
+        sources = [*(given if stage.trained else given[:1]), *(variable.value for variable in stage.variables)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             result = stage.function(*given)
@@ -246,7 +249,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0, help="images (default: the preset small's)")
     parser.add_argument("--precision", default="", help="a dtype policy of Keras")
     parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
+    options = quick.parse(parser, "3 minutes", rounds=1)
     require(options.rounds > 0, "--rounds", f"{options.rounds} is not 1 or more")
     stages, batch = stages_of(options)
     rate = matrix_rate()
@@ -264,7 +267,7 @@ def main() -> None:
             f" {1e3 * forward:8.1f} / {1e3 * training:8.1f} ms  {gflop / forward / rate:5.0%} of the rate"
             f"  x {ratio:4.1f}  {share:4.0%}{'  <- slow gradient' if slow else ''}"
         )
-    print(f"marked {marked:.2f} of {1e3 * total:.0f} ms")
+    quick.last_line(options, f"marked {marked:.2f} of {1e3 * total:.0f} ms")
 
 
 if __name__ == "__main__":

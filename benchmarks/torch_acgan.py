@@ -5,8 +5,6 @@ The networks are those of `lesiongan.models.acgan.networks`, which says what in 
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 from torch import nn
@@ -38,7 +36,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise):
-        return self.layers(self.dense(noise).unflatten(1, self.shape))
+        return self.layers(self.dense(noise).unflatten(1, self.shape)).float()
 
 
 class Discriminator(nn.Module):
@@ -61,15 +59,11 @@ class Discriminator(nn.Module):
 
     def forward(self, images):
         x = self.layers(images)
-        return self.source(x), self.classes(x)
+        return self.source(x).float(), self.classes(x).float()
 
 
 class ACGAN:
-    """`step` trains; gradients stay in the parameters until the next step.
-
-    Args:
-        compiled: the networks go through torch.compile.
-    """
+    """`step` trains; gradients stay in the parameters until the next step."""
 
     def __init__(
         self,
@@ -79,7 +73,6 @@ class ACGAN:
         classes: int = 8,
         width: float = 1.0,
         dropout: float = 0.5,
-        compiled: bool = False,
     ):
         self.latent, self.num_classes = latent, classes
         self.generator, self.discriminator = (
@@ -93,13 +86,6 @@ class ACGAN:
         adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **adam)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **adam)
-        if compiled:
-            self.generator.compile()
-            self.discriminator.compile()
-
-    def channels_last(self) -> None:
-        for network in (self.generator, self.discriminator):
-            network.to(memory_format=torch.channels_last)
 
     def draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise whose first numbers are the one-hot label, and the labels."""
@@ -145,17 +131,16 @@ def _normed(channels: int, activation: nn.Module) -> list[nn.Module]:
 
 
 def prepare(argument: dict):
-    """`size`, `batch`, `width`, `layout` (nchw or channels_last), `compile`."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    torch.manual_seed(0)
-    model = ACGAN(argument["size"], width=argument["width"], compiled=bool(argument.get("compile")))
+    """`size`, `batch`, `width`, and a variant of PyTorch."""
+    from benchmarks.torch_variants import begin, fitted
+
+    begin()
+    model = ACGAN(argument["size"], width=argument["width"])
     rng = np.random.default_rng(0)
     batch, size = argument["batch"], argument["size"]
     real = torch.from_numpy(rng.uniform(-1, 1, (batch, 3, size, size)).astype(np.float32))
-    labels = torch.from_numpy(rng.integers(0, model.num_classes, batch))
-    if argument.get("layout") == "channels_last":
-        model.channels_last()
-        real = real.to(memory_format=torch.channels_last)
+    labels = torch.arange(batch) % model.num_classes
+    (real,) = fitted(argument, (model.generator, model.discriminator), real)
 
     def step() -> float:
         return float(sum(loss.detach() for loss in model.step(real, labels, *model.draw(batch)).values()))

@@ -3,11 +3,11 @@ fastai's head, AdamW; or EfficientNet-Lite0 of `efficientnet_lite_pytorch` under
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 from torch import nn
+
+from benchmarks.torch_variants import begin, fitted
 
 
 class Bottleneck(nn.Module):
@@ -70,27 +70,24 @@ class Classifier(nn.Module):
 
     def forward(self, images):
         maps = self.backbone(images)
-        return self.head(torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1))
+        return self.head(torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1)).float()
 
 
 def prepare(argument: dict):
-    """`backbone`, `size`, `batch`, `layout` (nchw or channels_last), `compile`."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    torch.manual_seed(0)
+    """`backbone`, `size`, `batch`, and a variant of PyTorch."""
+    begin()
     backbone, features = (resnet50(), 2048) if argument["backbone"] == "resnet50" else (Lite0(), 1280)
     model = Classifier(backbone, features).train()
     rng = np.random.default_rng(0)
     size, batch = argument["size"], argument["batch"]
     images = torch.from_numpy(rng.uniform(-1, 1, (batch, 3, size, size)).astype(np.float32))
     labels = torch.from_numpy(rng.integers(0, 8, batch))
-    if argument.get("layout") == "channels_last":
-        model, images = (thing.to(memory_format=torch.channels_last) for thing in (model, images))
+    (images,) = fitted(argument, [model], images)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, (0.9, 0.99), 1e-5, 0.01, fused=True)
-    forward = torch.compile(model) if argument.get("compile") else model
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        logits = forward(images)
+        logits = model(images)
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()

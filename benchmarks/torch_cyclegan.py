@@ -6,7 +6,6 @@ Networks, the layout of their state dicts and the order of a step are those of t
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 
@@ -55,7 +54,7 @@ class ResnetGenerator(nn.Module):
         self.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(ngf, 3, 7), nn.Tanh())
 
     def forward(self, x):
-        return self.model(x)
+        return self.model(x).float()
 
 
 class NLayerDiscriminator(nn.Module):
@@ -70,7 +69,7 @@ class NLayerDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, nn.Conv2d(8 * ndf, 1, 4, padding=1))
 
     def forward(self, x):
-        return self.model(x)
+        return self.model(x).float()
 
 
 class ImagePool:
@@ -94,11 +93,7 @@ class ImagePool:
 
 
 class CycleGAN:
-    """`step(x, y)` trains; gradients stay in the parameters until the next step.
-
-    Args:
-        compiled: the networks go through torch.compile.
-    """
+    """`step(x, y)` trains; gradients stay in the parameters until the next step."""
 
     def __init__(
         self,
@@ -109,7 +104,6 @@ class CycleGAN:
         cycle: float = 10.0,
         identity: float = 0.5,
         pool: int = 50,
-        compiled: bool = False,
     ):
         self.generator_xy, self.generator_yx = ResnetGenerator(blocks, ngf), ResnetGenerator(blocks, ngf)
         self.discriminator_x, self.discriminator_y = NLayerDiscriminator(ndf), NLayerDiscriminator(ndf)
@@ -122,13 +116,6 @@ class CycleGAN:
         adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
         self.generator_optimizer = torch.optim.Adam(self.generators.parameters(), **adam)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminators.parameters(), **adam)
-        if compiled:
-            for network in (*self.generators, *self.discriminators):
-                network.compile()
-
-    def channels_last(self) -> None:
-        for networks in (self.generators, self.discriminators):
-            networks.to(memory_format=torch.channels_last)
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
         """One step of the generators, then one of the discriminators; the loss terms before their weights.
@@ -172,16 +159,15 @@ def _towards(scores: torch.Tensor, target: float) -> torch.Tensor:
 
 
 def prepare(argument: dict):
-    """`size`, `blocks`, `ngf`, `ndf`, `batch`, `layout` (nchw or channels_last), `compile`; the identity loss is on."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    torch.manual_seed(0)
-    model = CycleGAN(argument["blocks"], argument["ngf"], argument["ndf"], compiled=bool(argument.get("compile")))
+    """`size`, `blocks`, `filters`, `batch`, and a variant of PyTorch; the identity loss is on."""
+    from benchmarks.torch_variants import begin, fitted
+
+    begin()
+    model = CycleGAN(argument["blocks"], argument["filters"], argument["filters"])
     rng = np.random.default_rng(0)
     shape = (2, argument["batch"], 3, argument["size"], argument["size"])
-    x, y = torch.from_numpy(rng.uniform(-1, 1, shape).astype(np.float32))
-    if argument.get("layout") == "channels_last":
-        model.channels_last()
-        x, y = (images.to(memory_format=torch.channels_last) for images in (x, y))
+    images = torch.from_numpy(rng.uniform(-1, 1, shape).astype(np.float32))
+    x, y = fitted(argument, (*model.generators, *model.discriminators), *images)
 
     def step() -> float:
         return float(sum(loss.detach() for loss in model.step(x, y).values()))
