@@ -45,7 +45,7 @@ _WITHIN = {  # modules whose own formulations are stages, and their names
     "lesiongan.models.acgan.networks": ("strided_convolution", "transposed_convolution"),
     "lesiongan.models.acgan.residual": ("resize_convolution", "halving_convolution"),
     "lesiongan.models.cyclegan.additive": ("resize_convolution", "instance_norm"),
-    "lesiongan.models.backbones.conv_stack": ("pointwise_conv",),
+    "lesiongan.models.backbones.conv_stack": ("depthwise_5x5", "pointwise_conv"),
     "lesiongan.models.projected.features": ("enlarged",),
     "tensorflow.nn": ("conv2d", "depthwise_conv2d"),
     "tensorflow": ("matmul",),
