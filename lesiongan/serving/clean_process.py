@@ -4,8 +4,9 @@
 Nothing of this project is imported, TensorFlow alone, and that once: each model is met in a process of its own, forked
 before TensorFlow has computed anything, AT_ONCE of them at a time, and ended after SECONDS. The request's arrays go to
 `serving_default` by their names, once to warm up and then a few times; the answer holds what came back, whether it was
-the same every time, the median time (`seconds`) and the most memory that the process took (`megabytes`). Where there is
-no answer, `ANSWER.npz.txt` has the process's last words.
+the same every time, the median time (`seconds`) and the most memory that the process took (`megabytes`).
+`ANSWER.npz.code` says how the process ended (an exit code, or a signal's number as a negative one), `ANSWER.npz.txt`
+has its words.
 """
 
 from __future__ import annotations
@@ -25,16 +26,23 @@ _ASKED = 5  # times after the first
 
 def main() -> None:
     at_once, seconds, *paths = sys.argv[1:]
-    running = 0
+    running: dict[int, str] = {}
     for begin in range(0, len(paths), 3):
-        if running == int(at_once):
-            os.wait()
-            running -= 1
-        if not os.fork():
+        if len(running) == int(at_once):
+            _wait(running)
+        child = os.fork()
+        if not child:
             _meet(int(seconds), *paths[begin : begin + 3])
-        running += 1
-    for _ in range(running):
-        os.wait()
+        running[child] = paths[begin + 2]
+    while running:
+        _wait(running)
+
+
+def _wait(running: dict[int, str]) -> None:
+    """Waits for one of the processes (id -> answer), and writes down how it ended."""
+    child, status = os.wait()
+    with open(f"{running.pop(child)}.code", "w", encoding="ascii") as file:
+        file.write(str(os.waitstatus_to_exitcode(status)))
 
 
 def _meet(seconds: int, model: str, request: str, answer: str) -> None:
@@ -42,12 +50,14 @@ def _meet(seconds: int, model: str, request: str, answer: str) -> None:
     signal.alarm(seconds)
     words = os.open(f"{answer}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(words, 2)
+    code = 1
     try:
         ask(model, request, answer)
+        code = 0
     except BaseException:
         os.write(2, traceback.format_exc().encode())
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def ask(model: str, request: str, answer: str) -> None:

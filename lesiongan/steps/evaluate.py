@@ -122,10 +122,10 @@ def _tables(task: Task[Options], summary: dict) -> None:
 
 
 def _sets(task: Task[Options]) -> list[Path]:
-    """The generated images, one folder of Examples per generator."""
-    return sorted(
-        p.parent for a in task.artifacts("generated", "sampled", "imported") for p in Path(a).glob("*/examples.json")
-    )
+    """The generated images, one folder of Examples per generator, in the order of the generators' names: where the
+    folders lie depends on which run made them, and a run that was interrupted is several."""
+    artifacts = task.artifacts("generated", "sampled", "imported")
+    return sorted((info.parent for a in artifacts for info in a.glob("*/examples.json")), key=lambda path: path.name)
 
 
 def _classifier_verdict(labels: np.ndarray, probabilities: np.ndarray) -> dict:

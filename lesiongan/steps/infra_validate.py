@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lesiongan.base.errors import MachineError
 from lesiongan.base.files import write_json
 from lesiongan.serving import clean_process, model_artifact
 from lesiongan.serving.reference import ANSWER, REQUEST
@@ -54,8 +56,8 @@ def validate_all(models: Mapping[str, Path], options: Options = Options()) -> di
         command = [sys.executable, "-I", clean_process.__file__, str(at_once), str(_PATIENCE)]
         for name, directory in models.items():
             command += [str(directory / "saved_model"), str(directory / REQUEST), str(places[name])]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return {name: _verdict(directory, places[name], done, options) for name, directory in models.items()}
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return {name: _verdict(name, directory, places[name], options) for name, directory in models.items()}
 
 
 def validate(directory: Path, options: Options = Options()) -> dict:
@@ -63,13 +65,23 @@ def validate(directory: Path, options: Options = Options()) -> dict:
     return validate_all({"": directory}, options)[""]
 
 
-def _verdict(directory: Path, place: Path, done: subprocess.CompletedProcess, options: Options) -> dict:
-    """By the answer that a process left, or by its last words."""
-    if not place.exists():
-        path = place.with_name(f"{place.name}.txt")
-        said = path.read_text(encoding="utf-8", errors="replace") if path.exists() else done.stderr
-        words = [line for line in said.strip().splitlines() if line.strip()]
-        last = words[-1] if words else f"it ended without an answer within {_PATIENCE} s"
+def _verdict(name: str, directory: Path, place: Path, options: Options) -> dict:
+    """By the answer that a process left, or by how it ended.
+
+    Raises:
+        MachineError: it was killed, which says nothing of the model.
+    """
+    code, words = (place.with_name(f"{place.name}.{what}") for what in ("code", "txt"))
+    ended = int(code.read_text()) if code.exists() else -signal.SIGKILL
+    if ended == -signal.SIGKILL:
+        raise MachineError(
+            f"the process that tried {name or directory} was killed, out of memory perhaps; give the command again"
+        )
+    if ended or not place.exists():
+        said = [line for line in words.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        last = (
+            f"no answer after {_PATIENCE} s" if ended == -signal.SIGALRM else said[-1] if said else f"ended by {-ended}"
+        )
         return {"blessed": False, "reason": f"a process with TensorFlow alone could not serve it: {last}"}
     with np.load(place) as arrays:
         answer = dict(arrays)

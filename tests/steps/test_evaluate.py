@@ -14,7 +14,8 @@ from lesiongan.data.generated import Generated, write as write_generated
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation.feature_metrics import feature_scale
 from lesiongan.evaluation.image_quality import image_quality
-from lesiongan.steps import generated_quality
+from lesiongan.steps import evaluate, generated_quality
+from lesiongan.steps.step import Task
 
 CLASSES = Taxonomy.of(("MEL", "NV"))
 SIZE, PAIRS = 32, 26
@@ -94,3 +95,18 @@ def test_images_made_of_nothing_real_all_count(real, tmp_path):
     for row in generated_quality.rows(real, sets, MeanColour(), load(real, SIZE, "test"), 3):
         assert row["images"] == 2 * PAIRS
         assert row["quality"] == expected(real, images)
+
+
+def test_generators_come_in_one_order_wherever_their_folders_lie(tmp_path):
+    """A run that was interrupted has its artifacts in several folders; the order of rows in `appearance.json` was
+    another then."""
+    for first, second in (("2026-a", "2026-b"), ("2026-b", "2026-a")):
+        inputs: dict[str, Path | list[Path]] = {}
+        for name, run, generators in (("sampled", first, ["acgan"]), ("generated", second, ["refined-NV", "alpha-1"])):
+            artifact = tmp_path / first / run / name
+            for generator in generators:
+                (artifact / generator).mkdir(parents=True)
+                (artifact / generator / "examples.json").write_text("{}")
+            inputs[name] = [artifact] if name == "generated" else artifact
+        task = Task(inputs, {}, {}, evaluate.Options(), 0, tmp_path)
+        assert [path.name for path in evaluate._sets(task)] == ["acgan", "alpha-1", "refined-NV"]

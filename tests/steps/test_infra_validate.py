@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from lesiongan.base.errors import MachineError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.taxonomy import ISIC_2019
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.classifier.model import LesionClassifier
 from lesiongan.models.cyclegan.model import CycleGAN
-from lesiongan.serving import saved_models
+from lesiongan.serving import clean_process, saved_models
 from lesiongan.serving.reference import ANSWER
-from lesiongan.steps.infra_validate import Options, validate
+from lesiongan.steps.infra_validate import Options, validate, validate_all
 
 SIZE = 32
 
@@ -79,6 +86,36 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path):
     assert not verdict["blessed"]
     assert verdict["reason"].startswith("a process with TensorFlow alone could not serve it: ")
     assert "\n" not in verdict["reason"]
+
+
+def test_a_process_that_is_killed_says_nothing_of_its_model(tmp_path):
+    """It was taken for a model that cannot be served, and that for the step's result."""
+    folder = exported(tmp_path, acgan)
+
+    def kill() -> None:
+        while True:
+            parents = _processes()
+            found = [pid for pid, parent in parents.items() if parent in parents]
+            if found:
+                break
+            time.sleep(0.02)
+        os.kill(found[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(MachineError, match="the process that tried acgan was killed"):
+        validate_all({"acgan": folder})
+    killer.join()
+
+
+def _processes() -> dict[int, int]:
+    """The processes that meet models, and the one that forks them: id -> parent."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if clean_process.__file__.encode() in (path / "cmdline").read_bytes():
+                found[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 def test_limits_of_time_and_memory_hold(tmp_path):
