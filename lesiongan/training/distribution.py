@@ -236,6 +236,11 @@ def _check_options(config: Any, group: str) -> None:
         raise UsageError(
             f"option '{group}.rollbacks': the processes of one training do not go back together; set it to 0"
         )
+    if config.precision == "auto":
+        raise UsageError(
+            f"option '{group}.precision': auto is measured by each process for itself; give float32, mixed_bfloat16 or "
+            "mixed_float16"
+        )
     if getattr(config, "find_learning_rate", False):
         raise UsageError(
             f"option '{group}.find_learning_rate': is not for several processes; find the rate in one, and give "
