@@ -31,7 +31,7 @@ def drawn(draw: Callable[[tf.Tensor], tf.Tensor], count: int | tf.Tensor, axis: 
         draw: from a number of images what is drawn for them; `axis` counts the images.
         count: images of this replica.
     """
-    return own_part(draw(replicas() * count), axis)
+    return draw(count) if replicas() == 1 else own_part(draw(replicas() * count), axis)
 
 
 def own_part(whole: tf.Tensor, axis: int = 0) -> tf.Tensor:

@@ -6,8 +6,8 @@ batch (tf.distribute.MirroredStrategy). What a step then does is `lesiongan.mode
 On several machines every process is given the same command and an environment variable TF_CONFIG, which names them all
 (tf.distribute.MultiWorkerMirroredStrategy). The first one, the chief, writes; the others do the same work in a folder
 that is thrown away, so that whatever needs all of them finds all of them. Their state is the chief's: from its
-checkpoint at the beginning, by equal steps from then on. Whatever one process alone can know (a signal, an end that was
-measured) is agreed upon after each step.
+checkpoint at the beginning, by equal steps from then on. What one process alone can know (a signal that it got; of the
+chief, an end that it measured) is told to all after each step.
 """
 
 from __future__ import annotations
@@ -318,15 +318,15 @@ def of_chief(state: Sequence[tf.Variable], step: int) -> int:
 
 
 class Agree(TrainingCallback):
-    """After each step: a signal that one process got, or an end that one has measured, is one for all. It comes before
-    the callback that saves."""
+    """After each step: a signal that one process got, or an end that the chief has measured, is one for all. It comes
+    before the callback that saves."""
 
     def __init__(self, stop: Stop):
         super().__init__()
         self.stop = stop
 
     def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
-        asked, ended = any_says(self.stop.asked is not None, bool(self.model.stop_training))
+        asked, ended = any_says(self.stop.asked is not None, is_chief() and self.model.stop_training)
         if asked and self.stop.asked is None:
             self.stop.note(signal.SIGTERM)
         self.model.stop_training = ended

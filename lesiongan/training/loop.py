@@ -88,7 +88,7 @@ def fit(
         saving = SaveCheckpoints(checkpoints, state, every, list(own), stop)
         own += [Agree(stop), saving, progress]
         begin(step)
-        (finished,) = any_says(any(callback.finished() for callback in own))
+        (finished,) = any_says(is_chief() and any(callback.finished() for callback in own))
         if run.start < run.steps and not finished:
             run.open()
             if not step and rollback is not None and rollback.times:

@@ -19,6 +19,7 @@ from lesiongan.base.checkpoint_seconds import CHECKPOINTS, SECONDS_VARIABLE
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.training.distribution import VARIABLE, joined, scope
 
 SCRIPT = Path(__file__).with_name("train_together.py")
@@ -121,6 +122,12 @@ def test_a_training_goes_on_when_one_of_its_processes_was_killed(tmp_path):
     disturbed, _ = map(_found, _two(*given))
     undisturbed, _ = map(_found, _two("cyclegan", tmp_path / "whole", given[2]))
     assert disturbed == undisturbed
+
+
+@pytest.mark.parametrize("config", [ACGANConfig, CycleGANConfig])
+def test_xla_is_for_one_device(config):
+    with pytest.raises(UsageError, match=r"gan.xla.*one device"):
+        config(xla=True, replicas=2)
 
 
 def test_more_devices_than_there_are_are_refused():
