@@ -21,7 +21,7 @@ class ExitCode(enum.IntEnum):
     DONE = 0
     FAILED = 1  # a step failed
     USAGE = 2  # wrong usage or wrong input
-    MACHINE = 3  # the machine: disk full, out of memory, another run holds the workdir
+    MACHINE = 3  # the machine: disk full, out of memory, another run holds the workdir, a training's process is gone
     INTERRUPTED = 130  # Ctrl-C; the same command goes on
     TERMINATED = 143  # SIGTERM, as a cluster sends it; the same command goes on
 
@@ -42,7 +42,8 @@ class UsageError(LesionganError):
 
 
 class MachineError(LesionganError):
-    """The machine cannot do it now: disk full, out of memory, workdir held by another run."""
+    """The machine cannot do it now: disk full, out of memory, workdir held by another run, another process of
+    a training gone."""
 
     exit_code = ExitCode.MACHINE
 

@@ -52,12 +52,18 @@ class ACGANConfig:
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
     export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured
     patience: int = 0  # end when KID has not improved for so many measurements; 0: never
+    replicas: int = 1  # GPUs of a machine that share each batch, with the result of one; 0: all that there are
     rollbacks: int = 0  # how often a training that diverges goes back to its last checkpoint; 0: it ends
     rollback_rate: float = 0.5  # factor on the learning rate each time
 
     def __post_init__(self):
         known_choices(self, "acgan")
-        at_least(self, "acgan", 0, ("rollbacks",))
+        at_least(self, "acgan", 0, ("rollbacks", "replicas"))
+        require(
+            not self.xla or self.replicas == 1,
+            "acgan.xla",
+            "it is for one device: set acgan.replicas=1 or acgan.xla=false",
+        )
         within(self, "acgan", 0.0, 1.0, ("rollback_rate",))
         sizes = ", ".join(map(str, SIZES))
         require(self.size in SIZES, "acgan.size", f"{self.size} is none of {sizes}, for which there are networks")

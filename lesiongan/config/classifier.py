@@ -43,12 +43,13 @@ class ClassifierConfig:
     # `mixed_float16` or `mixed_bfloat16`, for GPUs
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     tta: bool = False  # mean of the probabilities over the square's eight symmetries
+    replicas: int = 1  # GPUs of a machine that share each batch, with the result of one; 0: all that there are
     rollbacks: int = 0  # how often a training that diverges goes back to its last checkpoint; 0: it ends
     rollback_rate: float = 0.5  # factor on the learning rate each time
 
     def __post_init__(self):
         known_choices(self, "classifier")
-        at_least(self, "classifier", 0, ("rollbacks",))
+        at_least(self, "classifier", 0, ("rollbacks", "replicas"))
         within(self, "classifier", 0.0, 1.0, ("rollback_rate",))
         at_least(self, "classifier", 1, ("size", "batch"))
         at_least(self, "classifier", 0, ("images", "angle", "colour", "mixup", "focal", "weight_decay"))

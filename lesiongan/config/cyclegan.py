@@ -55,12 +55,18 @@ class CycleGANConfig:
     measure_every_images: int = 0  # images seen between two measurements; 0: a twentieth of the training
     export: Literal["last", "best"] = "last"  # `best`: the weights of the lowest KID that was measured
     patience: int = 0  # end when KID has not improved for so many measurements; 0: never
+    replicas: int = 1  # GPUs of a machine that share each batch, with the result of one; 0: all that there are
     rollbacks: int = 0  # how often a training that diverges goes back to its last checkpoint; 0: it ends
     rollback_rate: float = 0.5  # factor on the learning rate each time
 
     def __post_init__(self):
         known_choices(self, "cyclegan")
-        at_least(self, "cyclegan", 0, ("rollbacks",))
+        at_least(self, "cyclegan", 0, ("rollbacks", "replicas"))
+        require(
+            not self.xla or self.replicas == 1,
+            "cyclegan.xla",
+            "it is for one device: set cyclegan.replicas=1 or cyclegan.xla=false",
+        )
         within(self, "cyclegan", 0.0, 1.0, ("rollback_rate",))
         require(
             self.size >= LEAST_SIZE and self.size % 4 == 0,

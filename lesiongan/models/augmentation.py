@@ -9,6 +9,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from lesiongan.models.replicas import drawn
+
 _TRANSLATION = 1 / 8  # of the image's side, to either side (Zhao et al.)
 _ADJUSTED_EVERY = 4  # steps (Karras et al. 2020)
 
@@ -32,7 +34,7 @@ def augment(images, seed, probability=None, *, with_colour=True, cut=1 / 2):
     seeds = tf.unstack(tf.random.split(seed, 4, alg="philox"))
     happens = [None] * 5
     if probability is not None:
-        draws = tf.random.stateless_uniform([5, _count(images)], seeds[3], alg="philox")
+        draws = _uniform(5, images, seeds[3])
         happens = tf.unstack(draws < probability)
     if with_colour:
         images = colour(images, seeds[0], happens[:3])
@@ -42,7 +44,7 @@ def augment(images, seed, probability=None, *, with_colour=True, cut=1 / 2):
 def colour(images, seed, happens=(None, None, None)):
     """Brightness + U(-0.5, 0.5), saturation x U(0, 2), contrast x U(0.5, 1.5), in this order; each where it `happens`
     (boolean `[batch]` each, or None for everywhere)."""
-    draws = tf.unstack(tf.random.stateless_uniform([3, _count(images)], seed, alg="philox"))
+    draws = tf.unstack(_uniform(3, images, seed))
     changes = (draws[0] - 0.5, 2 * draws[1], 0.5 + draws[2])
     brightness, saturation, contrast = (
         tf.cast(change if where is None else tf.where(where, change, none), images.dtype)[:, None, None, None]
@@ -59,7 +61,7 @@ def translate(images, seed, happens=None):
     """Moved by up to 1/8 of the side in each direction, where it `happens` (boolean `[batch]`); zeros move in."""
     size = images.shape[1]
     reach = round(size * _TRANSLATION)
-    moves = tf.random.stateless_uniform([2, _count(images)], seed, -reach, reach + 1, tf.int32, alg="philox")
+    moves = _uniform(2, images, seed, -reach, reach + 1, tf.int32)
     if happens is not None:
         moves *= tf.cast(happens, tf.int32)
     # As products with shift matrices, whose gradient is again a product; that of a gather would be a slow scatter.
@@ -75,7 +77,7 @@ def cutout(images, seed, happens=None, cut=1 / 2):
     side = round(size * cut)
     # Zhao et al.'s code draws the centre in [0, size + 1 - side % 2), and the square begins side // 2 before it.
     last = size + (1 - side % 2)
-    centres = tf.random.stateless_uniform([2, _count(images)], seed, 0, last, tf.int32, alg="philox")
+    centres = _uniform(2, images, seed, 0, last, tf.int32)
     distance = tf.range(size) - (centres[..., None] - side // 2)
     rows, columns = tf.unstack((distance >= 0) & (distance < side))
     cut = rows[:, :, None] & columns[:, None, :]
@@ -124,5 +126,8 @@ class AdaptiveProbability:
         return [self.p, self.seen]
 
 
-def _count(images):
-    return tf.shape(images)[0]
+def _uniform(numbers, images, seed, *of):
+    """`numbers` draws for each image, `[numbers, batch]`; `of`: lowest, highest, type."""
+    return drawn(
+        lambda count: tf.random.stateless_uniform([numbers, count], seed, *of, alg="philox"), tf.shape(images)[0], 1
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
+
+from lesiongan.models.replicas import mean_over_replicas, replicas
 
 _NOISE_DEVIATION = 0.02  # of the first scales and offsets that noise gives
 
@@ -13,8 +17,9 @@ class BatchNorms(keras.layers.Layer):
 
     With classes every class has scales and offsets of its own (Dumoulin et al. 2017; Miyato and Koyama 2018, appendix
     A): `y = scale[class] * (x - mean) / sqrt(variance + epsilon) + offset[class]`, mean and variance over the whole
-    batch, whatever its classes. With `noise` more numbers of each image shift and scale it too (Brock et al. 2019,
-    appendix B): scale and offset are linear in [one-hot class, noise], so that an image's noise reaches every layer.
+    batch (of all replicas, where there are several), whatever its classes. With `noise` more numbers of each image
+    shift and scale it too (Brock et al. 2019, appendix B): scale and offset are linear in [one-hot class, noise], so
+    that an image's noise reaches every layer.
 
     A bias before a batch norm does nothing in training (the norm takes it away with the mean, and its gradient is 0),
     so it is not trained and not even added: the moving means include it, as Keras's do, and inference subtracts it
@@ -143,24 +148,39 @@ class NormPass:
             mean = norms.moving_mean.value
             self.mean = norms.split(mean if norms.bias is None else mean - norms.bias.value)
             self.variance = norms.split(norms.moving_variance.value)
-        self.seen: dict[str, tuple] = {}
+        self.seen: dict[str, Sequence[tf.Tensor]] = {}
 
     def __call__(self, x: tf.Tensor, key: str) -> tf.Tensor:
         """Norm `key` of `[batch, height, width, channels]`; statistics are float32 whatever the type."""
-        y, *seen = tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=self.scale[key],
-            offset=self.offset[key],
-            mean=self.mean[key],
-            variance=self.variance[key],
-            epsilon=self.norms.epsilon,
-            is_training=self.training,
-        )[:3]
+        if self.training and replicas() > 1:
+            y, *seen = self._over_replicas(x, key)
+        else:
+            y, *seen = tf.raw_ops.FusedBatchNormV3(
+                x=x,
+                scale=self.scale[key],
+                offset=self.offset[key],
+                mean=self.mean[key],
+                variance=self.variance[key],
+                epsilon=self.norms.epsilon,
+                is_training=self.training,
+            )[:3]
         self.seen[key] = seen
         if self.affine is None:
             return y
         scale, offset = (tf.cast(part[key], y.dtype)[:, None, None] for part in self.affine)
         return y * scale + offset
+
+    def _over_replicas(self, x: tf.Tensor, key: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What `FusedBatchNormV3` gives for the batch of all replicas: the normed maps, mean, unbiased variance."""
+        full = tf.cast(x, tf.float32)
+        own_mean = tf.reduce_mean(full, [0, 1, 2])
+        own_variance = tf.reduce_mean((full - own_mean) ** 2, [0, 1, 2])  # the second derivative of `moments` is wrong
+        average, square = tf.unstack(mean_over_replicas(tf.stack([own_mean, own_variance + own_mean**2])))
+        variance = tf.maximum(square - average**2, 0.0)
+        factor = self.scale[key] * tf.math.rsqrt(variance + self.norms.epsilon)
+        y = full * factor + (self.offset[key] - average * factor)
+        count = tf.cast(replicas() * tf.size(x[..., 0]), tf.float32)
+        return tf.cast(y, x.dtype), average, variance * count / tf.maximum(count - 1.0, 1.0)
 
     def finish(self) -> None:
         """Moves the moving averages towards what the norms of this pass saw."""

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
+from lesiongan.models.replicas import OnReplicas
 
 #: What `compile` of a GAN takes: how a step is run, not what it does.
 _OF_RUNNING = ("run_eagerly", "steps_per_execution", "jit_compile")
 
 
-class WholeState(keras.Model):
+class WholeState(OnReplicas):
     """A model whose file has its own variables too: counters, image pools, and whatever else a training goes on from.
 
     Keras saves the weights of layers and the variables of optimizers that are a model's attributes; `own_state` says

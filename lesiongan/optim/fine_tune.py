@@ -76,7 +76,7 @@ class FineTune:
         return factors, tf.cast(self._frozen, tf.float32) * tf.constant([1.0, 0.0, 1.0, 0.0, 0.0])
 
     def get_config(self) -> dict:
-        frozen = int(self._frozen)
+        frozen = int(self._frozen.numpy())
         return {
             "maximum": 2 * float(self.second.get_config()["maximum"]),
             "steps": frozen + self.second.get_config()["steps"],

@@ -105,8 +105,8 @@ class OneCycle:
 
     def get_config(self) -> dict:
         return {
-            "maximum": float(self._maximum),
-            "steps": int(self._steps),
+            "maximum": float(self._maximum.numpy()),
+            "steps": int(self._steps.numpy()),
             "warm_up": self.warm_up,
             "div": self.div,
             "div_final": self.div_final,

@@ -48,5 +48,5 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return self.factor * self.learning_rate * (1.0 - tf.cast(decayed, tf.float32) / (half + 1))
 
     def get_config(self) -> dict:
-        steps = None if self.steps == _NO_END else int(self.steps)
-        return {"learning_rate": self.learning_rate, "steps": steps, "decay": self.decay}
+        steps = int(self.steps.numpy())
+        return {"learning_rate": self.learning_rate, "steps": None if steps == _NO_END else steps, "decay": self.decay}

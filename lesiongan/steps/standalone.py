@@ -1,4 +1,5 @@
-"""A step's work on its own, without a pipeline: for `lesiongan train` and for Python."""
+"""A step's work on its own, without a pipeline: for `lesiongan train` and for Python; by one process, or by several
+that TF_CONFIG names (see `training.distribution`)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lesiongan.base.code_version import code_version
 from lesiongan.base.errors import UsageError
 from lesiongan.base.files import digest_text, sweep_temporaries
-from lesiongan.base.lineage import lineage_path, read_record
+from lesiongan.base.lineage import digest, lineage_path, read_record
 from lesiongan.base.locks import held
 from lesiongan.base.progress import say
 from lesiongan.base.sealed import DamagedError
@@ -26,6 +28,7 @@ from lesiongan.evaluation.judge import load_classifier
 from lesiongan.serving.model_artifact import describe, find
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
 from lesiongan.steps.step import Step
+from lesiongan.training.distribution import any_says, differs, joined
 from lesiongan.training.measuring import check_judge
 from lesiongan.training.transfer import check_fits
 
@@ -57,11 +60,12 @@ def classifier(
             training cannot begin with the other model's weights.
     """
     output = Path(output)
-    transfers = _transfers(transfer, "classifier", config, seed, data)
-    examples_folder = examples_of(data, output, config, (config.classifier.size,), seed, overwrite)
-    options = train_classifier.Options(classifier=config.classifier)
-    inputs = {"examples": examples_folder, **transfers}
-    _once(train_classifier, inputs, output, options=options, seed=seed, overwrite=overwrite)
+    with joined(config.classifier, "classifier", output) as place:
+        transfers = _transfers(transfer, "classifier", config, seed, data)
+        examples_folder = examples_of(data, place, config, (config.classifier.size,), seed, overwrite)
+        options = train_classifier.Options(classifier=config.classifier)
+        inputs = {"examples": examples_folder, **transfers}
+        _train(train_classifier, inputs, place, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "classifier"
 
 
@@ -85,14 +89,15 @@ def acgan(
     """
     output, judges = Path(output), {}
     check_judge(config.acgan, "acgan", bool(judge))
-    if judge:
-        load_classifier(Path(judge))  # a wrong one is reported before anything is trained
-        judges = {"judge": Path(judge)}
-    transfers = _transfers(transfer, "acgan", config, seed, data)
-    examples_folder = examples_of(data, output, config, (config.acgan.size,), seed, overwrite)
-    options = train_acgan.Options(acgan=config.acgan)
-    inputs = {"examples": examples_folder, **judges, **transfers}
-    _once(train_acgan, inputs, output, options=options, seed=seed, overwrite=overwrite)
+    with joined(config.acgan, "acgan", output) as place:
+        if judge:
+            load_classifier(Path(judge))  # a wrong one is reported before anything is trained
+            judges = {"judge": Path(judge)}
+        transfers = _transfers(transfer, "acgan", config, seed, data)
+        examples_folder = examples_of(data, place, config, (config.acgan.size,), seed, overwrite)
+        options = train_acgan.Options(acgan=config.acgan)
+        inputs = {"examples": examples_folder, **judges, **transfers}
+        _train(train_acgan, inputs, place, options=options, seed=seed, overwrite=overwrite)
     return output / "model" / "acgan"
 
 
@@ -129,28 +134,36 @@ def cyclegan(
     output = Path(output)
     folders.check_apart({"--from": source, "--to": target, "the output": output})
     check_judge(config.cyclegan, "cyclegan", bool(judge))
-    judges = {}
-    if judge and str(judge) != IMAGENET:
-        load_classifier(Path(judge))
-        judges = {"judge": Path(judge)}
-    inputs = judges | _transfers(transfer, "cyclegan", config, seed)
+    with joined(config.cyclegan, "cyclegan", output) as place:
+        judges = {}
+        if judge and str(judge) != IMAGENET:
+            load_classifier(Path(judge))
+            judges = {"judge": Path(judge)}
+        inputs = judges | _transfers(transfer, "cyclegan", config, seed)
+        parameters, options = _of_pair(source, target, config, "" if judges else str(judge))
+        _train(train_pair, inputs, place, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
+    return output / "model" / "cyclegan"
+
+
+def _of_pair(
+    source: str | Path, target: str | Path, config: Config, judge: str
+) -> tuple[dict[str, str], train_pair.Options]:
+    """Parameters and options of a training on two folders; `judge` is "" or a name."""
     names = [Path(source).resolve().name, Path(target).resolve().name]
     parameters = {
         "from": str(Path(source).resolve()),
         "to": str(Path(target).resolve()),
         "fingerprint": digest_text(folders.fingerprint(source), folders.fingerprint(target)),
-        "judge": "" if judges else str(judge),
+        "judge": judge,
         **dict(zip(("source", "target"), names if names[0] != names[1] else ("X", "Y"), strict=True)),
     }
-    options = train_pair.Options(
+    return parameters, train_pair.Options(
         cyclegan=config.cyclegan,
         # what changes nothing must not train again
         data=DataConfig(
             resize=config.data.resize, exact_resize=config.data.exact_resize, validation=config.data.validation
         ),
     )
-    _once(train_pair, inputs, output, parameters=parameters, options=options, seed=seed, overwrite=overwrite)
-    return output / "model" / "cyclegan"
 
 
 def _transfers(folder: str | Path, kind: str, config: Config, seed: int, data: str = "") -> dict[str, Path]:
@@ -182,6 +195,24 @@ def examples_of(
     return output / "examples"
 
 
+def _train(
+    module: ModuleType, inputs: Mapping[str, Path], folder: Path, *, options: Any, seed: int, **more: Any
+) -> None:
+    """`_once` of a training, by all processes that do it together.
+
+    Raises:
+        UsageError: they were not given the same.
+    """
+    digests = sorted((name, str(digest(path))) for name, path in inputs.items())
+    given = digest_text(to_json(options), str(seed), str(digests), code_version([module.__name__]))
+    if differs(given):
+        raise UsageError(
+            f"the processes of this training differ in their options, their seed, the content of {', '.join(inputs)}, "
+            "or the version of the code; give all of them the same"
+        )
+    _once(module, inputs, folder, options=options, seed=seed, together=True, **more)
+
+
 def _once(
     module: ModuleType,
     inputs: Mapping[str, Path],
@@ -191,8 +222,10 @@ def _once(
     seed: int,
     parameters: Mapping[str, str] | None = None,
     overwrite: bool = False,
+    together: bool = False,
 ) -> None:
-    """Runs a step, unless its outputs are there from the same inputs, options, seed and code.
+    """Runs a step, unless its outputs are there from the same inputs, options, seed and code; `together` it is run
+    unless they are there for any of the processes.
 
     Raises:
         UsageError: finished outputs of others are there, and `overwrite` is not given.
@@ -207,7 +240,8 @@ def _once(
                 found.append(read_record(place))
             except DamagedError as error:
                 say(f"{error}; {step.name} is run again")
-    if len(found) == len(records) and all(record.get("identity") == step.identity for record in found):
+    done = len(found) == len(records) and all(record.get("identity") == step.identity for record in found)
+    if any_says(done)[0] if together else done:
         say(f"{step.name}: done before")
         return
     if len(found) == len(records) and not overwrite:

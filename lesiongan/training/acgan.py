@@ -18,6 +18,7 @@ from lesiongan.evaluation.judge import LEAST, Judge, Reference
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.training import failure_signals
 from lesiongan.training.callbacks import SaveSamples
+from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
@@ -87,8 +88,9 @@ def train_acgan(
         )
     config = settled_acgan(config, run_dir, num_classes)
     steps = config.steps(len(data))
-    model = ACGAN(config, num_classes, seed, steps=steps)
-    model.compile()
+    with scope(config.replicas, "acgan"):
+        model = ACGAN(config, num_classes, seed, steps=steps)
+        model.compile()
     if transfer is not None:
         parts = {"generator": "generator", "discriminator": "discriminator", "averaged": "generator"}
         take_over(model, read_model(transfer, ACGAN), parts, name)

@@ -93,6 +93,8 @@ class ShowProgress(TrainingCallback):
 
     _SHOWN = ("loss", "g_loss", "d_loss", "accuracy", "kid", "balanced_accuracy", "validation_balanced_accuracy")
 
+    _progress: Progress | None = None
+
     def on_train_begin(self, logs=None) -> None:
         run = self.run
         self._done = run.start
@@ -102,14 +104,17 @@ class ShowProgress(TrainingCallback):
 
     def at_step(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
         self._done = step
+        assert self._progress is not None
         self._progress.update(step, lambda: ", ".join(self._numbers()))
 
     def on_train_end(self, logs=None) -> None:
+        assert self._progress is not None
         self._progress.close(self._done)
 
     def leave(self) -> None:
         """The training ends before its end: what is said next begins on a line of its own."""
-        self._progress.leave()
+        if self._progress is not None:  # it may not have begun
+            self._progress.leave()
 
     def _numbers(self) -> list[str]:
         return [f"{key.replace('_', ' ')} {self._last[key]:.3g}" for key in self._SHOWN if key in self._last]

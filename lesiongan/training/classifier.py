@@ -16,9 +16,11 @@ from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.data.image_set import ImageSet, turned
 from lesiongan.data.inputs import classifier_batches
 from lesiongan.models.classifier.model import LesionClassifier
+from lesiongan.models.replicas import check_share
 from lesiongan.optim.adam import Adam, ParameterGroups
 from lesiongan.optim.fine_tune import FineTune
 from lesiongan.optim.one_cycle import OneCycle
+from lesiongan.training.distribution import scope, shared
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
 from lesiongan.training.rollback import Rollback
@@ -30,6 +32,12 @@ SUGGESTION = "steep"
 
 def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassifier:
     """A compiled classifier, its weights not yet set (`reset`); `model.cycle` is the schedule of its optimizer."""
+    with scope(config.replicas, "classifier"):
+        check_share(config.batch, "classifier.batch")
+        return _compiled(config, num_classes)
+
+
+def _compiled(config: ClassifierConfig, num_classes: int) -> LesionClassifier:
     model = LesionClassifier(
         num_classes,
         backbone=config.backbone,
@@ -49,6 +57,7 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> LesionClassi
     optimizer = Adam.fastai(model.cycle.rate, model.cycle.momentum, weight_decay=config.weight_decay, groups=groups)
     # Without XLA: on a CPU it makes this step four times slower.
     model.compile(optimizer=optimizer, jit_compile=False)
+    model.build_optimizer()  # where the model is made: its replicas share the optimizer's variables too
     return model
 
 
@@ -125,7 +134,7 @@ def train_classifier(
     summary: dict[str, Any] = {}
     if config.find_learning_rate:
         _set_schedule(model, config, rate, steps, len(train))
-        summary["finder"] = _finder_result(model, batches(0, 100), Path(run_dir) / "learning_rate_finder.json")
+        summary["finder"] = _finder_result(model, _first(model, batches), Path(run_dir) / "learning_rate_finder.json")
         rate = summary["finder"]["suggestions"][SUGGESTION]
     _set_schedule(model, config, rate, steps, len(train))
     summary |= fit(
@@ -215,7 +224,12 @@ def _set_schedule(model: LesionClassifier, config: ClassifierConfig, rate: float
         model.cycle.set(rate, steps)
 
 
-def _finder_result(model: LesionClassifier, batches: tf.data.Dataset, path: Path) -> dict:
+def _first(model: LesionClassifier, batches):
+    """The finder's batches."""
+    return shared(model, lambda start: batches(start, 100))(0)
+
+
+def _finder_result(model: LesionClassifier, batches, path: Path) -> dict:
     """The finder's curve, kept in a file, so that a resumed training goes on with the same rate."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from lesiongan.evaluation.judge import LEAST, MOST, Judge, Reference, resized
 from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.training import failure_signals
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
+from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
@@ -85,7 +86,8 @@ def train_cyclegan(
     config = settled_cyclegan(config, run_dir)
     steps = config.steps(len(x), len(y))
     if model is None:
-        model = CycleGAN(config, seed=seed, steps=steps)
+        with scope(config.replicas, "cyclegan"):
+            model = CycleGAN(config, seed=seed, steps=steps)
     else:
         if model.config != config:
             raise ValueError("a model that is used again must have the configuration of the training")

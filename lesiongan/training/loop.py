@@ -6,6 +6,7 @@ interrupted and resumed training does the same as an uninterrupted one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import keras
@@ -16,6 +17,7 @@ from lesiongan.base.errors import MachineError
 from lesiongan.base.progress import say
 from lesiongan.training.callbacks import RecordLosses, ShowProgress
 from lesiongan.training.checkpoints import Checkpoints
+from lesiongan.training.distribution import Agree, any_says, fit_steps, is_chief, of_chief, shared
 from lesiongan.training.ordered_sums import keep_order_of_sums
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Diverged, Run, TrainingCallback
@@ -63,6 +65,9 @@ def fit(
     every = checkpoint_seconds() if checkpoint_every is None else checkpoint_every
     checkpoints, state = Checkpoints(run.run_dir / CHECKPOINTS, run.name), list(model.state())
     step, facts = checkpoints.restore(state, getattr(model, "step", None))
+    step = of_chief(state, step)
+    if not is_chief():
+        every = math.inf
     run.rollbacks = facts.get("rollbacks", [])
 
     own = [callback for callback in callbacks if isinstance(callback, TrainingCallback)]
@@ -81,15 +86,16 @@ def fit(
         if step:
             say(f"{run.name}: goes on from step {step:,} of {run.steps:,}")
         saving = SaveCheckpoints(checkpoints, state, every, list(own), stop)
-        own += [saving, progress]
+        own += [Agree(stop), saving, progress]
         begin(step)
-        if run.start < run.steps and not any(callback.finished() for callback in own):
+        (finished,) = any_says(is_chief() and any(callback.finished() for callback in own))
+        if run.start < run.steps and not finished:
             run.open()
             if not step and rollback is not None and rollback.times:
                 saving.save(0)  # there is something to go back to
             while True:
                 try:
-                    _fit_once(model, batches(run.start), run, [*own, *others])
+                    _fit_once(model, shared(model, batches)(run.start), run, [*own, *others])
                     break
                 except Diverged as error:
                     if rollback is None:
@@ -107,17 +113,11 @@ def fit(
     return summary if rollback is None else {**summary, "rollbacks": len(run.rollbacks)}
 
 
-def _fit_once(model: keras.Model, batches: tf.data.Dataset, run: Run, callbacks: list[keras.callbacks.Callback]):
+def _fit_once(model: keras.Model, batches, run: Run, callbacks: list[keras.callbacks.Callback]):
     """From `run.start` to the end, or to the first failure."""
     try:
-        model.fit(
-            batches.prefetch(2),
-            epochs=1,
-            steps_per_epoch=run.steps - run.start,
-            verbose=0,
-            shuffle=False,
-            callbacks=_Callbacks(callbacks, add_history=True, model=model),
-        )
+        steps = run.steps - run.start
+        fit_steps(model, batches, steps, _Callbacks(callbacks, add_history=True, model=model))
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise MachineError(f"{run.name}: out of memory; {_less_memory(run)}, then give the command again") from error
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from lesiongan.base.errors import LesionganError, UsageError
 from lesiongan.optim.one_cycle import OneCycleCurve, Schedule
+from lesiongan.training.distribution import fit_steps
 
 _CUT = 5  # points at the end of a curve that suggestions do not look at
 _LEAST = 7  # steps with which there are any
@@ -79,8 +80,8 @@ class LearningRateFinder(keras.callbacks.Callback):
             optimizer.build(self.model.trainable_variables)
         # A model's own counter of its steps, by which it draws, is none of its Keras variables.
         counter = [self.model.step] if hasattr(self.model, "step") else []
-        self._variables = [*self.model.variables, *optimizer.variables, *counter]
-        self._saved = [np.array(v) for v in self._variables]
+        self._variables = [*(v.value for v in (*self.model.variables, *optimizer.variables)), *counter]
+        self._saved = [np.array(v.numpy()) for v in self._variables]
         self._rates, self._losses = [], []
         self._average, self._step = 0.0, 0
         # `learning_rate` itself gives the rate of this step; what it comes from stands in the attribute behind it
@@ -181,7 +182,7 @@ def find_learning_rate(model: keras.Model, batches: tf.data.Dataset, **options) 
         with warnings.catch_warnings():
             # too few batches are told of below
             warnings.filterwarnings("ignore", message="Your input ran out of data")
-            model.fit(batches, epochs=1, steps_per_epoch=finder.steps, verbose=0, shuffle=False, callbacks=[finder])
+            fit_steps(model, batches, finder.steps, [finder])
     finally:
         finder.restore()
         if at_a_time != 1:

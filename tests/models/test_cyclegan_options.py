@@ -1,12 +1,7 @@
-"""CycleGAN's options for a machine (parts, precision, XLA, replicas) do the plain step's mathematics; and how the
+"""CycleGAN's options for a machine (parts, precision, XLA) do the plain step's mathematics; and how the
 discriminators' options act within a step."""
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,53 +160,3 @@ def test_a_step_compiled_by_xla_gives_the_plain_steps_losses_and_gradients():
         np.testing.assert_allclose(history[name], [loss], rtol=1e-4, err_msg=name)
     for name in ("generator_optimizer", "discriminator_optimizer"):
         assert_gradients_agree(applied(getattr(model, name)), applied(getattr(plain, name)))
-
-
-# Replicas
-
-
-@pytest.fixture(scope="module")
-def replicas():
-    """What `train_on_replicas.py` finds: a step and an overflow on two replicas."""
-    script = Path(__file__).with_name("train_on_replicas.py")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(script.parent), *filter(None, sys.path)])}
-    result = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=600)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.splitlines()[-1])
-
-
-@pytest.mark.slow
-def test_a_global_batch_over_two_replicas_does_what_one_device_does(replicas):
-    for name, loss in replicas["one"]["losses"].items():
-        np.testing.assert_allclose(replicas["two"]["losses"][name], loss, rtol=1e-5, err_msg=name)
-    for name, gradients in replicas["one"]["gradients"].items():
-        ours = [np.array(gradient) for gradient in replicas["two"]["gradients"][name]]
-        assert_gradients_agree(ours, [np.array(gradient) for gradient in gradients], 1e-4)
-    for name in ("averaged", "vectors"):
-        for ours, others in zip(replicas["two"][name], replicas["one"][name], strict=True):
-            np.testing.assert_allclose(ours, others, rtol=1e-3, atol=1e-5)
-    assert replicas["two"]["replicas_differ"] == 0  # variables of the two, pools apart
-
-
-@pytest.mark.slow
-def test_each_replica_has_a_pool_of_its_own_images(replicas):
-    one, (first, second) = replicas["one"]["pools"][0], replicas["two"]["pools"]
-    np.testing.assert_allclose(first, one[:2], atol=1e-4)
-    np.testing.assert_allclose(second, one[2:], atol=1e-4)
-    assert replicas["two"]["restored"] == [first, second]  # from a checkpoint of `state()`, after a reset
-
-
-@pytest.mark.slow
-def test_replicas_draw_by_seeds_of_their_own(replicas):
-    first, second = replicas["seeds"]
-    assert first != second
-
-
-@pytest.mark.slow
-def test_an_overflow_on_one_replica_holds_all_of_them_back(replicas):
-    assert replicas["overflow"] == {"weights": [[1.0], [1.0]], "scales": [2.0**14, 2.0**14], "iterations": 0}
-
-
-@pytest.mark.slow
-def test_a_batch_that_two_replicas_cannot_share_is_refused(replicas):
-    assert "number of replicas (2)" in replicas["refused"]

@@ -1,11 +1,12 @@
-"""One CycleGAN step on two replicas (two logical CPUs) and on one; prints what they did as JSON.
+"""Steps of each model on two replicas (two logical CPUs) and on one; prints what they did as JSON.
 
 A process of its own: logical devices must be made before TensorFlow is first used.
 """
 
+import contextlib
 import dataclasses
 import json
-import tempfile
+import sys
 
 import keras
 import numpy as np
@@ -13,59 +14,108 @@ import tensorflow as tf
 from cyclegan_steps import TINY, applied, batches
 
 from lesiongan.base.errors import UsageError
+from lesiongan.config.acgan import ACGANConfig
+from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.models.acgan.model import ACGAN
+from lesiongan.models.backbones import resnet50
 from lesiongan.models.cyclegan.model import CycleGAN
-from lesiongan.models.replicas import replica_seed
 from lesiongan.optim.loss_scale import LossScale
+from lesiongan.training.classifier import build_classifier
 
-CONFIG = dataclasses.replace(TINY, batch=4, identity=0.0, pool=4, ema=0.9, spectral_norm=True)
+STEPS, BATCH, CLASSES = 2, 8, 3
+
+#: All that is drawn at random, all that looks at a batch as a whole, and all that is kept from step to step.
+CYCLEGAN = dataclasses.replace(TINY, batch=BATCH, pool=5, ema=0.9, spectral_norm=True, augment=True)
+PARTS = dataclasses.replace(TINY, batch=BATCH, pool=0, accumulate=2)
+ACGAN_PAPER = ACGANConfig(
+    size=64, batch=BATCH, width=0.1, latent=16, ema=0.9, augment=True, ada_target=0.6, ada_images=40, r1=1.0, r1_every=1
+)
+ACGAN_RESIDUAL = dataclasses.replace(
+    ACGAN_PAPER, size=32, networks="residual", loss="hinge", spectral_norm=True, r1_every=2
+)
+CLASSIFIER = ClassifierConfig(
+    stem="small", width=0.125, size=32, batch=BATCH, mixup=0.4, label_smoothing=0.1, learning_rate=1e-4
+)
 
 
-def components(variable, strategy):
-    return [part.numpy() for part in strategy.experimental_local_results(variable)]
+def labelled(size):
+    generator = np.random.default_rng(1)
+    images = tf.constant(generator.uniform(-1, 1, (STEPS * BATCH, size, size, 3)), tf.float32)
+    labels = tf.constant(generator.integers(0, CLASSES, STEPS * BATCH), tf.int32)
+    return lambda: tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH, drop_remainder=True)
 
 
-def pools(model, count):
-    """The stored images of each replica's pool of Y, one number an image."""
-    return [buffer.numpy()[:count, 3, 4, 1].tolist() for buffer in model.pool_y.state() if len(buffer.shape) == 4]
+def pairs():
+    x, y = zip(*batches(STEPS, batch=BATCH), strict=True)
+    return tf.data.Dataset.from_tensor_slices((tf.stack(x), tf.stack(y)))
 
 
-def trained(strategy):
-    with strategy.scope():
-        model = CycleGAN(CONFIG, seed=3, steps=6)
-    data = tf.data.Dataset.from_tensors(batches(1, batch=4)[0])
-    history = model.fit(data, shuffle=False, verbose=0).history
-    count = 4 // strategy.num_replicas_in_sync
-    pooled = {id(variable) for pool in (model.pool_x, model.pool_y) for variable in pool.state()}
-    others = [variable for variable in model.state() if id(variable) not in pooled]
-    found = {
-        "losses": {name: values[0] for name, values in history.items()},
-        "gradients": {
-            name: [gradient.tolist() for gradient in applied(getattr(model, name))]
-            for name in ("generator_optimizer", "discriminator_optimizer")
-        },
-        "averaged": [variable.numpy().tolist() for variable in model.averaged_xy.variables],
-        "vectors": [vector.numpy().tolist() for vector in model.discriminator_x.vectors],
-        "pools": pools(model, count),
-        "replicas_differ": max(
-            float(np.abs(part - parts[0]).max())
-            for parts in (components(variable, strategy) for variable in others)
-            for part in parts
-        ),
+def cyclegan(config):
+    return lambda: CycleGAN(config, seed=3, steps=6), pairs, ("generator_optimizer", "discriminator_optimizer")
+
+
+def acgan(config):
+    def made():
+        model = ACGAN(config, CLASSES, seed=3)
+        model.compile()
+        return model
+
+    return made, labelled(config.size), ("generator_optimizer", "discriminator_optimizer")
+
+
+def classifier():
+    # A shallow one: through fifty batch norms at random weights a rounding error grows a thousandfold and more.
+    resnet50.STAGES = {"conv2": (64, 1, 1)}
+    model = build_classifier(CLASSIFIER, CLASSES)
+    model.reset(3)
+    model.set_class_weights([0.5, 1.0, 3.0])
+    return model
+
+
+MODELS = {
+    "cyclegan": lambda: cyclegan(CYCLEGAN),
+    "cyclegan in parts": lambda: cyclegan(PARTS),
+    "acgan": lambda: acgan(ACGAN_PAPER),
+    "residual acgan": lambda: acgan(ACGAN_RESIDUAL),
+    "classifier": lambda: (classifier, labelled(CLASSIFIER.size), ("optimizer",)),
+}
+
+
+class Losses(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append({name: float(loss) for name, loss in logs.items()})
+
+
+def trained(name, strategy):
+    """Losses of each step, the first one's gradients, and whether replicas hold the same in the end."""
+    make, data, optimizers = MODELS[name]()
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = make()
+    losses = Losses()
+    model.fit(data().take(1), shuffle=False, verbose=0, callbacks=[losses])
+    first = losses.steps
+    gradients = [g.tolist() for optimizer in optimizers for g in _applied(getattr(model, optimizer))]
+    seen = [v.numpy().tolist() for v in model.state() if "moving" in v.name]
+    model.fit(data().skip(1), shuffle=False, verbose=0, callbacks=[losses])
+    pool = model.pool_y.buffer[:, 3, 4, 1].numpy().tolist() if name == "cyclegan" else []
+    parts = (
+        [[part.numpy() for part in strategy.experimental_local_results(v)] for v in model.state()] if strategy else []
+    )
+    return {
+        "losses": first + losses.steps,
+        "gradients": gradients,
+        "statistics": seen,
+        "pool": pool,
+        "replicas_differ": max((float(np.abs(part - of[0]).max()) for of in parts for part in of), default=0.0),
     }
-    checkpoint = tf.train.Checkpoint(state=model.state())
-    path = checkpoint.write(f"{tempfile.mkdtemp()}/checkpoint")
-    model.reset(5)
-    assert not np.any(pools(model, count))
-    checkpoint.read(path).assert_consumed()
-    return found | {"restored": pools(model, count)}
 
 
-def seeds_of(strategy):
-    @tf.function(autograph=False)
-    def seeds():
-        return strategy.run(replica_seed, args=(tf.constant([1, 2], tf.int64),))
-
-    return strategy.experimental_local_results(seeds())
+def _applied(optimizer):
+    """Adam's first moment is in proportion to the first step's gradients."""
+    return [gradient.astype(np.float64) for gradient in applied(optimizer)]
 
 
 def overflow(strategy):
@@ -83,35 +133,38 @@ def overflow(strategy):
 
         strategy.run(apply)
 
+    def of_replicas(variable):
+        return [part.numpy().tolist() for part in strategy.experimental_local_results(variable.value)]
+
     step()
     return {
-        "weights": [part.tolist() for part in components(variable.value, strategy)],
-        "scales": [float(part) for part in components(optimizer.dynamic_scale.value, strategy)],
+        "weights": of_replicas(variable),
+        "scales": of_replicas(optimizer.dynamic_scale),
         "iterations": int(optimizer.iterations.numpy()),
     }
 
 
 def refused(strategy):
+    said = []
     with strategy.scope():
-        try:
-            CycleGAN(dataclasses.replace(CONFIG, batch=3))
-        except UsageError as error:
-            return str(error)
+        for make in (
+            lambda: CycleGAN(dataclasses.replace(CYCLEGAN, batch=3)),
+            lambda: ACGAN(dataclasses.replace(ACGAN_PAPER, batch=3), CLASSES),
+            lambda: ACGAN(dataclasses.replace(ACGAN_PAPER, r1_every=2), CLASSES),
+        ):
+            try:
+                make()
+            except UsageError as error:
+                said.append(str(error))
+    return said
 
 
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    seeds = seeds_of(two)
-    found = {
-        "one": trained(tf.distribute.get_strategy()),
-        "two": trained(two),
-        "seeds": [seed.numpy().tolist() for seed in seeds],
-        "overflow": overflow(two),
-        "refused": refused(two),
-    }
-    print(json.dumps(found))
+    found = {name: {"one": trained(name, None), "two": trained(name, two)} for name in sys.argv[1:] or MODELS}
+    print(json.dumps(found | {"overflow": overflow(two), "refused": refused(two)}))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from lesiongan.models.acgan.losses import R1, class_loss, source_loss
 from lesiongan.models.augmentation import AdaptiveProbability, augment
 from lesiongan.models.averaging import move_average
 from lesiongan.models.keras_file import GAN
-from lesiongan.models.replicas import replica_seed, share_of_mean
+from lesiongan.models.replicas import check_share, drawn, share_of_mean
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.loss_scale import LossScale
 from lesiongan.optim.schedules import LinearDecay
@@ -49,14 +49,19 @@ class ACGAN(GAN):
         seed: of the initial weights and the training's noise.
         steps: of the whole training, to which `config.decay` is scaled; None: the rates stay constant.
 
+    Made in the scope of a `tf.distribute` strategy, `config.batch` is the global batch: a step is that of one device
+    with it (see `models.replicas`).
+
     Raises:
-        UsageError: the noise is too short for the classes.
+        UsageError: the noise is too short for the classes, or the replicas cannot share the batch.
     """
 
     def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, *, steps: int | None = None, **kwargs):
         super().__init__(_TESTED, **kwargs)
         if num_classes >= config.latent:
             raise UsageError(f"acgan.latent={config.latent} is too short for {num_classes} classes; make it larger")
+        check_share(config.batch, "acgan.batch")
+        _check_replicas(config)
         self.config, self.num_classes, self.seed = config, num_classes, seed
         seeds = tf.random.stateless_uniform([2], [seed, 1], 0, 2**31 - 1, tf.int32, alg="philox").numpy().tolist()
         make_generator, make_discriminator = NETWORKS[config.networks]
@@ -171,13 +176,15 @@ class ACGAN(GAN):
         `[count]`, and the seeds of what follows, by name. Labels are drawn uniformly over the classes; for `projected`
         networks, which see images in pairs of one class, they are those of the real images."""
         count = tf.shape(real_labels)[0]
-        key = replica_seed(tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step + ahead, alg="philox"))
+        key = tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), self.step + ahead, alg="philox")
         names = ("noise", "labels", "augment", "real", "fake", "generator")
         seeds = dict(zip(names, tf.unstack(tf.random.split(key, len(names), alg="philox")), strict=True))
         labels = real_labels
         if self.config.networks != "projected":
-            labels = tf.random.stateless_uniform([count], seeds["labels"], 0, self.num_classes, tf.int32, alg="philox")
-        noise = tf.random.stateless_normal([count, self.config.latent], seeds["noise"], alg="philox")
+            classes = 0, self.num_classes, tf.int32
+            labels = drawn(lambda n: tf.random.stateless_uniform([n], seeds["labels"], *classes, alg="philox"), count)
+        latent = self.config.latent
+        noise = drawn(lambda n: tf.random.stateless_normal([n, latent], seeds["noise"], alg="philox"), count)
         return with_label(noise, labels, self.num_classes), labels, seeds
 
     @property
@@ -248,6 +255,15 @@ class ACGAN(GAN):
             training=True,
             dropout_seed=dropout_seed,
             update=False,
+        )
+
+
+def _check_replicas(config: ACGANConfig) -> None:
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    if several and config.r1 and config.r1_every > 1 and config.networks == "paper":
+        raise UsageError(
+            "option 'acgan.r1_every': the discriminator's batch norms cannot reach the other replicas from a penalty "
+            "that is computed now and then; set it to 1, or take acgan.networks=residual, or acgan.replicas=1"
         )
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from lesiongan.base.errors import UsageError
 from lesiongan.models.batch_norms import BatchNorms
 from lesiongan.models.network import DEVIATION, Network
+from lesiongan.models.replicas import own_part, replicas
 
 #: Widths of the generator's feature maps, from the smallest map on; the last layer gives 3 channels.
 GENERATOR_WIDTHS = {
@@ -223,11 +224,11 @@ def dropout_masks(count: tf.Tensor, units: Iterable[int], rate: float, seed: tf.
         rate: of dropping, rounded to a multiple of 1/256.
         seed: int `[2]`.
     """
-    sizes = count * tf.constant(list(units))
+    sizes = replicas() * count * tf.constant(list(units))
     total = tf.reduce_sum(sizes)
     words = tf.random.stateless_uniform([(total + 3) // 4], seed, None, None, tf.uint32, alg="philox")
     levels = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:total]
-    return [part >= _levels(rate) for part in tf.split(levels, sizes, num=len(list(units)))]
+    return [own_part(part) >= _levels(rate) for part in tf.split(levels, sizes, num=len(list(units)))]
 
 
 def dropped(x: tf.Tensor, keep: tf.Tensor, rate: float) -> tf.Tensor:

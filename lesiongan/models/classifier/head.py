@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lesiongan.models.backbones.conv_stack import he_normal
 from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.replicas import drawn
 
 
 class Head(keras.layers.Layer):
@@ -35,7 +36,7 @@ class Head(keras.layers.Layer):
         def block(x, key, kernel, rate, index):
             x = norms(x[:, None, None, :], key)[:, 0, 0, :]
             if training:
-                x = tf.nn.experimental.stateless_dropout(x, rate, seed=seed + tf.constant([0, index], tf.int64))
+                x *= _dropout(x, rate, seed + tf.constant([0, index], tf.int64))
             return tf.matmul(x, tf.convert_to_tensor(kernel))
 
         x = tf.concat([tf.reduce_max(maps, [1, 2]), average], 1)
@@ -49,3 +50,12 @@ class Head(keras.layers.Layer):
         for kernel in (self.hidden, self.classes):
             kernel.assign(he_normal(random, kernel.shape, fan=kernel.shape[0]))
         self.norms.reset()
+
+
+def _dropout(x, rate, seed):
+    """Factors on `[n, f]`: 0, or 1 / (1 - rate)."""
+
+    def factors(count):
+        return tf.nn.experimental.stateless_dropout(tf.ones([count, x.shape[1]], x.dtype), rate, seed=seed)
+
+    return drawn(factors, tf.shape(x)[0])

@@ -17,6 +17,7 @@ from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
 from lesiongan.models.backbones.resnet50 import ResNet50
 from lesiongan.models.classifier.head import Head
 from lesiongan.models.keras_file import WholeState
+from lesiongan.models.replicas import drawn, mean_over_replicas, next_image, share_of_mean
 from lesiongan.optim.adam import Adam, ParameterGroups
 from lesiongan.optim.fine_tune import FineTune
 from lesiongan.optim.one_cycle import OneCycleCurve
@@ -140,7 +141,7 @@ class LesionClassifier(WholeState):
         inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if hasattr(inner, "momentum_now"):
             rates["momentum"] = inner.momentum_now()
-        self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
+        self.optimizer.apply(share_of_mean(tape.gradient(scaled, [v.value for v in variables])), variables)
         self.step.assign_add(1)
         logs = {"loss": loss, "accuracy": tf.reduce_mean(_hits(labels, logits)), **rates}
         return logs | self._compiled_metrics(labels, logits, sample_weight)
@@ -167,7 +168,7 @@ class LesionClassifier(WholeState):
 
     def _loss(self, targets, logits, sample_weight) -> tf.Tensor:
         losses, weights = self._losses_and_weights(targets, logits, sample_weight)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), mean_over_replicas(tf.reduce_sum(weights)))
 
     def _losses_and_weights(self, targets, logits, sample_weight) -> tuple[tf.Tensor, tf.Tensor]:
         """Of each image, `[n]`: its loss and what it weighs. The loss is
@@ -186,7 +187,9 @@ class LesionClassifier(WholeState):
     def _mixed(self, images, targets):
         """Each image with the next one of the batch (whose order is random), in shares max(l, 1 - l), l ~ Beta."""
         seed = self._step_seed() + tf.constant([1, 0], tf.int64)
-        one, two = tf.unstack(tf.random.stateless_gamma([2, tf.shape(images)[0]], seed, alpha=self.mixup))
+        one, two = tf.unstack(
+            drawn(lambda n: tf.random.stateless_gamma([2, n], seed, alpha=self.mixup), tf.shape(images)[0], 1)
+        )
         share = tf.maximum(one, two) / (one + two)
         images = _blend(images, share[:, None, None, None])
         return images, _blend(targets, share[:, None])
@@ -235,7 +238,7 @@ class LesionClassifier(WholeState):
 
     def get_state(self) -> list[np.ndarray]:
         """Weights and moving averages (without the optimizer), copied; `set_state` of an equal model takes them."""
-        return [np.array(v) for v in self.weights]
+        return [np.array(v.value.numpy()) for v in self.weights]
 
     def set_state(self, values: Sequence[np.ndarray]) -> None:
         """Weights and moving averages of `get_state`; the optimizer starts anew."""
@@ -285,7 +288,7 @@ class LesionClassifier(WholeState):
             "mixup": self.mixup,
             "focal": self.focal,
             "precision": self.dtype_policy.name,
-            "seed": int(self._seed),
+            "seed": int(self._seed.numpy()),
         }
 
     def _forward(self, images, training):
@@ -318,7 +321,7 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def _blend(values, share):
-    return share * values + (1.0 - share) * tf.roll(values, -1, 0)
+    return share * values + (1.0 - share) * next_image(values)
 
 
 def _hits(labels, logits) -> tf.Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from lesiongan.models.replicas import own_part, whole_batch
+
 
 class ImagePool(tf.Module):
     """A buffer of earlier generated images, in variables, so that a checkpoint holds it.
@@ -11,7 +13,7 @@ class ImagePool(tf.Module):
     Image by image: while the pool fills, an image is stored and returned. Then, with probability 0.5, a stored image is
     returned and the new one takes its place; else the new one is returned and not stored.
 
-    Made in the scope of a `tf.distribute` strategy it is one pool per replica, each of `capacity` images.
+    Made in the scope of a `tf.distribute` strategy each replica has a copy, through which the images of all go.
 
     Args:
         capacity: images kept, 50 in the reference; 0 returns what comes in.
@@ -20,20 +22,15 @@ class ImagePool(tf.Module):
 
     def __init__(self, capacity: int, shape: tuple[int, int, int], name: str | None = None):
         super().__init__(name=name)
-        self.capacity, self.strategy = capacity, tf.distribute.get_strategy()
+        self.capacity = capacity
         if capacity:
-            own = {
-                "trainable": False,
-                "synchronization": tf.VariableSynchronization.ON_READ,
-                "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            }
-            self.buffer = tf.Variable(tf.zeros((capacity, *shape)), name="buffer", **own)
-            self.count = tf.Variable(0, dtype=tf.int64, name="count", **own)
+            alike = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+            self.buffer = tf.Variable(tf.zeros((capacity, *shape)), name="buffer", **alike)
+            self.count = tf.Variable(0, dtype=tf.int64, name="count", **alike)
 
     def state(self) -> list[tf.Variable]:
-        """Buffer and count, of every replica's pool."""
-        of_replicas = self.strategy.experimental_local_results
-        return [*of_replicas(self.buffer), *of_replicas(self.count)] if self.capacity else []
+        """Buffer and count."""
+        return [self.buffer, self.count] if self.capacity else []
 
     def reset(self) -> None:
         """Empties the pool, in place."""
@@ -57,8 +54,9 @@ class ImagePool(tf.Module):
             The same shape, detached.
         """
         images = tf.stop_gradient(images)
-        if not self.capacity:
-            return images
+        return own_part(self._query(whole_batch(images), seed)) if self.capacity else images
+
+    def _query(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         count = images.shape[0]
         swaps, slots = self.draw(tf.shape(images)[0] if count is None else count, seed)
         if count is None:
@@ -76,7 +74,7 @@ class ImagePool(tf.Module):
         old = tf.gather(self.buffer, slot)
         # Not storing means storing the old image again: no branch in the graph.
         stored = tf.where(tf.logical_or(filling, swap), image, old)
-        # `scatter_update` refuses a variable of which each replica has its own copy.
+        # Each replica changes its own copy: what an `assign` does of all is refused in a loop.
         tf.raw_ops.ResourceScatterUpdate(resource=self.buffer.handle, indices=slot[None], updates=stored[None])
-        self.count.assign_add(tf.cast(filling, tf.int64))
+        tf.raw_ops.AssignAddVariableOp(resource=self.count.handle, value=tf.cast(filling, tf.int64))
         return tf.where(swap, old, image)

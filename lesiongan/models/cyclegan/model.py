@@ -27,7 +27,7 @@ from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, Res
 from lesiongan.models.keras_file import GAN
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import FrozenFeatures
-from lesiongan.models.replicas import replica_seed, share_of_mean
+from lesiongan.models.replicas import check_share, share_of_mean
 from lesiongan.models.spectral_norm import initial_vector
 from lesiongan.optim.adam import Adam
 from lesiongan.optim.loss_scale import LossScale
@@ -41,7 +41,7 @@ class CycleGAN(GAN):
     All that is random depends on the seed and the step alone: weights, and the draws of pools and augmentation.
 
     Made in the scope of a `tf.distribute` strategy, `config.batch` is the global batch: a step is that of one device
-    with it (losses and gradients are means per image), but each replica has pools and draws of its own.
+    with it (see `models.replicas`).
 
     Args:
         config: see `CycleGANConfig`.
@@ -55,6 +55,7 @@ class CycleGAN(GAN):
 
     def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int | None = None, form: str = "", **kwargs):
         super().__init__(_tested(config), **kwargs)
+        check_share(config.batch, "cyclegan.batch", config.accumulate)
         _check_replicas(config)
         self.config = config
         self.form = form or choose(config.size, precision=config.precision, xla=config.xla)
@@ -106,8 +107,7 @@ class CycleGAN(GAN):
         """
         x, y = data
         parts = self.config.accumulate
-        seed = replica_seed(tf.stack([self.seed, self.step]))
-        seeds = tf.unstack(tf.random.split(seed, 4))
+        seeds = tf.unstack(tf.random.split(tf.stack([self.seed, self.step]), 4))
 
         losses, gradients, (fake_x, fake_y) = in_parts(self.generator_gradients, parts, (x, y), seeds[2])
         self.generator_optimizer.apply(share_of_mean(gradients), self.generator_variables)
@@ -292,7 +292,7 @@ class CycleGAN(GAN):
     def get_config(self) -> dict:
         steps = self.schedule.get_config()["steps"]
         config = dataclasses.asdict(self.config)
-        return {"config": config, "seed": int(self.seed), "steps": steps, "form": self.form}
+        return {"config": config, "seed": int(self.seed.numpy()), "steps": steps, "form": self.form}
 
     @classmethod
     def from_config(cls, config: dict) -> CycleGAN:
@@ -332,9 +332,9 @@ def _optimizer(config: CycleGANConfig, schedule: LinearDecay) -> keras.optimizer
 
 
 def _check_replicas(config: CycleGANConfig) -> None:
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if config.batch % (replicas * config.accumulate):
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    if several and config.discriminator == "projected" and config.accumulate > 1:
         raise UsageError(
-            f"option 'cyclegan.batch': {config.batch} is not a multiple of cyclegan.accumulate ({config.accumulate}) "
-            f"times the number of replicas ({replicas})"
+            "option 'cyclegan.accumulate': the batch norms of cyclegan.discriminator=projected cannot reach the other "
+            "replicas from one part of a batch; set it to 1 and use more replicas, or cyclegan.replicas=1"
         )
