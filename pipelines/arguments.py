@@ -64,6 +64,16 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def profile(parser: argparse.ArgumentParser) -> None:
+    """Adds `--profile`."""
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="FILE.toml",
+        help="what the cluster offers: image, volume, GPUs, memory, retries (see docs/kubeflow.md)",
+    )
+
+
 def set_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--set`."""
     parser.add_argument(

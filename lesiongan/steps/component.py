@@ -61,8 +61,9 @@ def run_component(
         inputs, parameters = _unwrapped(values)
         place = Path(work_dir or f"{next(iter(outputs.values()))}.work")
         step = Step(module, inputs, outputs, parameters, from_json(module.Options, options), options, seed, place)
-        # the launcher drops them once the cache has the step's outputs
-        measured = step.run(keep_checkpoints=LAUNCHER_VARIABLE in os.environ)
+        here = LAUNCHER_VARIABLE in os.environ
+        # the launcher drops checkpoints once the cache has the step's outputs, and leaves these where they are
+        measured = step.run(keep_checkpoints=here, keep_records=not here)
         numbers = {k: float(v) for k, v in measured.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         if metrics is not None:
             write_json(metrics.path, numbers)
