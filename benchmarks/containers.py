@@ -34,7 +34,7 @@ from components.tags import component_tags, tag
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {
     "tiny": (
-        "data.phantoms=300", "classifier.images=512", "acgan.images=256", "cyclegan.images=64", "cyclegan.filters=8",
+        "data.phantoms=200", "classifier.images=512", "acgan.images=256", "cyclegan.images=64", "cyclegan.filters=8",
         "nevus_to_melanoma.alphas=0.5,1", "nevus_to_melanoma.amounts=20", "noise_to_lesion.amounts=20",
         "grid.images=64", "evaluation.resamples=50",
     ),
