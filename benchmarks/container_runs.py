@@ -20,6 +20,7 @@ from lesiongan.base.lineage import RECORD_ENDING
 MOUNT = "/mnt/lesiongan"
 #: Tasks with a folder per model in their outputs.
 _PER_MODEL = ("train-cyclegan", "translate-images")
+_GRID = ("train-grid", "join-grid")
 PROFILE = f"""# what `compile` writes for these containers
 [image]
 repository = "localhost/lesiongan"
@@ -171,12 +172,12 @@ def parts(folder: Path) -> dict[str, Path]:
     for place in sorted(folder.glob("**/executor_output.json")):
         task = place.parent.name
         for output in sorted(path for path in place.parent.iterdir() if path.name != place.name):
-            if output.name.endswith(RECORD_ENDING) or task in ("train-grid-part", "join-sets"):
-                continue
-            key = f"{'grid' if task in ('train-grid', 'join-grid') else task}/{output.name}"
+            if output.name.endswith(RECORD_ENDING) or task in ("train-grid-part", "join-sets", "reporter"):
+                continue  # what only a cluster has; and the report, which tells of times and places
+            key = f"{'grid' if task in _GRID else task}/{output.name}"
             if task in _PER_MODEL:
-                found |= {f"{key}/{child.name}": child for child in sorted(output.iterdir()) if child.is_dir()}
-            elif output.name != "report":  # which tells of times and places
+                found |= {f"{key}/{child.name}": child for child in sorted(output.glob("*/")) if child.is_dir()}
+            elif task not in _GRID or output.name != "metrics":  # which are of one task
                 found[key] = output
     return found
 

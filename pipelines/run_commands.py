@@ -16,6 +16,7 @@ from lesiongan.base.errors import ExitCode, MachineError, UsageError
 from lesiongan.base.escaped import escape
 from lesiongan.base.shown import show
 from pipelines import arguments as shared, model_commands
+from pipelines.cluster_profile import read_profile
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
 
@@ -32,7 +33,7 @@ def add(commands) -> None:
     shared.jobs(demo)
     shared.checkpoints(demo)
     shared.accept_code_change(demo)
-    demo.set_defaults(run=_demo, preset="demo", recipe=None)
+    demo.set_defaults(run=_demo, preset="demo", recipe=None, profile=None)
 
     run = commands.add_parser("run", help="run one experiment on real images or phantoms")
     run.add_argument("pipeline", choices=PIPELINES, help="which experiment")
@@ -62,6 +63,7 @@ def add(commands) -> None:
     )
     shared.dry_run(run)
     shared.jobs(run)
+    shared.profile(run, "with --dry-run: also what the run would take on this cluster (see docs/kubeflow.md)")
     shared.checkpoints(run)
     shared.accept_code_change(run)
     run.set_defaults(run=_run)
@@ -93,6 +95,9 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     shared.side_by_side_as_asked(arguments)
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
+    if arguments.profile and not arguments.dry_run:
+        raise UsageError("--profile goes with --dry-run; for the cluster itself see lesiongan compile")
+    profile = read_profile(arguments.profile) if arguments.profile else None
     if not arguments.dry_run:
         shared.check_output_folder(arguments.models_dir, "--models-dir")
     # wrong data is found here, before anything is written
@@ -122,7 +127,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     if Path(data).is_dir() and where.is_relative_to(Path(data).resolve()):
         raise UsageError(f"--workdir {arguments.workdir}: lies in {data}, and would become data; name another folder")
     shared.accept(arguments, where / "work")
-    from pipelines import local, workdir
+    from pipelines import cluster_plan, kubeflow, local, workdir
     from pipelines.definitions import experiment_pipeline
 
     defaults = {
@@ -142,6 +147,18 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
             print(name)
             for line in plan.lines(name.replace("-", "_"), config, counts, measured):
                 show([f"  {line}"])
+            if profile:
+                there = experiment_pipeline(
+                    name.replace("-", "_"),
+                    config,
+                    classes=classes,
+                    place=kubeflow.Placement(profile),
+                    group=1,
+                    at_once=profile.at_once,
+                )
+                print(f"  on the cluster of {arguments.profile}:")
+                for line in cluster_plan.lines(name.replace("-", "_"), config, counts, profile, there, measured):
+                    show([f"    {line}"])
             for step, cached in local.planned_steps(pipeline, where):
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE
