@@ -69,6 +69,6 @@ push: image  ## the same, and push it under the tags that compiled pipelines ask
 	for tag in $(TAGS); do $(BUILDER) push $(IMAGE):$$tag || exit 1; done
 
 containers:  ## build the image, run both pipelines in it (podman), and compare with this machine
-	$(PYTHON) -m benchmarks.containers
+	$(PYTHON) -m benchmarks.containers --kill --base $(BASE) $(if $(PIP_CONF),--pip-conf $(PIP_CONF)) $(if $(CA),--ca $(CA))
 
 .PHONY: help install format lint imports types rooms fast long test coverage demo golden notebook docs wheel image push containers

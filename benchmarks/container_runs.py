@@ -73,7 +73,7 @@ def run_compiled(
         _containers(artifacts, volume, environment, started, log),
         contextlib.redirect_stdout(log),
     ):
-        local.init(local.DockerRunner(), pipeline_root=str(artifacts))
+        local.init(local.DockerRunner(), pipeline_root=str(artifacts), workspace_root=str(folder / "workspace"))
         components.load_component_from_file(str(file))()
     reports = [path for path in artifacts.rglob("report") if path.is_file()]
     if len(reports) != 1:
@@ -92,6 +92,7 @@ def _containers(root: Path, volume: Path, environment: Mapping[str, str], starte
     original = docker_task_handler.run_docker_container
 
     def run(client, image, command, volumes, **arguments) -> int:
+        client.api.timeout = 3600  # of a container that says nothing
         for place in [root, *root.rglob("*")]:
             if place.is_dir() and place.stat().st_uid == os.getuid():
                 place.chmod(0o777)

@@ -28,7 +28,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.container_runs import Killer, compare, run_compiled, run_here
 from components.tags import component_tags, tag
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +60,8 @@ def main() -> None:
         hints = {"podman": "the program podman", "docker": "the Python package docker"}
         print(f"skipped: {' and '.join(hints[what] for what in missing)} is missing")
         return
+    from benchmarks.container_runs import Killer, compare, run_compiled, run_here  # wants both
+
     with contextlib.ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="containers-")))
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -113,12 +113,19 @@ class Step:
             str(sorted(self.input_digests.items())),
         )
 
-    def run(self, *, keep_checkpoints: bool = False, keep_records: bool = False) -> dict:
+    def run(
+        self,
+        *,
+        keep_checkpoints: bool = False,
+        keep_records: bool = False,
+        show: Callable[[], None] = lambda: None,
+    ) -> dict:
         """Does the work, going on from what an interrupted run left; returns what it measured.
 
         Args:
             keep_checkpoints: the caller drops the checkpoints of the step's trainings (`drop_checkpoints`), once what
                 was made of them cannot be lost any more.
+            show: makes those outputs that show the others, which are there by then.
             keep_records: the artifacts will be carried away without their records, so that later steps need copies.
         """
         began, begin = time.time(), time.monotonic()  # a clock may be set while a training runs
@@ -127,6 +134,7 @@ class Step:
         remember_code(self.name, self._used_code, self._work_dir)
         task = Task(self._inputs, self._outputs, self._parameters, self._options, self._seed, run_dir, self._used_code)
         measured = self._run(task) or {}
+        show()
         for key, path in self._outputs.items():
             if path.exists():
                 write_record(path, self._facts(key, began, time.monotonic() - begin, measured))
