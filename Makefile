@@ -51,4 +51,24 @@ docs:  ## build the documentation into site/
 wheel:  ## build the wheel
 	$(PYTHON) -m build --wheel
 
-.PHONY: help install format lint imports types rooms fast long test coverage demo golden notebook docs wheel
+# One image for all steps; `docker` may be podman or buildah. pip.conf and a certificate authority of your own are handed in
+# as secrets: make image PIP_CONF=~/.config/pip/pip.conf CA=/etc/ssl/certs/ca-certificates.crt
+BUILDER ?= docker
+BASE ?= python:3.12-slim
+TARGET ?= cpu
+IMAGE ?= lesiongan
+comma = ,
+SECRETS = $(if $(PIP_CONF),--secret id=pip.conf$(comma)src=$(PIP_CONF)) $(if $(CA),--secret id=ca.crt$(comma)src=$(CA))
+TAGS = $(eval TAGS := $$(shell $$(PYTHON) -m components.tags))$(TAGS)
+
+image:  ## build the image: make image IMAGE=registry.example.org/lesiongan TARGET=cpu|gpu
+	$(BUILDER) build $(BUILD_OPTIONS) --target $(TARGET) --build-arg BASE=$(BASE) $(SECRETS) -t $(IMAGE):$(firstword $(TAGS)) .
+	for tag in $(wordlist 2,99,$(TAGS)); do $(BUILDER) tag $(IMAGE):$(firstword $(TAGS)) $(IMAGE):$$tag || exit 1; done
+
+push: image  ## the same, and push it under the tags that compiled pipelines ask for
+	for tag in $(TAGS); do $(BUILDER) push $(IMAGE):$$tag || exit 1; done
+
+containers:  ## build the image, run both pipelines in it (podman), and compare with this machine
+	$(PYTHON) -m benchmarks.containers --kill --base $(BASE) $(if $(PIP_CONF),--pip-conf $(PIP_CONF)) $(if $(CA),--ca $(CA))
+
+.PHONY: help install format lint imports types rooms fast long test coverage demo golden notebook docs wheel image push containers

@@ -2,7 +2,7 @@
 
 from typing import List, Optional
 
-from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 from components.base import component
 
@@ -12,6 +12,7 @@ def evaluator(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset], predictions: Input[Dataset], classifier: Input[Model],
     evaluation: Output[Artifact], blessing: Output[Artifact], metrics: Output[Metrics],
+    confusion: Output[ClassificationMetrics],
     generated: Optional[Input[List[Dataset]]] = None,
     sampled: Optional[Input[Dataset]] = None, imported: Optional[Input[Dataset]] = None,
 ):  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import List, Optional
 
-from kfp.dsl import Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 
 from components.base import component
 
@@ -12,6 +12,7 @@ def sample_images(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset], model: Input[Model],
     references: Output[Dataset], generated: Output[Dataset], metrics: Output[Metrics],
+    samples: Output[HTML],
 ):  # fmt: skip
     """The ACGAN's images: those that the CycleGANs learn from, and fresh ones."""
     given = locals()
@@ -25,6 +26,7 @@ def translate_images(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset], model: Input[Model],
     generated: Output[Dataset], metrics: Output[Metrics],
+    samples: Output[HTML],
     sampled: Optional[Input[Dataset]] = None,
 ):  # fmt: skip
     """The CycleGANs' images: nevi as melanomas, or (with `sampled`) the ACGAN's images refined."""

@@ -2,7 +2,7 @@
 
 from typing import List, Optional
 
-from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from components.base import component
 
@@ -25,6 +25,7 @@ def train_acgan(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset],
     model: Output[Model], model_run: Output[Artifact], metrics: Output[Metrics],
+    samples: Output[HTML],
     judge: Optional[Input[Model]] = None,
 ):  # fmt: skip
     """The ACGAN, noise and class -> image; with `judge` (a classifier) measured while it trains."""
@@ -39,6 +40,7 @@ def train_cyclegan(
     options: str, seed: int, work_dir: str,
     examples: Input[Dataset],
     model: Output[Model], model_run: Output[Artifact], metrics: Output[Metrics],
+    samples: Output[HTML],
     selection: Optional[Input[Dataset]] = None, generated: Optional[Input[Dataset]] = None,
     judge: Optional[Input[Model]] = None,
 ):  # fmt: skip

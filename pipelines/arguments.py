@@ -64,6 +64,14 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def profile(
+    parser: argparse.ArgumentParser,
+    help: str = "what the cluster offers: image, volume, GPUs, memory, retries (see docs/kubeflow.md)",
+) -> None:
+    """Adds `--profile`."""
+    parser.add_argument("--profile", type=Path, metavar="FILE.toml", help=help)
+
+
 def set_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--set`."""
     parser.add_argument(

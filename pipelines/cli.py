@@ -21,6 +21,7 @@ from lesiongan.base.errors import ExitCode, Interrupted, LesionganError, as_mach
 from pipelines import (
     arguments as shared,
     clean,
+    cluster_commands,
     inspect_command,
     model_commands,
     options_command,
@@ -103,6 +104,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_SubParser)
 
     run_commands.add(commands)
+    cluster_commands.add(commands)
     data = commands.add_parser("data", help="what is in a folder: classes, sizes, lesions, leaks, anomalies, the split")
     data.add_argument("data", metavar="PATH", help="a folder or table as for `run --data`; or `phantoms`")
     data.add_argument("--split", default="by_lesion", help="by_image, by_lesion, or a CSV of image, split")

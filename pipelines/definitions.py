@@ -26,6 +26,7 @@ from lesiongan.config.grid import made_for
 from lesiongan.config.run import Config
 from lesiongan.experiments.cells import parts, target_classes
 from lesiongan.experiments.table import table_cells
+from pipelines.parts import Middle, Real
 
 #: `place(task, kind)`, kind being `data`, `train`, `generate`, `evaluate` or `light`.
 Place = Callable[[dsl.PipelineTask, str], Any]
@@ -43,7 +44,14 @@ def anywhere(task: dsl.PipelineTask, kind: str) -> None:
 
 
 def experiment_pipeline(
-    experiment: str, config: Config, *, classes: Sequence[str], place: Place = anywhere, group: int = 0, **defaults: Any
+    experiment: str,
+    config: Config,
+    *,
+    classes: Sequence[str],
+    place: Place = anywhere,
+    group: int = 0,
+    at_once: int = 0,
+    **defaults: Any,
 ) -> Any:
     """The pipeline of an experiment.
 
@@ -54,6 +62,7 @@ def experiment_pipeline(
         place: puts a task on the engine's machines.
         group: alphas or classes that share a training task; 0: all of them (one process, one compilation), and all
             cells of the table too. Otherwise tasks run side by side, those of the table in `cells.parts`.
+        at_once: tasks of a loop side by side; 0: any number. Without `group` one after the other.
         defaults: of the pipeline's parameters `data`, `fingerprint`, `seed`, `work_dir`, `models_dir`,
             `synthetic_fingerprint`.
     """
@@ -68,7 +77,7 @@ def experiment_pipeline(
         models_dir: str = defaults.get("models_dir", "saved_models"),
         synthetic_fingerprint: str = defaults.get("synthetic_fingerprint", ""),
     ):
-        build = _Build(experiment, config, targets, place, group, {"seed": seed, "work_dir": work_dir})
+        build = _Build(experiment, config, targets, place, group, at_once, {"seed": seed, "work_dir": work_dir})
         real = build.real(data, fingerprint)
         middle = build.nevus_to_melanoma(real) if experiment == "nevus_to_melanoma" else build.noise_to_lesion(real)
         imported = build.imported(real, synthetic_fingerprint)
@@ -78,41 +87,12 @@ def experiment_pipeline(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Real:
-    """What the shared beginning leaves: the Examples, and the task of the classifier that judges."""
-
-    examples: Any
-    classifier: dsl.PipelineTask
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        return {"examples": self.examples, "classifier": self.classifier.outputs["model"]}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Middle:
-    """What a middle leaves: the loop's tasks that train CycleGANs and make images, and what only one of the two has;
-    nothing where all images were made elsewhere."""
-
-    trained: dsl.PipelineTask | None = None
-    translated: dsl.PipelineTask | None = None
-    selection: Any = None
-    acgan: dsl.PipelineTask | None = None
-    sampled: Any = None
-
-    def collected(self, output: str) -> Any:
-        """An output of all turns of the loop, None where there is no loop. kfp changes a `Collected` where it is used,
-        so each use has its own."""
-        task = self.translated if output == "generated" else self.trained
-        return task and dsl.Collected(task.outputs[output])
-
-
-@dataclasses.dataclass(frozen=True)
 class _Build:
     """Adds the tasks of an experiment; arguments as of `experiment_pipeline`.
 
     Attributes:
         targets: the classes that the experiment adds images to.
+        side_by_side: `at_once` of `experiment_pipeline`.
         common: the arguments of every task.
     """
 
@@ -121,6 +101,7 @@ class _Build:
     targets: tuple[str, ...]
     place: Place
     group: int
+    side_by_side: int
     common: dict[str, Any]
 
     def task(self, component: Callable, kind: str, **arguments: Any) -> dsl.PipelineTask:
@@ -131,15 +112,15 @@ class _Build:
 
     @property
     def at_once(self) -> int:
-        """How many turns of a loop may run at once: one on one machine, any number (0) on a cluster."""
-        return 0 if self.group else 1
+        """How many turns of a loop may run at once: one on one machine, on a cluster as many as wanted (0: any)."""
+        return self.side_by_side if self.group else 1
 
     @property
     def trains_cyclegans(self) -> bool:
         """Whether there is a middle: kfp loops over nothing neither when it compiles nor when it runs."""
         return self.experiment == "noise_to_lesion" or bool(self.config.nevus_to_melanoma.alphas)
 
-    def real(self, data: Any, fingerprint: Any) -> _Real:
+    def real(self, data: Any, fingerprint: Any) -> Real:
         """The shared beginning: Examples, and the classifier that judges."""
         config = self.config
         sizes = {config.classifier.size, config.cyclegan.size} if self.trains_cyclegans else {config.classifier.size}
@@ -148,13 +129,13 @@ class _Build:
         ingested = self.task(example_gen, "data", data=data, fingerprint=fingerprint, options=options)
         examples = ingested.outputs["examples"]
         options = _options(classifier=config.classifier)
-        return _Real(examples, self.task(train_classifier, "train", options=options, examples=examples))
+        return Real(examples, self.task(train_classifier, "train", options=options, examples=examples))
 
-    def nevus_to_melanoma(self, real: _Real) -> _Middle:
+    def nevus_to_melanoma(self, real: Real) -> Middle:
         """The middle of experiment 2."""
         config, settings = self.config, self.config.nevus_to_melanoma
         if not self.trains_cyclegans:
-            return _Middle()
+            return Middle()
         ranking = _options(
             target=settings.target,
             alphas=settings.alphas,
@@ -177,9 +158,9 @@ class _Build:
             )
             model = trained.outputs["model"]
             translated = self.task(translate_images, "generate", options=options, examples=real.examples, model=model)
-        return _Middle(trained, translated, selection=selection)
+        return Middle(trained, translated, selection=selection)
 
-    def noise_to_lesion(self, real: _Real) -> _Middle:
+    def noise_to_lesion(self, real: Real) -> Middle:
         """The middle of experiment 1."""
         config, settings = self.config, self.config.noise_to_lesion
         options = _options(acgan=config.acgan, with_validation=settings.with_validation)
@@ -206,7 +187,7 @@ class _Build:
             translated = self.task(
                 translate_images, "generate", options=options, examples=real.examples, model=model, sampled=fresh
             )
-        return _Middle(trained, translated, acgan=acgan, sampled=fresh)
+        return Middle(trained, translated, acgan=acgan, sampled=fresh)
 
     def withheld(self) -> dict[str, Any]:
         """The Generators' options by which suspected copies are withheld; none where they are handed on."""
@@ -218,7 +199,7 @@ class _Build:
         both = self.experiment == "noise_to_lesion" and self.config.noise_to_lesion.with_validation
         return {"with_validation": True} if both else {}
 
-    def imported(self, real: _Real, fingerprint: Any) -> Any:
+    def imported(self, real: Real, fingerprint: Any) -> Any:
         """Examples of the images that were made elsewhere, where there are some."""
         config, settings = self.config, self.config.experiment(self.experiment)
         if not config.grid.synthetic:
@@ -235,7 +216,7 @@ class _Build:
         imported = self.task(import_synthetic, "data", options=options, fingerprint=fingerprint, examples=real.examples)
         return imported.outputs["generated"]
 
-    def results(self, real: _Real, middle: _Middle, imported: Any, models_dir: Any) -> None:
+    def results(self, real: Real, middle: Middle, imported: Any, models_dir: Any) -> None:
         """The shared end: classifiers, Evaluator, report, InfraValidator, Pusher."""
         config, pair = self.config, self.config.nevus_to_melanoma
         more = {"sampled": middle.sampled, "imported": imported}
@@ -287,7 +268,7 @@ class _Build:
             **models,
         )
 
-    def grid(self, real: _Real, middle: _Middle, more: dict[str, Any]) -> tuple[Any, Any]:
+    def grid(self, real: Real, middle: Middle, more: dict[str, Any]) -> tuple[Any, Any]:
         """The table's classifiers: in one task, or in `cells.parts` side by side, which are joined.
 
         Args:
@@ -327,7 +308,7 @@ class _Build:
         return joined.outputs["predictions"], joined.outputs["model_run"]
 
 
-def _judge(config: ACGANConfig | CycleGANConfig, real: _Real) -> Any:
+def _judge(config: ACGANConfig | CycleGANConfig, real: Real) -> Any:
     """The classifier as a GAN's judge, where its options ask for one; otherwise its training does not wait for the
     classifier, and another classifier does not train it again."""
     judged = config.measure_every_images or config.export == "best" or config.patience

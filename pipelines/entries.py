@@ -36,4 +36,8 @@ def _is_artifact(value: Any) -> bool:
         return False
     texts = all(isinstance(value.get(key), str) and value[key] for key in ("name", "uri", "schema_title"))
     metadata = value.get("metadata")
-    return texts and isinstance(metadata, dict) and all(isinstance(v, (str, int, float)) for v in metadata.values())
+    if not texts or not isinstance(metadata, dict):
+        return False
+    # a confusion matrix is the one that is no number or text
+    kinds = (str, int, float, dict) if value["schema_title"] == "system.ClassificationMetrics" else (str, int, float)
+    return all(isinstance(v, kinds) for v in metadata.values())

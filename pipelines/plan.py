@@ -259,13 +259,13 @@ def _time_lines(config: Config, planned: Sequence[Trainings], measured) -> list[
         seconds = step.seconds_of(work[part.network])
         total += seconds * part.steps
         trained = f"{part.number} x {part.steps // part.number:,}" if part.number > 1 else f"{part.steps:,}"
-        took = _hours(seconds * part.steps)
+        took = duration_of(seconds * part.steps)
         result.append(f"{part.what}: {trained} steps of {_seconds(seconds)}, {took}")
     fixed = STEPS_WITHOUT_TRAINING + sum(COMPILATION[name] for name in {part.network for part in planned})
-    result.append(f"starts, compilation, and the steps that train nothing: {_hours(fixed)}")
+    result.append(f"starts, compilation, and the steps that train nothing: {duration_of(fixed)}")
     total += fixed
     where = f"on {device}" if measured else f"on {device}, where a step was measured; --measure times your own machine"
-    return [f"time {_hours(total)} {where}:", *(f"  {line}" for line in result)]
+    return [f"time {duration_of(total)} {where}:", *(f"  {line}" for line in result)]
 
 
 def _space_lines(
@@ -313,7 +313,8 @@ def disk(experiment: str, config: Config, counts: Counts, cells: Sequence[Cell])
     )
 
 
-def _hours(seconds: float) -> str:
+def duration_of(seconds: float) -> str:
+    """About how long something takes, for a person."""
     return f"about {seconds / 86400:.1f} days" if seconds > 2 * 86400 else f"about {duration(seconds)}"
 
 

@@ -1,4 +1,4 @@
-"""`lesiongan demo`, `run` and `compile`: whole experiments."""
+"""`lesiongan demo` and `run`: whole experiments on this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lesiongan.base.errors import ExitCode, MachineError, UsageError
 from lesiongan.base.escaped import escape
 from lesiongan.base.shown import show
 from pipelines import arguments as shared, model_commands
+from pipelines.cluster_profile import read_profile
 
 PIPELINES = ("nevus-to-melanoma", "noise-to-lesion")
 
@@ -32,7 +33,7 @@ def add(commands) -> None:
     shared.jobs(demo)
     shared.checkpoints(demo)
     shared.accept_code_change(demo)
-    demo.set_defaults(run=_demo, preset="demo", recipe=None)
+    demo.set_defaults(run=_demo, preset="demo", recipe=None, profile=None)
 
     run = commands.add_parser("run", help="run one experiment on real images or phantoms")
     run.add_argument("pipeline", choices=PIPELINES, help="which experiment")
@@ -62,17 +63,10 @@ def add(commands) -> None:
     )
     shared.dry_run(run)
     shared.jobs(run)
+    shared.profile(run, "with --dry-run: also what the run would take on this cluster (see docs/kubeflow.md)")
     shared.checkpoints(run)
     shared.accept_code_change(run)
     run.set_defaults(run=_run)
-
-    compiled = commands.add_parser("compile", help="write a pipeline as YAML for Kubeflow")
-    compiled.add_argument("pipeline", choices=PIPELINES, help="which experiment")
-    compiled.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.yaml")
-    shared.overwrite(compiled)
-    compiled.add_argument("--seed", type=int, default=0, help="the default of the pipeline's parameter (default: 0)")
-    shared.configuration(compiled)
-    compiled.set_defaults(run=_compile)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -101,6 +95,9 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     shared.side_by_side_as_asked(arguments)
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure goes with --dry-run")
+    if arguments.profile and not arguments.dry_run:
+        raise UsageError("--profile goes with --dry-run; for the cluster itself see lesiongan compile")
+    profile = read_profile(arguments.profile) if arguments.profile else None
     if not arguments.dry_run:
         shared.check_output_folder(arguments.models_dir, "--models-dir")
     # wrong data is found here, before anything is written
@@ -130,7 +127,8 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
     if Path(data).is_dir() and where.is_relative_to(Path(data).resolve()):
         raise UsageError(f"--workdir {arguments.workdir}: lies in {data}, and would become data; name another folder")
     shared.accept(arguments, where / "work")
-    from pipelines import local, workdir
+    from pipelines import cluster_plan, kubeflow, local, workdir
+    from pipelines.definitions import experiment_pipeline
 
     defaults = {
         "data": escape(data),
@@ -140,13 +138,27 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
         "models_dir": escape(str(arguments.models_dir.resolve())),
         "synthetic_fingerprint": plan.synthetic_fingerprint(config),
     }
-    pipelines = {name: _build(name, config, classes, defaults) for name in names}
+    pipelines = {
+        name: experiment_pipeline(name.replace("-", "_"), config, classes=classes, **defaults) for name in names
+    }
     if arguments.dry_run:
         measured = _measured(config, names) if arguments.measure else None
         for name, pipeline in pipelines.items():
             print(name)
             for line in plan.lines(name.replace("-", "_"), config, counts, measured):
                 show([f"  {line}"])
+            if profile:
+                there = experiment_pipeline(
+                    name.replace("-", "_"),
+                    config,
+                    classes=classes,
+                    place=kubeflow.Placement(profile),
+                    group=1,
+                    at_once=profile.at_once,
+                )
+                print(f"  on the cluster of {arguments.profile}:")
+                for line in cluster_plan.lines(name.replace("-", "_"), config, counts, profile, there, measured):
+                    show([f"    {line}"])
             for step, cached in local.planned_steps(pipeline, where):
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE
@@ -186,14 +198,6 @@ def _measured(config, names: tuple[str, ...]):
     return measure(config, ("classifier", *(["acgan"] if acgan else []), *(["cyclegan"] if cyclegan else [])))
 
 
-def _build(name: str, config, classes: tuple[str, ...], defaults: dict, place: Callable | None = None, group: int = 0):
-    from pipelines import definitions
-
-    more = {} if place is None else {"place": place}
-    experiment = name.replace("-", "_")
-    return definitions.experiment_pipeline(experiment, config, classes=classes, group=group, **more, **defaults)
-
-
 def _check_classes(config, classes: Sequence[str], names: tuple[str, ...]) -> None:
     """The classes that an experiment names must be in the data; `classes` are the data's, the commonest first."""
     pair = config.nevus_to_melanoma
@@ -211,32 +215,6 @@ def _check_classes(config, classes: Sequence[str], names: tuple[str, ...]) -> No
                 f"option noise_to_lesion.classes: no class {value!r} in the data; it has {', '.join(classes)}; "
                 f"give for example --set noise_to_lesion.classes={','.join(classes[-2:])}"
             )
-
-
-def _compile(arguments: argparse.Namespace) -> int:
-    from lesiongan.data.taxonomy import ISIC_2019
-    from pipelines import kubeflow
-
-    shared.check_output_file(arguments.output, overwrite=arguments.overwrite)
-    config = shared.resolved(arguments, here=False)
-    if config.data.by_source and arguments.pipeline == "noise-to-lesion" and not config.noise_to_lesion.classes:
-        raise UsageError("data.by_source leaves classes out that only the data knows: name noise_to_lesion.classes")
-    defaults = {
-        "data": f"{kubeflow.MOUNT}/data",
-        "work_dir": f"{kubeflow.MOUNT}/work",
-        "models_dir": f"{kubeflow.MOUNT}/saved_models",
-    }
-    pipeline = _build(
-        arguments.pipeline,
-        config,
-        ISIC_2019.classes,
-        {**defaults, "seed": arguments.seed},
-        place=kubeflow.place,
-        group=1,
-    )
-    kubeflow.compile_pipeline(pipeline, arguments.output)
-    print(f"written: {arguments.output}")
-    return ExitCode.DONE
 
 
 def _quick_device_check() -> None:

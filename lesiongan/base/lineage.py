@@ -21,6 +21,7 @@ from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
 ACCEPT_VARIABLE = "LESIONGAN_ACCEPT_CODE_CHANGE"
 RECORD_ENDING = ".lineage.json"
 FORMAT = 2  # of a record; 2: sealed, with a digest of each file
+_RECORDS = "records"  # the folder, beside the working folders, with records by the digest of what they are of
 _CODE = "code"  # the folder, beside the working folders, that says with which code each step was last run
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "kfp", "tensorflow-datasets", "scikit-learn")
 
@@ -98,6 +99,24 @@ def digest(artifact: Path) -> str:
         return read_record(artifact)["digest"]
     except DamagedError as error:
         raise UsageError(f"{error}; make it again") from None
+
+
+def keep_record(artifact: Path, work_dir: Path) -> None:
+    """Puts a copy of an artifact's record into `work_dir`: where an engine carries artifacts from machine to machine,
+    what lies beside them stays behind."""
+    record = read_sealed(lineage_path(artifact))
+    write_sealed(work_dir / _RECORDS / f"{record['digest']}.json", record)
+
+
+def fetch_record(artifact: Path, work_dir: Path) -> None:
+    """Puts the record of an artifact that was carried here without it beside it, where `work_dir` has kept one of the
+    same content."""
+    if lineage_path(artifact).exists() or not (work_dir / _RECORDS).is_dir():
+        return
+    kept = work_dir / _RECORDS / f"{contents.digest(artifact)}.json"
+    if kept.exists():
+        with contextlib.suppress(OSError, DamagedError):  # the work needs none
+            write_sealed(lineage_path(artifact), read_sealed(kept))
 
 
 def machine() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lesiongan.base.escaped import unescape
 from lesiongan.base.files import write_json
 from lesiongan.base.progress import ERROR_MARK, PROCESS_MARK, STEP_VARIABLE
 from lesiongan.config.reader import from_json
+from lesiongan.steps import shown
 from lesiongan.steps.follow import follow
 from lesiongan.steps.step import Step, step_name
 
@@ -29,7 +30,15 @@ COMMAND_VARIABLE = "LESIONGAN_COMMAND"
 
 
 def run_component(
-    module: ModuleType, *, options: str, seed: int, work_dir: str, metrics: Any = None, **values: Any
+    module: ModuleType,
+    *,
+    options: str,
+    seed: int,
+    work_dir: str,
+    metrics: Any = None,
+    samples: Any = None,
+    confusion: Any = None,
+    **values: Any,
 ) -> dict[str, float]:
     """Runs a step on a component's arguments, and returns its metrics.
 
@@ -48,6 +57,8 @@ def run_component(
         seed: the run's seed.
         work_dir: gets the working folder; "" stands for one beside the first output.
         metrics: kfp's Metrics artifact.
+        samples: an HTML artifact, which gets the step's pictures.
+        confusion: kfp's ClassificationMetrics artifact, which gets the confusion matrix of an output `evaluation`.
         values: the other arguments of the component, by name.
     """
     follow_launcher()
@@ -58,11 +69,21 @@ def run_component(
         options = unescape(options)
         values = {key: unescape(value) if isinstance(value, str) else value for key, value in values.items()}
         outputs = {key: Path(values.pop(key).path) for key in module.OUTPUTS}
+        made = dict(outputs)
+
+        def show() -> None:
+            if samples is not None:
+                shown.write_pictures(Path(samples.path), made)
+            if confusion is not None:
+                shown.write_confusion(confusion, made["evaluation"])
+
+        outputs |= {k: Path(v.path) for k, v in (("samples", samples), ("confusion", confusion)) if v is not None}
         inputs, parameters = _unwrapped(values)
         place = Path(work_dir or f"{next(iter(outputs.values()))}.work")
         step = Step(module, inputs, outputs, parameters, from_json(module.Options, options), options, seed, place)
-        # the launcher drops them once the cache has the step's outputs
-        measured = step.run(keep_checkpoints=LAUNCHER_VARIABLE in os.environ)
+        here = LAUNCHER_VARIABLE in os.environ
+        # the launcher drops checkpoints once the cache has the step's outputs, and leaves these where they are
+        measured = step.run(keep_checkpoints=here, keep_records=not here, show=show)
         numbers = {k: float(v) for k, v in measured.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         if metrics is not None:
             write_json(metrics.path, numbers)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 from lesiongan.config.data import DataConfig
-from lesiongan.data import examples
+from lesiongan.data import examples, remote
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
 from lesiongan.data.ingest import ingest
 from lesiongan.steps.step import Task
@@ -23,10 +24,14 @@ class Options:
 
 
 def run(task: Task[Options]) -> dict:
-    """Parameters: `data`, the path or `phantoms`. Outputs: `examples`, with `preview.png`."""
+    """Parameters: `data`, a path, `phantoms`, or a URL of object storage. Outputs: `examples`, with `preview.png`."""
     output, sizes = task.outputs["examples"], sorted(set(task.options.sizes))
-    scratch = task.run_dir / "decoding"
-    info = ingest(task.parameters["data"], output, task.options.data, sizes, task.seed, scratch=scratch)
+    scratch, data = task.run_dir / "decoding", task.parameters["data"]
+    fetched = task.run_dir / "fetched"
+    if remote.is_remote(data):
+        data = str(remote.fetch(data, fetched))
+    info = ingest(data, output, task.options.data, sizes, task.seed, scratch=scratch)
     rows = examples.first_of_each_class(output, sizes[-1], "train", _SHOWN)
     save_sheet(contact_sheet(rows, info["taxonomy"]["classes"], cell=72), output / "preview.png")
+    shutil.rmtree(fetched, ignore_errors=True)
     return {key: info[key] for key in ("rows", "images", "missing", "unusable")}

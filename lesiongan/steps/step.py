@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,16 @@ from lesiongan import __version__
 from lesiongan.base.checkpoint_seconds import CHECKPOINTS
 from lesiongan.base.code_version import code_version
 from lesiongan.base.files import digest_text
-from lesiongan.base.lineage import code_in_use, digest, machine, remember_code, versions, write_record
+from lesiongan.base.lineage import (
+    code_in_use,
+    digest,
+    fetch_record,
+    keep_record,
+    machine,
+    remember_code,
+    versions,
+    write_record,
+)
 
 OptionsT = TypeVar("OptionsT")
 #: Folders of artifacts by name; a list where several came from a loop.
@@ -87,6 +96,9 @@ class Step:
         self.name = step_name(module)
         self._run, self._inputs, self._outputs = module.run, inputs, outputs
         self._parameters, self._options, self._seed, self._work_dir = dict(parameters), options, seed, work_dir
+        for value in inputs.values():
+            for artifact in _as_list(value):
+                fetch_record(artifact, work_dir)
         self.input_digests = {
             k: digest(v) if isinstance(v, Path) else [digest(p) for p in v] for k, v in inputs.items()
         }
@@ -101,12 +113,20 @@ class Step:
             str(sorted(self.input_digests.items())),
         )
 
-    def run(self, *, keep_checkpoints: bool = False) -> dict:
+    def run(
+        self,
+        *,
+        keep_checkpoints: bool = False,
+        keep_records: bool = False,
+        show: Callable[[], None] = lambda: None,
+    ) -> dict:
         """Does the work, going on from what an interrupted run left; returns what it measured.
 
         Args:
             keep_checkpoints: the caller drops the checkpoints of the step's trainings (`drop_checkpoints`), once what
                 was made of them cannot be lost any more.
+            show: makes those outputs that show the others, which are there by then.
+            keep_records: the artifacts will be carried away without their records, so that later steps need copies.
         """
         began, begin = time.time(), time.monotonic()  # a clock may be set while a training runs
         run_dir = self._work_dir / f"{self.name}-{self.identity[:16]}"
@@ -114,9 +134,12 @@ class Step:
         remember_code(self.name, self._used_code, self._work_dir)
         task = Task(self._inputs, self._outputs, self._parameters, self._options, self._seed, run_dir, self._used_code)
         measured = self._run(task) or {}
+        show()
         for key, path in self._outputs.items():
             if path.exists():
                 write_record(path, self._facts(key, began, time.monotonic() - begin, measured))
+                if keep_records:
+                    keep_record(path, self._work_dir)
         if not keep_checkpoints:
             drop_checkpoints(self._work_dir, self.name, self.identity)
         return measured

@@ -18,7 +18,8 @@ CLASSES = ISIC_2019.classes
 
 def compiled(config, experiment: str, folder: Path, group: int) -> tuple[dict, dict[str, dict]]:
     """The compiled pipeline, and its loops by the tasks in them."""
-    pipeline = definitions.experiment_pipeline(experiment, config, classes=CLASSES, group=group, place=kubeflow.place)
+    place = kubeflow.Placement()
+    pipeline = definitions.experiment_pipeline(experiment, config, classes=CLASSES, group=group, place=place)
     kubeflow.compile_pipeline(pipeline, folder / "pipeline.yaml")
     spec = next(yaml.safe_load_all((folder / "pipeline.yaml").read_text()))
     loops = {}

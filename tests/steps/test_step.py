@@ -52,7 +52,8 @@ out = Path(sys.argv[1])
 step = types.ModuleType("lesiongan.steps.push")  # the code version is that of a module of the library
 step.run, step.Options, step.OUTPUTS = run, Options, ("made",)
 metrics = Artifact("metrics")
-numbers = run_component(step, given=Artifact("given"), several=[Artifact("given"), Artifact("given")], absent=None,
+given = Artifact(os.environ.get("GIVEN", "given"))
+numbers = run_component(step, given=given, several=[Artifact("given"), Artifact("given")], absent=None,
                         made=Artifact("made"), what=sys.argv[2], options=sys.argv[3], seed=int(sys.argv[4]),
                         work_dir=str(out / "work"), metrics=metrics)
 assert metrics.metadata == numbers
@@ -100,6 +101,22 @@ def test_metrics_and_lineage_are_written(tmp_path):
     assert {"numpy", "keras", "kfp"} < set(record["versions"])
     assert record["machine"]["device"]
     assert 0 <= record["seconds"] < 60
+
+
+def test_an_artifact_that_is_carried_elsewhere_without_its_record_gets_it_back(tmp_path):
+    assert finish(start(tmp_path, options='{"number": 7}'))[0] == 0
+    record = json.loads((tmp_path / "made.lineage.json").read_text())
+    (tmp_path / "made").rename(tmp_path / "carried")  # what an engine carries to the next step is the artifact alone
+    (tmp_path / "made.lineage.json").unlink()
+    code, _, error = finish(start(tmp_path, GIVEN="carried"))
+    assert code == 0, error
+    assert json.loads((tmp_path / "carried.lineage.json").read_text()) == record
+    assert json.loads((tmp_path / "made.lineage.json").read_text())["inputs"]["given"] == record["digest"]
+
+
+def test_where_a_launcher_keeps_artifacts_in_place_no_copies_of_their_records_are_made(tmp_path):
+    assert finish(start(tmp_path, LESIONGAN_LAUNCHER=str(os.getpid())))[0] == 0
+    assert not (tmp_path / "work" / "records").exists()
 
 
 @pytest.mark.parametrize(
