@@ -27,9 +27,8 @@ from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.side_by_side import side_by_side
 from lesiongan.steps.step import Task
-from lesiongan.training.cyclegan import train_cyclegan
+from lesiongan.training.cyclegan import settled_precision, train_cyclegan
 from lesiongan.training.measuring import exported_state
-from lesiongan.training.precision import settled_cyclegan
 
 OUTPUTS = ("model", "model_run")
 
@@ -75,7 +74,7 @@ def _places(task: Task[Options], name: str) -> tuple[Path, Path]:
 
 def _train(task: Task[Options], model: CycleGAN | None = None) -> CycleGAN | None:
     """Trains and exports the jobs that are not finished; `model`, of earlier jobs, has a compiled step."""
-    config = settled_cyclegan(task.options.cyclegan, task.run_dir)
+    config = settled_precision(task.options.cyclegan, task.run_dir)
     taxonomy = examples.taxonomy(task.artifact("examples"))
     judge = Judge.of_classifier(task.artifact("judge")) if task.has("judge") else None
     for name, x, y, validation, sources, details in [*_alpha_jobs(task), *_class_jobs(task)]:

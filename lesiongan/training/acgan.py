@@ -22,7 +22,7 @@ from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
-from lesiongan.training.precision import settled_acgan
+from lesiongan.training.precision import settled
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 from lesiongan.training.transfer import read_model, take_over
@@ -86,7 +86,7 @@ def train_acgan(
             f"{name}: acgan.batch={config.batch} is too small for pairs of each of {present} classes, which "
             f"acgan.networks=projected sees; give {2 * present} or more"
         )
-    config = settled_acgan(config, run_dir, num_classes)
+    config = settled(config, run_dir, lambda config: _prepared(config, num_classes))
     steps = config.steps(len(data))
     with scope(config.replicas, "acgan"):
         model = ACGAN(config, num_classes, seed, steps=steps)
@@ -207,3 +207,11 @@ def _spread(images: ImageSet, num_classes: int, count: int) -> ImageSet:
     places = [np.flatnonzero(images.labels == label) for label in range(num_classes)]
     chosen = [own[spread_over(count, len(own))] for own in places]
     return images.take(np.concatenate(chosen))
+
+
+def _prepared(config: ACGANConfig, num_classes: int) -> tuple[ACGAN, tuple[tf.Tensor, tf.Tensor]]:
+    """A model, and a batch whose time says how long its steps take; labels come in pairs, which some networks see."""
+    model = ACGAN(config, num_classes, seed=0, steps=1)
+    model.compile()
+    images = tf.random.stateless_uniform([config.batch, config.size, config.size, 3], [0, 0], -1.0, 1.0)
+    return model, (images, tf.range(config.batch) // 2 % num_classes)

@@ -23,7 +23,7 @@ from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
-from lesiongan.training.precision import settled_cyclegan
+from lesiongan.training.precision import settled
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 from lesiongan.training.transfer import read_model, take_over
@@ -83,7 +83,7 @@ def train_cyclegan(
     x_weights = _matching(*sources) if config.match_sources and sources else None
     if config.match_sources and x_weights is None:
         say(f"{name}: cyclegan.match_sources has no effect: X and Y have no sources in common that are known")
-    config = settled_cyclegan(config, run_dir)
+    config = settled_precision(config, run_dir)
     steps = config.steps(len(x), len(y))
     if model is None:
         with scope(config.replicas, "cyclegan"):
@@ -219,3 +219,15 @@ def _rates(model: CycleGAN) -> dict[str, float]:
 def _spread(images: ImageSet, count: int, size: int) -> np.ndarray:
     """At most `count` images spread over the set, the same in every run: uint8 `[n, size, size, 3]`."""
     return resized(images.images[spread_over(count, len(images))], size)
+
+
+def settled_precision(config: CycleGANConfig, folder: Path) -> CycleGANConfig:
+    """The configuration with `precision=auto` settled for this machine, once per folder; see `precision.settled`."""
+
+    def prepared(config: CycleGANConfig) -> tuple[CycleGAN, tuple[tf.Tensor, ...]]:
+        shape = [config.batch, config.size, config.size, 3]
+        return CycleGAN(config, seed=0, steps=1), tuple(
+            tf.random.stateless_uniform(shape, [side, 0], -1.0, 1.0) for side in (0, 1)
+        )
+
+    return settled(config, folder, prepared)

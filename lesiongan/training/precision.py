@@ -21,8 +21,6 @@ from lesiongan.base.progress import say
 from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
-from lesiongan.models.acgan.model import ACGAN
-from lesiongan.models.cyclegan.model import CycleGAN
 
 AUTO, PLAIN, LOW = "auto", "float32", "mixed_bfloat16"
 GAIN = 1.1  # what bfloat16 must win: less is within what one measurement differs from the next
@@ -32,34 +30,19 @@ _ROUNDS, _WARM = 5, 2
 ConfigT = TypeVar("ConfigT", ACGANConfig, CycleGANConfig)
 
 
-def settled_acgan(config: ACGANConfig, folder: Path, num_classes: int) -> ACGANConfig:
-    """The configuration with `auto` settled for this machine, once per folder."""
-
-    def steps(config: ACGANConfig) -> Callable[[], Any]:
-        model = ACGAN(config, num_classes, seed=0, steps=1)
-        model.compile()
-        labels = tf.range(config.batch) // 2 % num_classes  # pairs of one class, which some networks see
-        return _steps(model, (_noise(config.batch, config.size, 0), labels))
-
-    return _settled(config, folder, steps)
-
-
-def settled_cyclegan(config: CycleGANConfig, folder: Path) -> CycleGANConfig:
-    """The same for a CycleGAN."""
-
-    def steps(config: CycleGANConfig) -> Callable[[], Any]:
-        pair = tuple(_noise(config.batch, config.size, side) for side in (0, 1))
-        return _steps(CycleGAN(config, seed=0, steps=1), pair)
-
-    return _settled(config, folder, steps)
-
-
 def chosen(seconds: Mapping[str, float]) -> str:
     """The precision by the seconds of a step in either."""
     return LOW if seconds[PLAIN] >= GAIN * seconds[LOW] else PLAIN
 
 
-def _settled(config: ConfigT, folder: Path, steps: Callable[[ConfigT], Callable[[], Any]]) -> ConfigT:
+def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[Any, Any]]) -> ConfigT:
+    """The configuration with `auto` settled for this machine, once per folder.
+
+    Args:
+        config: any other precision is left alone.
+        folder: of the training; gets `precision.json`.
+        prepared: a configuration -> a model that is ready to train, and a batch for its `train_step`.
+    """
     if config.precision != AUTO:
         return config
     path = folder / FILE
@@ -68,7 +51,7 @@ def _settled(config: ConfigT, folder: Path, steps: Callable[[ConfigT], Callable[
     except (DamagedError, KeyError):
         precision = ""
     if precision not in (PLAIN, LOW):
-        timed = {name: steps(_with(config, name)) for name in (PLAIN, LOW)}
+        timed = {name: _steps(*prepared(_with(config, name))) for name in (PLAIN, LOW)}
         seconds = _seconds(timed)
         precision = chosen(seconds)
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,10 +76,6 @@ def _seconds(timed: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def _steps(model: Any, batch: tuple[tf.Tensor, tf.Tensor]) -> Callable[[], Any]:
+def _steps(model: Any, batch: Any) -> Callable[[], Any]:
     step = tf.function(model.train_step, autograph=False)
     return lambda: tf.nest.map_structure(lambda loss: loss.numpy(), step(batch))
-
-
-def _noise(batch: int, size: int, seed: int) -> tf.Tensor:
-    return tf.random.stateless_uniform([batch, size, size, 3], [seed, 0], -1.0, 1.0)

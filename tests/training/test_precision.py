@@ -12,6 +12,7 @@ from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.data.image_set import ImageSet
 from lesiongan.training import precision
 from lesiongan.training.acgan import train_acgan
+from lesiongan.training.cyclegan import settled_precision
 
 ACGAN = ACGANConfig(size=32, width=0.05, batch=4, images=8, precision="auto")
 CYCLEGAN = CycleGANConfig(size=32, filters=4, blocks=1, discriminator_filters=4, batch=1, images=1, precision="auto")
@@ -25,27 +26,18 @@ def test_bfloat16_has_to_win_by_more_than_chance(plain, low, expected):
     assert precision.chosen({precision.PLAIN: plain, precision.LOW: low}) == expected
 
 
-def test_both_kinds_of_model_are_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
-    for folder, settled, config, more in (
-        ("acgan", precision.settled_acgan, ACGAN, (3,)),
-        ("cyclegan", precision.settled_cyclegan, CYCLEGAN, ()),
-    ):
-        place = tmp_path / folder
-        place.mkdir()
-        first = settled(config, place, *more)
-        kept = json.loads((place / precision.FILE).read_text())
-        assert all(seconds > 0 for seconds in kept["seconds"].values())
-        assert first.precision == precision.chosen(kept["seconds"])
+def test_a_step_of_each_is_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
+    first = settled_precision(CYCLEGAN, tmp_path / "new")
+    kept = json.loads((tmp_path / "new" / precision.FILE).read_text())
+    assert all(seconds > 0 for seconds in kept["seconds"].values())
+    assert first.precision == kept["precision"] == precision.chosen(kept["seconds"])
     monkeypatch.setattr(precision, "_seconds", lambda timed: pytest.fail("is timed again"))
-    assert (
-        precision.settled_acgan(ACGAN, tmp_path / "acgan", 3).precision
-        == json.loads((tmp_path / "acgan" / precision.FILE).read_text())["precision"]
-    )
+    assert settled_precision(CYCLEGAN, tmp_path / "new").precision == kept["precision"]
 
 
 def test_what_is_said_of_the_precision_is_left_alone(tmp_path):
     config = CycleGANConfig(precision="mixed_bfloat16")
-    assert precision.settled_cyclegan(config, tmp_path) is config
+    assert settled_precision(config, tmp_path) is config
     assert not list(tmp_path.iterdir())
 
 
