@@ -167,7 +167,7 @@ class Chaos:
         process.kill()
         process.wait()
         deadline = time.monotonic() + _LEFT
-        while left := [pid for pid in family if _runs(pid)]:
+        while left := [pid for pid in family if still_runs(pid)]:
             if time.monotonic() > deadline:
                 raise SystemExit(f"processes of a killed launcher still run: {left}")
             time.sleep(0.1)
@@ -216,7 +216,8 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _runs(pid: int) -> bool:
+def still_runs(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import quick
-from benchmarks.interleaved import medians
+from lesiongan.base.timing import median_seconds
 from lesiongan.config.checks import require
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.models.acgan.model import ACGAN
@@ -195,14 +195,7 @@ def timed(stages: list[Stage], rounds: int) -> list[tuple[float, float, float]]:
         flops.append(gflop(forward, tensors))
         for name, function in (("forward", forward), ("training", whole)):
             contenders[f"{name} {index}"] = functools.partial(function, *tensors)
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(_WARM + rounds):
-        for name, run in contenders.items():
-            begin = time.perf_counter()
-            run()
-            if number >= _WARM:
-                times[name].append(time.perf_counter() - begin)
-    seconds = medians(times)
+    seconds = median_seconds(contenders, rounds, _WARM)
     return [(flops[i], seconds[f"forward {i}"], seconds[f"training {i}"]) for i in range(len(stages))]
 
 

@@ -37,13 +37,14 @@ def save_as_asked(arguments: argparse.Namespace) -> None:
     checkpoint_seconds()  # refuses what is no number
 
 
-def jobs(parser: argparse.ArgumentParser) -> None:
-    """Adds `--jobs`."""
+def jobs(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Adds `--jobs`; without a default the environment decides."""
     parser.add_argument(
         "--jobs",
         metavar="N",
+        default=default,
         help="independent trainings (alphas, classes, cells, seeds) that run side by side, each with its share of the "
-        "cores (default: one after the other)",
+        f"cores (default: {default or 'one after the other'})",
     )
 
 

@@ -30,7 +30,7 @@ def add(commands) -> None:
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     shared.configuration(demo, preset=False)
     shared.dry_run(demo)
-    shared.jobs(demo)
+    shared.jobs(demo, "2")  # its trainings are so small that two threads are no quicker than one
     shared.checkpoints(demo)
     shared.accept_code_change(demo)
     demo.set_defaults(run=_demo, preset="demo", recipe=None, profile=None)
@@ -73,7 +73,6 @@ def _demo(arguments: argparse.Namespace) -> int:
     config = shared.resolved(arguments)
     arguments.models_dir = arguments.workdir / "saved_models"
     arguments.data = "phantoms"
-    arguments.jobs = arguments.jobs or "2"  # its trainings are so small that two threads are no quicker than one
     return _launch(arguments, config, PIPELINES)
 
 

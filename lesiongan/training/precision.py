@@ -9,8 +9,6 @@ goes on with it.
 from __future__ import annotations
 
 import dataclasses
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +17,7 @@ import tensorflow as tf
 
 from lesiongan.base.progress import say
 from lesiongan.base.sealed import DamagedError, read_sealed, write_sealed
+from lesiongan.base.timing import median_seconds
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.cyclegan import CycleGANConfig
 
@@ -52,7 +51,7 @@ def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[A
         precision = ""
     if precision not in (PLAIN, LOW):
         timed = {name: _steps(*prepared(_with(config, name))) for name in (PLAIN, LOW)}
-        seconds = _seconds(timed)
+        seconds = median_seconds(timed, _ROUNDS, _WARM)
         precision = chosen(seconds)
         folder.mkdir(parents=True, exist_ok=True)
         write_sealed(path, {"precision": precision, "seconds": seconds})
@@ -62,18 +61,6 @@ def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[A
 
 def _with(config: ConfigT, precision: Any) -> ConfigT:
     return dataclasses.replace(config, precision=precision)
-
-
-def _seconds(timed: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
-    """Median seconds of a step of each, in turn."""
-    taken: dict[str, list[float]] = {name: [] for name in timed}
-    for number in range(_WARM + _ROUNDS):
-        for name, step in timed.items():
-            begin = time.perf_counter()
-            step()
-            if number >= _WARM:
-                taken[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def _steps(model: Any, batch: Any) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos import still_runs
 from lesiongan.base import jobs
 from lesiongan.base.errors import ExitCode, LesionganError, MachineError, UsageError
 from lesiongan.steps.side_by_side import side_by_side
@@ -136,7 +137,7 @@ def test_no_process_outlives_a_step_that_is_killed():
     process.wait()
     process.stdout.close()
     end = time.monotonic() + 30
-    while any(_runs(pid) for pid in children):
+    while any(still_runs(int(pid)) for pid in children):
         assert time.monotonic() < end, "a child runs on"
         time.sleep(0.02)
 
@@ -147,13 +148,6 @@ def _begun() -> subprocess.Popen:
     while began < 2:
         began += "began" in process.stdout.readline()
     return process
-
-
-def _runs(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_memory_decides_how_many_where_it_is_short(monkeypatch):

@@ -31,7 +31,7 @@ def test_a_step_of_each_is_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
     kept = json.loads((tmp_path / "new" / precision.FILE).read_text())
     assert all(seconds > 0 for seconds in kept["seconds"].values())
     assert first.precision == kept["precision"] == precision.chosen(kept["seconds"])
-    monkeypatch.setattr(precision, "_seconds", lambda timed: pytest.fail("is timed again"))
+    monkeypatch.setattr(precision, "median_seconds", lambda *timed: pytest.fail("is timed again"))
     assert settled_precision(CYCLEGAN, tmp_path / "new").precision == kept["precision"]
 
 
@@ -44,7 +44,7 @@ def test_what_is_said_of_the_precision_is_left_alone(tmp_path):
 @pytest.mark.parametrize("decided", [precision.PLAIN, precision.LOW])
 def test_a_training_has_the_precision_that_was_decided(tmp_path, monkeypatch, decided):
     seconds = {precision.PLAIN: 1.0, precision.LOW: 0.5 if decided == precision.LOW else 2.0}
-    monkeypatch.setattr(precision, "_seconds", lambda timed: seconds)
+    monkeypatch.setattr(precision, "median_seconds", lambda *timed: seconds)
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
     data = ImageSet(images, np.arange(8) % 2, tuple(map(str, range(8))), ("real",) * 8)
     model = train_acgan(ACGAN, data, num_classes=2, run_dir=tmp_path, seed=0)
