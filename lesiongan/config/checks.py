@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import typing
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -35,6 +36,16 @@ def all_differ(group: str, name: str, values: Iterable[Any]) -> None:
     values = tuple(values)
     listed = ", ".join(map(str, values))
     require(len(set(values)) == len(values), f"{group}.{name}", f"a value stands in it twice: {listed}")
+
+
+def fraction(text: str) -> float | None:
+    """The number that a text says, as `0.125` or as `1/8`; None where it says none that is finite."""
+    top, _, bottom = text.partition("/")
+    try:
+        number = float(top) / float(bottom) if bottom else float(top)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def known_choices(config: Any, group: str = "") -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from lesiongan.base.errors import UsageError
-from lesiongan.config.checks import at_least, known_choices, require, within
+from lesiongan.config.checks import all_differ, at_least, fraction, known_choices, require, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,8 @@ class DataConfig:
     diagnoses: str = ""  # a CSV of diagnosis, class in place of the built-in table
     further_tests: tuple[str, ...] = ()  # more test sets, sources of their own
     by_source: tuple[str, ...] = ()  # beginnings of lesion ids (`HAM,BCN`): split the first, test on each other one too
+    # `CLASS:SHARE` (`MEL:1/8`): train on that share of the class's training images, whole lesions chosen at random
+    fewer: tuple[str, ...] = ()
     source_minimum: int = 30  # images of a class that each part of `by_source` must have; other classes are left out
     phantoms: int = 1600  # how many phantoms are drawn where the source is `phantoms`
     phantom_size: int = 96  # pixels of a drawn phantom
@@ -47,3 +49,18 @@ class DataConfig:
             "data.by_source",
             f"give two beginnings of lesion ids or more (HAM,BCN), got {prefixes!r}",
         )
+        all_differ("data", "fewer", (name for name, _ in self._fewer()))
+
+    def kept_shares(self) -> dict[str, float]:
+        """Class -> the share of its training images that `fewer` keeps, in (0, 1]."""
+        return dict(self._fewer())
+
+    def _fewer(self) -> list[tuple[str, float]]:
+        pairs = []
+        for entry in self.fewer:
+            name, _, text = entry.rpartition(":")
+            share = fraction(text)
+            why = f"give CLASS:SHARE with a share above 0 and up to 1 (MEL:1/8), got {entry!r}"
+            require(bool(name) and share is not None and 0 < share <= 1, "data.fewer", why)
+            pairs.append((name.strip(), float(share or 0)))
+        return pairs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import tomllib
 import types
 import typing
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from lesiongan.base.errors import UsageError
+from lesiongan.config.checks import fraction
 
 
 class Dataclass(Protocol):
@@ -121,9 +121,8 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
                 raise ValueError(value)
             return int(number)
         if hint is float:
-            top, _, bottom = str(value).partition("/")  # alphas are written 1/8
-            number = float(top) / float(bottom) if bottom else float(top)
-            if not math.isfinite(number):
+            number = fraction(str(value))
+            if number is None:
                 raise ValueError(value)
             return number
     except (ValueError, KeyError, OverflowError, ZeroDivisionError):

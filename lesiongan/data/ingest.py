@@ -253,6 +253,11 @@ def survey(
         if positions[second] < own
     ]
     sides = split_rows(source, config, seed, pairs=joined if config.join_near_duplicates else ())
+    named = {anomaly.what for anomaly in anomalies}
+    left_out = [image_id for image_id in source.rows["image_id"][sides == ""] if image_id not in named]
+    anomalies += [Anomaly(image_id, "data.fewer", "left out of training") for image_id in left_out]
+    if left_out:
+        log(f"{len(left_out):,} training images are left out: data.fewer={','.join(config.fewer)}")
     frames = [
         rows.assign(split=name if name else sides[rows.index], origin=sources[name].origin)
         for name, rows in present.items()
@@ -280,12 +285,33 @@ def split_rows(
     anomalies: list[Anomaly] | None = None,
 ) -> np.ndarray:
     """The side of each row of a source as `config` says: `[n]` strings, each one of `splits.SPLITS` (or "", where a
-    given split does not name the image).
+    given split does not name the image, or `fewer` leaves it out).
 
     Args:
         pairs: positions of rows that `by_lesion` keeps on one side.
         anomalies: takes the images that a given split does not name, and the names in it that are not in the data.
+
+    Raises:
+        UsageError: the source cannot be split so, or `fewer` names a class that it does not have.
     """
+    sides = _all_sides(source, config, seed, pairs, anomalies)
+    shares = {_label(source, name): share for name, share in config.kept_shares().items()}
+    if not shares:
+        return sides
+    groups = splits.join_groups(source.rows["lesion_id"], source.rows["patient_id"], extra_pairs=pairs)
+    return splits.fewer(sides, source.rows["label"].to_numpy(), groups, shares, seed)
+
+
+def _label(source: Source, name: str) -> int:
+    classes = source.taxonomy.classes
+    if name not in classes:
+        raise UsageError(f"option 'data.fewer': {name!r} is none of the data's classes {', '.join(classes)}")
+    return classes.index(name)
+
+
+def _all_sides(
+    source: Source, config: DataConfig, seed: int, pairs: Sequence[tuple[int, int]], anomalies: list[Anomaly] | None
+) -> np.ndarray:
     labels, classes = source.rows["label"].to_numpy(), source.taxonomy.classes
     if config.split == "by_image":
         return splits.by_image(labels, config.validation, config.test, seed, classes=classes)

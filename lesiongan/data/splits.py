@@ -155,6 +155,34 @@ def given(
     return sides
 
 
+def fewer(
+    sides: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Mapping[int, float], seed: int
+) -> np.ndarray:
+    """The same split with fewer training images of some classes; the other sides stay as they are.
+
+    Whole groups are left out at random until the share is reached, one of them kept at least. A smaller share keeps a
+    part of what a larger one keeps, so that results against the share differ by what was added alone.
+
+    Args:
+        sides: `[n]` strings, each one of `SPLITS` or "".
+        labels: int `[n]`.
+        groups: int `[n]`, see `join_groups`.
+        shares: label -> share of its training images to keep, in (0, 1].
+
+    Returns:
+        `[n]` strings, "" for what is left out.
+    """
+    sides = np.array(sides)
+    for label, share in shares.items():
+        rows = np.flatnonzero((sides == "train") & (labels == label))
+        members, sizes = np.unique(groups[rows], return_counts=True)
+        order = np.random.default_rng([seed, label]).permutation(len(members))
+        kept_before = np.cumsum(sizes[order]) - sizes[order]
+        kept = members[order[kept_before < share * len(rows)]]
+        sides[rows[~np.isin(groups[rows], kept)]] = ""
+    return sides
+
+
 def join_groups(
     *keys: Sequence[str] | pd.Series | np.ndarray, extra_pairs: Iterable[tuple[int, int]] = ()
 ) -> np.ndarray:

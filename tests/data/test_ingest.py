@@ -131,6 +131,32 @@ def test_too_many_unusable_files(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["data"]  # nothing half-written
 
 
+def test_fewer_training_images_of_a_class(artifact, tmp_path):
+    data, whole, _ = artifact
+    config = DataConfig(validation=0.2, test=0.2, max_unusable=0.1, fewer=("MEL:1/3",))
+    few = ingest(str(data), tmp_path / "out", config, [16], 5, log=silent)
+    assert few["table1"] == {"MEL": [2, 2, 2], "NV": [6, 2, 2]}
+    assert few["anomalies"]["left out of training"] == 4
+    before, after = (
+        pd.read_csv(folder / "examples.csv").set_index("image_id")["split"] for folder in (whole, tmp_path / "out")
+    )
+    assert after.equals(before.loc[after.index])
+    gone = before.drop(after.index)
+    assert set(gone) == {"train"}
+    assert gone.index.str.startswith("MEL").tolist() == [True] * 4
+
+
+@pytest.mark.parametrize("entry", ["MEL", "MEL:0", "MEL:1.5", "MEL:x", ":0.5", "MEL:1/0", "MEL:nan"])
+def test_a_share_that_is_none(entry):
+    with pytest.raises(UsageError, match=r"option 'data\.fewer': give CLASS:SHARE"):
+        DataConfig(fewer=(entry,))
+
+
+def test_a_share_of_a_class_that_is_not_there(artifact, tmp_path):
+    with pytest.raises(UsageError, match="'XYZ' is none of the data's classes MEL, NV"):
+        ingest(str(artifact[0]), tmp_path / "out", DataConfig(fewer=("XYZ:0.5",)), [16], 5, log=silent)
+
+
 def test_phantoms_are_the_same_again_and_marked(tmp_path):
     config = DataConfig(phantoms=200, phantom_size=24)
     summaries = [ingest("phantoms", tmp_path / name, config, [16], 3, log=silent) for name in ("a", "b")]

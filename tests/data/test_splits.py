@@ -136,3 +136,23 @@ def test_a_class_too_small_for_by_image_is_named():
 def test_impossible_shares(split, shares):
     with pytest.raises(UsageError, match=r"data\.validation"):
         split(np.zeros(50, int), *shares, 0)
+
+
+def test_fewer_keeps_a_share_of_one_class_in_whole_lesions_and_nests():
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(400), rng.integers(1, 4, 400))
+    labels = (groups % 4 == 0).astype(int)
+    sides = splits.by_lesion(labels, groups, 0.1, 0.3, 0)
+    training = (sides == "train") & (labels == 1)
+    kept_before = np.zeros(len(sides), bool)
+    for share in (1 / 8, 1 / 4, 1 / 2, 1.0):
+        thinned = splits.fewer(sides, labels, groups, {1: share}, 0)
+        assert (thinned[~training] == sides[~training]).all()
+        kept = training & (thinned == "train")
+        assert 0 <= kept.sum() - share * training.sum() < 3  # at most a part of one lesion more
+        assert not set(groups[kept]) & set(groups[training & ~kept])
+        assert kept[kept_before].all()
+        kept_before = kept
+    assert (
+        splits.fewer(sides, labels, groups, {1: 1 / 8}, 1) != splits.fewer(sides, labels, groups, {1: 1 / 8}, 0)
+    ).any()
