@@ -128,12 +128,9 @@ def stages_of(options: argparse.Namespace) -> tuple[list[Stage], int]:
         found += recorded(lambda z: model.generator(z, training=True), tf.TensorSpec([batch, config.latent]))
         labels = tf.zeros([batch], tf.int32)
         if hasattr(model.discriminator, "heads"):
-            shapes = [
-                tf.TensorSpec([batch, side, side, n], model.discriminator.compute)
-                for side, n in model.discriminator.look.shapes
-            ]
             found += recorded(model.discriminator.look, images, trained=False)
-            found += recorded(lambda *maps: model.discriminator(list(maps), labels, training=True), *shapes)
+            maps = maps_of(model.discriminator.look, images)
+            found += recorded(lambda *maps: model.discriminator(list(maps), labels, training=True), *maps)
         else:
             found += recorded(lambda x: model.discriminator(x, labels, training=True), images)
     else:
@@ -143,12 +140,18 @@ def stages_of(options: argparse.Namespace) -> tuple[list[Stage], int]:
                 found += blocks_of(network, (batch, size, size, 3))
             elif hasattr(network, "look"):
                 found += recorded(network.look, images, trained=False)
-                maps = [tf.TensorSpec([batch, side, side, n], network.heads.compute) for side, n in network.look.shapes]
+                maps = maps_of(network.look, images)
                 partners = tf.roll(tf.range(batch), -1, 0)
                 found += recorded(lambda *x, n=network, p=partners: n.heads(list(x), p, training=True), *maps)
             else:
                 found += recorded(network, images)
     return _counted(found), batch
+
+
+def maps_of(look: Callable, images: tf.TensorSpec) -> list[tf.TensorSpec]:
+    """What the heads get from the frozen features."""
+    maps = tf.function(look, autograph=False).get_concrete_function(images).structured_outputs
+    return [tf.TensorSpec(x.shape, x.dtype) for x in maps]
 
 
 def recorded(function: Callable, *specs: tf.TensorSpec, trained: bool = True) -> list[Stage]:

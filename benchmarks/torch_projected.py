@@ -73,7 +73,7 @@ class FrozenFeatures(nn.Module):
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Side and channels of each map."""
+        """Side, doubled where it is to be doubled, and channels of each map."""
         sides = [2 * math.ceil(self.side / 2**power) for power in (2, 3, 4, 5)]
         return [*zip(sides, ACROSS_SCALES, strict=True), (COLOURS, 3)]
 
@@ -91,9 +91,12 @@ class FrozenFeatures(nn.Module):
                 maps.append(x)
         for x, channels, scales in zip(maps[::-1], self.channels[::-1], self.scales[::-1], strict=True):
             x = channels(x)
-            x = scales(x + mixed[0] if mixed else x)
-            mixed.insert(0, F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+            mixed.insert(0, scales(x + doubled(mixed[0]) if mixed else x))
         return [*mixed, F.avg_pool2d(images, self.size // COLOURS)]
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _fold(module: nn.Module, *pairs: tuple[str, str]) -> None:
@@ -132,13 +135,15 @@ class Heads(nn.Module):
         super().__init__()
         self.convs, self.norms, self.embeddings = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.blocks: list[int] = []
+        self.sides = [side for side, _ in shapes]
         for index, (side, channels) in enumerate(shapes):
             before, blocks = 2 * channels, max(1, round(math.log2(side / 4)))
             for block in range(blocks):
                 after = max(1, round(WIDTHS.get(max(4, side >> (block + 1)), WIDTHS[16]) * width))
                 stride = 1 if side >> block <= 4 else 2
                 key = f"map{index}_conv{block}"
-                self.convs[key] = SpectralConv(before, after, 4, stride, padding=stride - 1, bias=False)
+                padding = 0 if block == 0 and stride == 2 and index < len(shapes) - 1 else stride - 1
+                self.convs[key] = SpectralConv(before, after, 4, stride, padding=padding, bias=False)
                 self.norms[key] = nn.BatchNorm2d(after)
                 before = after
             outputs = 1 + (EMBEDDED if num_classes else 0)
@@ -150,11 +155,17 @@ class Heads(nn.Module):
 
     def forward(self, maps, partners, labels=None, update: bool = False):
         logits, trunks = [], []
-        for index, (x, blocks) in enumerate(zip(maps, self.blocks, strict=True)):
+        for index, (x, side, blocks) in enumerate(zip(maps, self.sides, self.blocks, strict=True)):
+            if x.shape[-1] < side <= 4:
+                x = doubled(x)
             x = torch.cat([x, x.index_select(0, partners)], 1)
             for block in range(blocks):
                 conv, norm = self.convs[f"map{index}_conv{block}"], self.norms[f"map{index}_conv{block}"]
-                x = conv(F.pad(x, (1, 2, 1, 2)) if conv.stride == (1, 1) else x, update)
+                if conv.stride == (1, 1):
+                    x = F.pad(x, (1, 2, 1, 2))
+                elif block == 0 and x.shape[-1] < side:  # doubled, zero beyond the border
+                    x = doubled(F.pad(x, (1, 1, 1, 1)))[..., 1:-1, 1:-1]
+                x = conv(x, update)
                 x = norm(x) if update else F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
                 x = F.leaky_relu(x, 0.2, inplace=True)
             trunks.append(x.mean((2, 3)))

@@ -94,6 +94,12 @@ def bilinear_doubled(x):
     return jnp.einsum("ij,bjkc,lk->bilc", matrix, x, matrix)
 
 
+def on_doubled(kernel):
+    """`heads.on_doubled`: a 4 x 4 convolution of stride 2 of the doubled map as a 3 x 3 one of the map itself."""
+    shares = jnp.asarray([[0.75, 0.25, 0, 0], [0.25, 0.75, 0.75, 0.25], [0, 0, 0.25, 0.75]], kernel.dtype)
+    return jnp.einsum("ia,jb,abcf->ijcf", shares, shares, kernel)
+
+
 def mean_pooled(x, factor: int):
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // factor, factor, width // factor, factor, channels).mean((2, 4))
@@ -109,9 +115,9 @@ def features(frozen: Weights, mix: Weights, images, compute, at: int = 0) -> lis
     for index in range(3, -1, -1):
         x = maps[list(ENDS)[index] - 1].astype(compute)
         x = conv(x, mix[f"channels{index}"].astype(compute)) + mix[f"channels{index}/bias"].astype(compute)
-        x = x + mixed[0] if mixed else x
+        x = x + bilinear_doubled(mixed[0]) if mixed else x
         x = conv(x, mix[f"scales{index}"].astype(compute)) + mix[f"scales{index}/bias"].astype(compute)
-        mixed.insert(0, bilinear_doubled(x))
+        mixed.insert(0, x)
     return [*mixed, colours]
 
 
@@ -178,11 +184,17 @@ def heads(weights: Weights, vectors: Weights, maps, partners, labels, compute):
         return normed.astype(compute)
 
     for index, x in enumerate(maps):
+        undoubled = x.shape[-1] != 3  # all but the colours are seen doubled
+        if undoubled and x.shape[1] <= 2:
+            x, undoubled = bilinear_doubled(x), False
         x = jnp.concatenate([x, x[partners]], -1)
         block = 0
         while f"map{index}_conv{block}" in weights:
             key = f"map{index}_conv{block}"
-            x = conv(x, kernel(key), 1 if x.shape[1] <= 4 else 2)
+            if undoubled and block == 0:
+                x = conv(x, on_doubled(kernel(key)), 1)
+            else:
+                x = conv(x, kernel(key), 1 if x.shape[1] <= 4 else 2)
             x = (batch_norm(x)[0] * weights[f"{key}/scale"] + weights[f"{key}/offset"]).astype(compute)
             x = jax.nn.leaky_relu(x, 0.2)
             block += 1

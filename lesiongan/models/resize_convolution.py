@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
+
+#: The transposed convolution's taps, rows, from those of the convolution, columns.
+_TAPS = ((0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
 
 
 def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -22,12 +28,18 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """
     height, width = sides(x)
     x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-    for _ in range(2):  # along each of the two axes
-        kernel = tf.stack([kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]])
-        kernel = tf.transpose(kernel, [1, 0, 2, 3])
+    kernel = along_both_axes(_TAPS, kernel)
     shape = tf.stack([tf.shape(x)[0], 2 * height + 4, 2 * width + 4, kernel.shape[3]])
     y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), shape, 2, "SAME")
     return _without_margin(y, 2)
+
+
+def along_both_axes(matrix: Sequence[Sequence[float]], kernel: tf.Tensor) -> tf.Tensor:
+    """A kernel `[n, n, before, after]` whose taps a matrix `[m, n]` combines along height and along width: `[m, m,
+    before, after]`. One product, since TensorFlow fills a whole kernel with zeros for the gradient of each slice."""
+    both = tf.constant(np.kron(matrix, matrix), kernel.dtype)
+    taps = tf.matmul(both, tf.reshape(kernel, [both.shape[1], -1]))
+    return tf.reshape(taps, [len(matrix), len(matrix), *kernel.shape[2:]])
 
 
 def sides(x: tf.Tensor) -> list:

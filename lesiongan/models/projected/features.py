@@ -24,8 +24,9 @@ COLOURS = 16  # pixels of the averaged picture
 class FrozenFeatures:
     """Images float `[batch, size, size, 3]` in [-1, 1] -> five maps, from the finest on.
 
-    The maps have 1/2, 1/4, 1/8 and 1/16 of the size that is looked at and 64, 64, 128 and 256 channels; the last one is
-    the picture of 16 x 16 pixels. All of it is constants: no variable, nothing to save with a model.
+    The maps have 1/4, 1/8, 1/16 and 1/32 of the size that is looked at and 64, 64, 128 and 256 channels, and are judged
+    doubled (`shapes`), which `Heads` does in one with its first convolution; the last one is the picture of 16 x 16
+    pixels. All of it is constants: no variable, nothing to save with a model.
 
     Args:
         size: of the images.
@@ -55,7 +56,7 @@ class FrozenFeatures:
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Side and channels of each map."""
+        """Side, doubled where it is to be doubled, and channels of each map."""
         sides = [2 * math.ceil(self.look_size / 2**power) for power in (2, 3, 4, 5)]
         return [*zip(sides, ACROSS_SCALES, strict=True), (COLOURS, 3)]
 
@@ -71,7 +72,7 @@ class FrozenFeatures:
         ):
             x = channels(tf.cast(x, self.compute))
             # a 1 x 1 convolution and doubling may change places
-            mixed.insert(0, doubled(scales(x + mixed[0] if mixed else x)))
+            mixed.insert(0, scales(x + doubled(mixed[0]) if mixed else x))
         colours = tf.nn.avg_pool2d(images, self.size // COLOURS, self.size // COLOURS, "VALID")
         return [*mixed, tf.cast(colours, self.compute)]
 
@@ -95,16 +96,5 @@ def doubled(x: tf.Tensor) -> tf.Tensor:
 
 def enlarged(x: tf.Tensor, size: int) -> tf.Tensor:
     """`[batch, n, n, channels]` -> `[batch, size, size, channels]`, bilinear, pixels by their centres, the border
-    repeated; as two products with a matrix, whose gradient is as quick as they are."""
-    if size == x.shape[1]:
-        return x
-    matrix = tf.constant(_enlarging(x.shape[1], size), x.dtype)
-    return tf.einsum("ij,bjkc,lk->bilc", matrix, x, matrix)
-
-
-def _enlarging(n: int, size: int) -> np.ndarray:
-    """`[size, n]`: the shares of the two nearest pixels in each new one."""
-    places = (np.arange(size) + 0.5) * n / size - 0.5
-    first = np.floor(places).astype(int)
-    share = (places - first)[:, None]
-    return (1 - share) * np.eye(n)[np.clip(first, 0, n - 1)] + share * np.eye(n)[np.clip(first + 1, 0, n - 1)]
+    repeated; computed in float32, given back as it came."""
+    return x if size == x.shape[1] else tf.cast(tf.image.resize(x, (size, size), "bilinear"), x.dtype)
