@@ -129,7 +129,13 @@ class SpectralConv(nn.Conv2d):
 
 
 class Heads(nn.Module):
-    """Maps of images and of their partners -> logits `[batch, n]` and trunks `[batch, features]`."""
+    """Maps of images and of their partners -> logits `[batch, n]` and trunks `[batch, features]`.
+
+    Attributes:
+        exact: the border of a doubled map as ours has it, which takes longer here; else zeros around the doubled map.
+    """
+
+    exact = False
 
     def __init__(self, shapes: Sequence[tuple[int, int]], num_classes: int = 0, width: float = 1.0):
         super().__init__()
@@ -142,8 +148,10 @@ class Heads(nn.Module):
                 after = max(1, round(WIDTHS.get(max(4, side >> (block + 1)), WIDTHS[16]) * width))
                 stride = 1 if side >> block <= 4 else 2
                 key = f"map{index}_conv{block}"
-                padding = 0 if block == 0 and stride == 2 and index < len(shapes) - 1 else stride - 1
-                self.convs[key] = SpectralConv(before, after, 4, stride, padding=padding, bias=False)
+                beyond = self.exact and block == 0 and stride == 2 and index < len(shapes) - 1  # is in the map already
+                self.convs[key] = SpectralConv(
+                    before, after, 4, stride, padding=0 if beyond else stride - 1, bias=False
+                )
                 self.norms[key] = nn.BatchNorm2d(after)
                 before = after
             outputs = 1 + (EMBEDDED if num_classes else 0)
@@ -156,16 +164,13 @@ class Heads(nn.Module):
     def forward(self, maps, partners, labels=None, update: bool = False):
         logits, trunks = [], []
         for index, (x, side, blocks) in enumerate(zip(maps, self.sides, self.blocks, strict=True)):
-            if x.shape[-1] < side <= 4:
-                x = doubled(x)
+            if x.shape[-1] < side:
+                border = self.exact and side > 4
+                x = doubled(F.pad(x, (1, 1, 1, 1)))[..., 1:-1, 1:-1] if border else doubled(x)
             x = torch.cat([x, x.index_select(0, partners)], 1)
             for block in range(blocks):
                 conv, norm = self.convs[f"map{index}_conv{block}"], self.norms[f"map{index}_conv{block}"]
-                if conv.stride == (1, 1):
-                    x = F.pad(x, (1, 2, 1, 2))
-                elif block == 0 and x.shape[-1] < side:  # doubled, zero beyond the border
-                    x = doubled(F.pad(x, (1, 1, 1, 1)))[..., 1:-1, 1:-1]
-                x = conv(x, update)
+                x = conv(F.pad(x, (1, 2, 1, 2)) if conv.stride == (1, 1) else x, update)
                 x = norm(x) if update else F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
                 x = F.leaky_relu(x, 0.2, inplace=True)
             trunks.append(x.mean((2, 3)))

