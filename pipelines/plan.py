@@ -10,7 +10,8 @@ from lesiongan.base.progress import duration
 from lesiongan.config.grid import made_for
 from lesiongan.config.run import Config
 from lesiongan.data.fingerprint import source_fingerprint
-from lesiongan.data.ingest import Collection, split_rows
+from lesiongan.data.ingest import Collection
+from lesiongan.data.source_split import split_rows
 from lesiongan.data.synthetic import open_synthetic
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.experiments.amounts import spread

@@ -121,10 +121,9 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
                 raise ValueError(value)
             return int(number)
         if hint is float:
-            number = fraction(str(value))
-            if number is None:
+            if (share := fraction(str(value))) is None:
                 raise ValueError(value)
-            return number
+            return share
     except (ValueError, KeyError, OverflowError, ZeroDivisionError):
         raise UsageError(f"option {name!r}: {value!r} is not of type {hint.__name__}") from None
     if not isinstance(value, hint):

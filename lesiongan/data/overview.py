@@ -14,7 +14,8 @@ from lesiongan.config.data import DataConfig
 from lesiongan.data import leaks, splits
 from lesiongan.data.decoding import DecodingOptions
 from lesiongan.data.generated_folder import NOTICE
-from lesiongan.data.ingest import Collection, ids_not_known, open_collection, split_rows, survey, table_1
+from lesiongan.data.ingest import Collection, open_collection, survey, table_1
+from lesiongan.data.source_split import ids_not_known, split_rows
 from lesiongan.data.sources import source_name
 
 _SHOWN = 3  # examples of an anomaly
