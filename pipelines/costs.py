@@ -43,11 +43,11 @@ _ACGANS = {
 #: Size at which frozen features look -> their millions of multiply-adds; those and the weights of the heads that know
 #: classes, and of those that do not.
 _LOOKS = {
-    32: (9, (100, 6.3), (86, 5.0)),
-    64: (34, (170, 6.6), (154, 5.3)),
-    96: (78, (179, 5.5), (168, 4.2)),
-    128: (138, (338, 6.7), (322, 5.3)),
-    256: (552, (1007, 6.1), (991, 4.8)),
+    32: (9, (96, 6.3), (82, 5.0)),
+    64: (35, (154, 6.6), (137, 5.3)),
+    96: (78, (149, 5.5), (138, 4.2)),
+    128: (138, (261, 6.7), (245, 5.3)),
+    256: (552, (669, 6.1), (653, 4.8)),
 }
 _MAPS_KEPT = 3  # of each convolution: its result, the normalised one, and a gradient
 _ADAM = 4  # numbers per weight: itself, its gradient and two moments
