@@ -30,6 +30,7 @@ from pipelines import (
     result_commands,
     run_commands,
     sharing_commands,
+    sign_command,
 )
 from pipelines.quiet import quiet_start
 
@@ -119,6 +120,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     quality_commands.add(commands)
     reader_study_command.add(commands)
     inspect_command.add(commands)
+    sign_command.add(commands)
     sharing_commands.add(commands)
     options_command.add(commands)
 

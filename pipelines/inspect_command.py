@@ -20,11 +20,12 @@ def add(commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    from lesiongan.serving.content_credentials import credentials_of
     from lesiongan.serving.xmp import facts_of
 
     if arguments.again:
         find(arguments.again, "acgan")  # a wrong one is refused before anything is read
-    rows = [{"picture": str(path), **facts_of(path)} for path in arguments.pictures]
+    rows = [{"picture": str(path), **facts_of(path), **credentials_of(path)} for path in arguments.pictures]
     if arguments.again:
         _made_again(rows, arguments.again)
     print(json.dumps(rows, indent=1) if arguments.json else "\n".join(line for row in rows for line in _lines(row)))
