@@ -45,11 +45,11 @@ class Generator(nn.Module):
         self.convs, self.norms = nn.ModuleDict(), nn.ModuleDict()
         for index, (before, after) in enumerate(itertools.pairwise(filters), 1):
             self.convs[f"first_{index}"] = ResizeConv(before, after, bias=True)
-            self.convs[f"second_{index}"] = nn.Conv2d(after, after, 3, padding=1)
+            self.convs[f"second_{index}"] = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect")
             self.convs[f"shortcut_{index}"] = nn.Conv2d(before, after, 1, bias=False)
             self.norms[f"first_{index}"] = ConditionalNorm(before, latent, classes)
             self.norms[f"second_{index}"] = ConditionalNorm(after, latent, classes)
-        self.convs["image"] = nn.Conv2d(filters[-1], 3, 3, padding=1)
+        self.convs["image"] = nn.Conv2d(filters[-1], 3, 3, padding=1, padding_mode="reflect")
         self.norms["image"] = ConditionalNorm(filters[-1], latent, classes)
         for name, parameter in (*self.convs.named_parameters(), *self.dense.named_parameters()):
             gain = 2.0 if name.startswith(("first", "second")) else 1.0

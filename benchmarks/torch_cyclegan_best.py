@@ -24,7 +24,7 @@ class AdditiveGenerator(nn.Module):
         n, self.blocks = filters, range(1, blocks + 1)
 
         def conv(before, after, size=3, stride=1):
-            return nn.Conv2d(before, after, size, stride, padding=1, bias=False)
+            return nn.Conv2d(before, after, size, stride, padding=1, padding_mode="reflect", bias=False)
 
         self.convs = nn.ModuleDict({"stem": conv(3, n), "down_1": conv(n, 2 * n, 4, 2)})
         self.convs["down_2"] = conv(2 * n, 4 * n, 4, 2)
@@ -34,7 +34,7 @@ class AdditiveGenerator(nn.Module):
         for number, wide in ((1, 2 * n), (2, n)):
             self.convs[f"up_{number}"] = ResizeConv(2 * wide, wide, bias=False)
             self.convs[f"joined_{number}"] = conv(2 * wide, wide)
-        self.convs["last"] = nn.Conv2d(n, 3, 3, padding=1)
+        self.convs["last"] = nn.Conv2d(n, 3, 3, padding=1, padding_mode="reflect")
         for name, parameter in self.convs.named_parameters():
             gain = 1e-4 if name.startswith("last") else 0.2 if "second" in name else 2.0
             weight = parameter.ndim > 1

@@ -117,10 +117,10 @@ def generate(weights, moving, noise, form: Form, training: bool):
     while f"first_{index}" in weights:
         y = nets.resize_convolution(norm(x, f"first_{index}"), kernel(f"first_{index}"))
         y = norm(y + kernel(f"first_{index}_bias"), f"second_{index}")
-        y = nets.conv(y, kernel(f"second_{index}")) + kernel(f"second_{index}_bias")
+        y = nets.mirrored(y, kernel(f"second_{index}")) + kernel(f"second_{index}_bias")
         x = y + nets.nearest_doubled(nets.conv(x, kernel(f"shortcut_{index}")))
         index += 1
-    x = nets.conv(norm(x, "image"), kernel("image")) + kernel("image_bias")
+    x = nets.mirrored(norm(x, "image"), kernel("image")) + kernel("image_bias")
     return jnp.tanh(x.astype(jnp.float32)), following
 
 

@@ -80,7 +80,7 @@ def normed(x, compute):
 
 def translate(weights, images, compute):
     def conv(x, key, stride=1):
-        return nets.conv(x, weights[key].astype(compute), stride)
+        return nets.mirrored(x, weights[key].astype(compute), stride)
 
     x = normed(conv(images.astype(compute), "stem"), compute)
     ways_down = [x]

@@ -23,6 +23,11 @@ def conv(x, kernel, stride=1, padding="SAME"):
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
+def mirrored(x, kernel, stride=1):
+    """`mirrored_convolution`."""
+    return conv(jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect"), kernel, stride, "VALID")
+
+
 def depthwise(x, kernel, stride=1):
     """As a sum of shifted products, which XLA makes one kernel of: cuDNN's own is slow to differentiate."""
     size = kernel.shape[0]

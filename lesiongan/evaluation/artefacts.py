@@ -14,6 +14,11 @@ All are of uint8 `[n, s, s, 3]`; grey is ITU-R BT.601's luma, 0 to 255.
   of 3 pixels to a fifth of the side; without those at the edge of a black frame. Near 0 for marks at random, 1 for the
   ticks of a scale, 0 where there are hardly any. Scales whose ticks are finer than 3 pixels, most of them at 64 px, are
   not seen.
+- `border`: how far the outermost line of pixels stands out: the mean change of grey from it to the next line, over that
+  from the second to the third and from the third to the fourth. About 1 in photographs; networks that see zeros beyond
+  the border may draw another line there, which gives their pictures away.
+- `grain`: the mean change of grey from a lit pixel to the four beside it, less what remains after a median of 3 x 3, in
+  grey levels: noise, chequers, and lines of a single pixel.
 - `lightness`, `red`, `yellow`: L*, a* and b* of the skin (`skin_tone.skin_colour`): the camera's colours, as far as
   sources and classes do not differ by people. NaN where no skin is seen.
 """
@@ -25,7 +30,7 @@ from scipy import ndimage
 
 from lesiongan.evaluation.skin_tone import skin_colour
 
-STATISTICS = ("frame", "vignette", "lines", "ruler", "lightness", "red", "yellow")
+STATISTICS = ("frame", "vignette", "lines", "ruler", "border", "grain", "lightness", "red", "yellow")
 
 _DARK = 30
 _CONTRAST = 20  # grey levels of a line
@@ -51,6 +56,8 @@ def _artefacts(images: np.ndarray) -> dict[str, np.ndarray]:
         "vignette": np.array([_vignette(*pair) for pair in zip(grey, lit, strict=True)]),
         "lines": (marks & lit).sum((1, 2)) / np.maximum(lit.sum((1, 2)), 1),
         "ruler": np.array([_ruler(picture) for picture in marks & ~_beside_frame(~lit)]),
+        "border": _border(grey),
+        "grain": _grain(grey, lit),
         "lightness": skin[:, 0],
         "red": skin[:, 1],
         "yellow": skin[:, 2],
@@ -101,6 +108,24 @@ def _ruler(marks: np.ndarray) -> float:
     deep = max(2, side // 8)
     bands = (marks[:deep], marks[-deep:], marks[:, :deep].T, marks[:, -deep:].T)
     return max(_periodic(band.mean(0), side) for band in bands)
+
+
+def _border(grey: np.ndarray) -> np.ndarray:
+    sides = [grey, grey[:, ::-1], grey.swapaxes(1, 2), grey.swapaxes(1, 2)[:, ::-1]]
+    steps = sum(np.abs(np.diff(side[:, :4, 4:-4], axis=1)).mean(2) for side in sides)  # `[n, 3]`
+    return steps[:, 0] / np.maximum(steps[:, 1:].mean(1), 0.1)
+
+
+def _grain(grey: np.ndarray, lit: np.ndarray) -> np.ndarray:
+    smooth = ndimage.median_filter(grey, (1, 3, 3))
+    fine = sum(_steps(grey, axis) - _steps(smooth, axis) for axis in (1, 2))
+    used = lit[:, :-1, :-1]
+    return (fine * used).sum((1, 2)) / np.maximum(2 * used.sum((1, 2)), 1)
+
+
+def _steps(grey: np.ndarray, axis: int) -> np.ndarray:
+    """Changes of grey along an axis, `[n, s - 1, s - 1]`."""
+    return np.abs(np.diff(grey, axis=axis))[:, : grey.shape[1] - 1, : grey.shape[2] - 1]
 
 
 def _periodic(profile: np.ndarray, side: int) -> float:

@@ -16,6 +16,8 @@ _NAMES = {
     "vignette": "vignette",
     "lines": "thin lines (hair)",
     "ruler": "regular marks (ruler)",
+    "border": "outermost line of pixels (1: like the next)",
+    "grain": "grain (grey levels)",
     "lightness": "skin L*",
     "red": "skin a*",
     "yellow": "skin b*",

@@ -125,3 +125,20 @@ def test_the_tone_is_that_of_the_skin_not_of_lesion_frame_or_hair():
         for c in ((240, 205, 185), (120, 85, 65))
     )
     assert lighter > plain > darker
+
+
+def test_the_outermost_line_of_pixels_stands_out_where_another_one_is_drawn():
+    framed_thinly = skin()
+    framed_thinly[[0, -1]] -= 12
+    framed_thinly[1:-1, [0, -1]] -= 12
+    plain, framed_one = of(skin(), framed_thinly)["border"]
+    assert 0.8 < plain < 1.25
+    assert framed_one > 3
+
+
+def test_grain_is_noise_and_chequers():
+    y, x = np.mgrid[:SIZE, :SIZE]
+    chequered = skin() + 8 * ((x + y) % 2 * 2 - 1)[..., None]
+    noisy = skin() + np.random.default_rng(1).normal(0, 8, (SIZE, SIZE, 1))
+    still, *grainy = of(skin(), noisy, chequered)["grain"]
+    assert min(grainy) > 3 * still

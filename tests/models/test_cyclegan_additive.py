@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cyclegan_steps import TINY, batches
+from scipy import ndimage
 
 from lesiongan.base.errors import UsageError
 from lesiongan.models.cyclegan.additive import AdditiveGenerator
 from lesiongan.models.cyclegan.losses import hinge_discriminator_loss, hinge_generator_loss
 from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.cyclegan.served_generator import served_generator
+from lesiongan.models.mirrored import mirrored_convolution
 
 ADDITIVE = dataclasses.replace(TINY, generator="additive", identity=0.0)
 PROJECTED = dataclasses.replace(ADDITIVE, discriminator="projected", augment=True, ema=0.9, pool=0, batch=4)
@@ -95,3 +97,25 @@ def test_a_step_resumes_exactly_and_moves_all_networks(projected):
 def test_a_projected_discriminator_needs_pairs():
     with pytest.raises(UsageError, match=r"cyclegan\.batch of 2 or more"):
         dataclasses.replace(PROJECTED, batch=1)
+
+
+@pytest.mark.parametrize(("taps", "stride"), [(3, 1), (3, 2), (4, 2)])
+def test_a_convolution_that_mirrors_does_not_know_where_the_border_is(taps, stride):
+    kernel = tf.random.stateless_normal([taps, taps, 2, 3], [0, 1])
+    plain = mirrored_convolution(tf.ones([1, 8, 8, 2]), kernel, stride)
+    expected = np.broadcast_to(kernel.numpy().sum((0, 1, 2)), (1, 8 // stride, 8 // stride, 3))
+    np.testing.assert_allclose(plain, expected, atol=1e-5)
+
+
+def test_a_convolution_that_mirrors_is_scipys():
+    x, kernel = (tf.random.stateless_normal(shape, [1, 2]) for shape in ([8, 8], [3, 3]))
+    expected = ndimage.correlate(x.numpy(), kernel.numpy(), mode="mirror")
+    ours = mirrored_convolution(x[None, ..., None], kernel[..., None, None])
+    np.testing.assert_allclose(ours[0, ..., 0], expected, atol=1e-5)
+
+
+def test_a_picture_without_content_gets_no_frame():
+    generator = AdditiveGenerator(32, filters=4, blocks=1)
+    generator.kernels["last"].assign(tf.random.stateless_normal([3, 3, 4, 3], [0, 1]))  # else it does nothing
+    changed = generator(tf.fill([1, 32, 32, 3], 0.25)).numpy()
+    assert np.ptp(changed, axis=(1, 2)).max() < 1e-4

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from lesiongan.models.acgan.networks import for_size, scaled
 from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.mirrored import mirrored_convolution
 from lesiongan.models.network import Network
 from lesiongan.models.resize_convolution import resize_convolution
 
@@ -32,7 +33,7 @@ class ResidualGenerator(Network):
     Dense to 4 x 4; blocks that double the map: norm, ReLU, nearest-neighbour doubling, 3 x 3 convolution, norm, ReLU,
     3 x 3 convolution, plus a 1 x 1 convolution of the doubled input; norm, ReLU, 3 x 3 convolution, tanh. The norms are
     batch norms with scale and offset of the class; the class is read from the noise's first numbers, its one-hot form.
-    Convolutions after doubling reflect at the border (see `resize_convolution`), the others see zeros.
+    Convolutions after doubling mirror at the border (see `resize_convolution`), the others see zeros.
 
     Args:
         size: 32, 64, 128 or 256 pixels.
@@ -48,6 +49,7 @@ class ResidualGenerator(Network):
 
     WIDTHS: ClassVar = WIDTHS
     NOISE_IN_NORMS = False  # whether the norms know all of the noise, or the class alone
+    MIRRORS = False  # whether all convolutions mirror at the border
 
     def __init__(self, size, latent, num_classes, *, width=1.0, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "latent": latent, "num_classes": num_classes, "width": width, "seed": seed}
@@ -76,6 +78,7 @@ class ResidualGenerator(Network):
 
     def maps(self, noise: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """The output of the dense layer and of every block, the images last."""
+        convolution = mirrored_convolution if self.MIRRORS else _with_zeros
         norms = self.norms.begin(training, noise[:, : self.conditions])
         x = self.dense(tf.cast(noise, self.compute), "dense")
         maps = [tf.reshape(x, [-1, 4, 4, x.shape[-1] // 16])]
@@ -83,13 +86,17 @@ class ResidualGenerator(Network):
             x = maps[-1]
             y = resize_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"))
             y = tf.nn.relu(norms(self.biased(y, f"first_{index}"), f"second_{index}"))
-            y = self.biased(tf.nn.conv2d(y, self.kernel(f"second_{index}"), 1, "SAME"), f"second_{index}")
+            y = self.biased(convolution(y, self.kernel(f"second_{index}")), f"second_{index}")
             # a 1 x 1 convolution and doubling may change places
             maps.append(y + doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
         x = tf.nn.relu(norms(maps[-1], "image"))
-        x = self.biased(tf.nn.conv2d(x, self.kernel("image"), 1, "SAME"), "image")
+        x = self.biased(convolution(x, self.kernel("image")), "image")
         norms.finish()
         return [*maps, tf.tanh(tf.cast(x, tf.float32))]
+
+
+def _with_zeros(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
 @keras.saving.register_keras_serializable("lesiongan")
