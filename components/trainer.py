@@ -28,7 +28,7 @@ def train_acgan(
     samples: Output[HTML],
     judge: Optional[Input[Model]] = None,
 ):  # fmt: skip
-    """The ACGAN, noise and class -> image; with `judge` (a classifier) measured while it trains."""
+    """The ACGAN, noise and class -> image; with `judge` (a classifier) measured or guided while it trains."""
     given = locals()
     from lesiongan.steps import run_component, train_acgan as step
 
@@ -45,7 +45,7 @@ def train_cyclegan(
     judge: Optional[Input[Model]] = None,
 ):  # fmt: skip
     """One CycleGAN per alpha (with `selection`) or per class (with `generated`); with `judge` (a classifier) measured
-    while they train."""
+    or guided while they train."""
     given = locals()
     from lesiongan.steps import run_component, train_cyclegan as step
 

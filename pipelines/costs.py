@@ -179,7 +179,13 @@ def assumed(config: Config) -> dict[str, tuple[Measured, ...]]:
 
 def works(config: Config) -> dict[str, Work]:
     """The step of each network of a configuration."""
-    return {name: of(getattr(config, name)) for name, of in WORK.items()}
+    found = {name: of(getattr(config, name)) for name, of in WORK.items()}
+    guided = {"acgan": config.acgan.batch, "cyclegan": 2 * config.cyclegan.batch}  # generated images of a step
+    for name, images in guided.items():
+        if getattr(config, name).guidance:  # the classifier sees each of them, and gives a gradient
+            seeing = 2 / 3 * found["classifier"].multiply_adds / config.classifier.batch * images
+            found[name] = dataclasses.replace(found[name], multiply_adds=found[name].multiply_adds + seeing)
+    return found
 
 
 def nearest(work: Work, steps: Sequence[Measured]) -> Measured:
@@ -252,7 +258,7 @@ def _acgan_step(config: ACGANConfig) -> Callable[[], Any]:
 
     from lesiongan.models.acgan.model import ACGAN
 
-    model = ACGAN(config, 8)
+    model = ACGAN(dataclasses.replace(config, guidance=0.0), 8)
     model.compile()
     batch = tf.constant(_images(config.batch, config.size)), tf.zeros([config.batch], tf.int32)
     train = tf.function(model.train_step, autograph=False)
@@ -264,7 +270,7 @@ def _cyclegan_step(config: CycleGANConfig) -> Callable[[], Any]:
 
     from lesiongan.models.cyclegan.model import CycleGAN
 
-    model = CycleGAN(config, steps=1000)
+    model = CycleGAN(dataclasses.replace(config, guidance=0.0), steps=1000)
     x, y = tf.unstack(tf.constant(_images(2 * config.batch, config.size).reshape(2, config.batch, *_shape(config))))
     train = tf.function(model.train_step, autograph=False)
     return lambda: [float(value) for value in train((x, y)).values()]

@@ -309,9 +309,9 @@ class _Build:
 
 
 def _judge(config: ACGANConfig | CycleGANConfig, real: Real) -> Any:
-    """The classifier as a GAN's judge, where its options ask for one; otherwise its training does not wait for the
-    classifier, and another classifier does not train it again."""
-    judged = config.measure_every_images or config.export == "best" or config.patience
+    """The classifier as a GAN's judge or guide, where its options ask for one; otherwise its training does not wait for
+    the classifier, and another classifier does not train it again."""
+    judged = config.measure_every_images or config.export == "best" or config.patience or config.guidance
     return real.classifier.outputs["model"] if judged else None
 
 

@@ -29,7 +29,9 @@ def add(commands) -> None:
     acgan = models.add_parser("acgan", help="an ACGAN: images of a class from noise")
     _labelled(acgan)
     _training(acgan, "of the split and the training")
-    acgan.add_argument("--judge", type=Path, metavar="MODEL", help=f"{_CLASSIFIER}: measure KID while it trains")
+    acgan.add_argument(
+        "--judge", type=Path, metavar="MODEL", help=f"{_CLASSIFIER}: measure KID while it trains, or guide it"
+    )
     acgan.set_defaults(run=_train_acgan)
 
     cyclegan = models.add_parser("cyclegan", help="a CycleGAN: pictures of one folder as those of another")
@@ -37,7 +39,10 @@ def add(commands) -> None:
     cyclegan.add_argument("--to", dest="target", required=True, metavar="DIR", help="what they are to look like")
     _training(cyclegan, "of the pictures set aside and the training")
     cyclegan.add_argument(
-        "--judge", default="", metavar="MODEL", help=f"{_CLASSIFIER}, or `imagenet`: measure KID while it trains"
+        "--judge",
+        default="",
+        metavar="MODEL",
+        help=f"{_CLASSIFIER}, or `imagenet`: measure KID while it trains; or a classifier to guide it",
     )
     cyclegan.set_defaults(run=_train_cyclegan)
 

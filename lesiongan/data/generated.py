@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lesiongan.data import examples_writer
+from lesiongan.data import examples, examples_writer
 from lesiongan.data.image_set import ImageSet
 from lesiongan.data.taxonomy import Taxonomy
 
@@ -48,7 +48,14 @@ def image_ids(name: str, count: int) -> tuple[str, ...]:
     return tuple(f"{name}_{i:07d}" for i in range(count))
 
 
-def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[int], alpha: float | str) -> None:
+def write(
+    directory: Path,
+    generated: Generated,
+    model: dict,
+    sizes: Sequence[int],
+    alpha: float | str,
+    guides: Collection[str] = (),
+) -> None:
     """Writes one generator's images as Examples, all in the split `train`, at each of `sizes` pixels.
 
     Args:
@@ -57,6 +64,7 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
         model: the `model.json` of the generator.
         sizes: pixels.
         alpha: the filter's alpha, or empty.
+        guides: digests of the classifiers that guided the makers of what was translated; the model's own is added.
     """
     name = Path(directory).name
     ids = image_ids(name, len(generated.images))
@@ -70,6 +78,9 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
             "digital_source_type": DIGITAL_SOURCE_TYPE,
         }
     )
+    guides = {*guides, model.get("guided_by", "")} - {""}
+    if guides:
+        provenance["guided_by"] = " ".join(sorted(guides))
     examples_writer.write_generated(
         directory,
         generated.images,
@@ -80,3 +91,9 @@ def write(directory: Path, generated: Generated, model: dict, sizes: Sequence[in
         provenance,
         sizes=sizes,
     )
+
+
+def guides_of(directory: Path) -> set[str]:
+    """Digests of the classifiers that guided the makers of the images in an Examples folder; empty where none did."""
+    table = examples.read_table(directory)
+    return set(" ".join(table["guided_by"]).split()) if "guided_by" in table else set()

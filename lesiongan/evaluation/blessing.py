@@ -2,7 +2,7 @@
 
 A generator has to beat what there was before it: the nevi that a CycleGAN was given, the ACGAN's images that were
 refined, and for images from noise real photographs of the other classes. It must not have collapsed, and must not hand
-out its training images.
+out its training images. What a classifier helped to make is not judged by it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from scipy import stats
 from lesiongan.config.evaluation import EvaluationConfig
 
 _STILL = 0.01  # of a pixel's range of 2: a grey level and a quarter, what rounding and compression do
+_SPOKEN = {"imagenet": "EfficientNet-Lite2"}
+_GUIDED = "the classifier helped to train it (guidance) and is no judge of it"
 
 
 def generator_verdicts(
@@ -45,7 +47,7 @@ def _verdict(
     rows: Sequence[Mapping[str, Any]], config: EvaluationConfig, audit: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     found = _measured(rows) | _remembered(audit)
-    faults = list(_faults(rows, found, config))
+    faults = [*_faults(rows, found, config), *_unsaid(rows, config)]
     return {"blessed": not faults, "reason": "; ".join(faults or _facts(rows, found)), "measured": found}
 
 
@@ -84,19 +86,19 @@ def _faults(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], config:
     if config.beat_before:
         if found["moved"] is not None and found["moved"] < _STILL:
             yield f"it hands on its input as it is (a pixel moves by {found['moved']:.2g} of 2)"
-        if found["mmd_before"] is None:
+        if found["mmd_before"] is None and rows[0].get("judge", True):
             yield (
                 "whether it is nearer to real images than what there was before cannot be said with so few images "
                 "(evaluation.beat_before)"
             )
-        elif not found["mmd"] < found["mmd_before"]:
+        elif found["mmd_before"] is not None and not found["mmd"] < found["mmd_before"]:
             yield (f"no nearer to real images than {before}: MMD {found['mmd']:.3g} against {found['mmd_before']:.3g}")
         if found["agreement_before"] is not None and not found["agreement"] > found["agreement_before"]:
             yield (
                 f"no oftener called the intended class than {before}: {found['agreement']:.2f} against "
                 f"{found['agreement_before']:.2f}"
             )
-    if found["agreement"] < config.min_agreement:
+    if found["agreement"] is not None and found["agreement"] < config.min_agreement:
         yield f"agreement {found['agreement']:.2f} is below {config.min_agreement:g} (evaluation.min_agreement)"
     if config.max_kid and found["kid"] is not None and found["kid"] > config.max_kid:
         yield f"KID {found['kid']:.3g} is above {config.max_kid:g} (evaluation.max_kid)"
@@ -118,10 +120,26 @@ def _faults(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], config:
         )
 
 
+def _unsaid(rows: Sequence[Mapping[str, Any]], config: EvaluationConfig) -> Iterator[str]:
+    """The limits of which nobody can say whether a guided generator keeps them."""
+    if config.min_agreement and rows[0]["agreement"] is None:
+        yield f"whether its images are called their class cannot be said: {_GUIDED} (evaluation.min_agreement)"
+    limits = [name for name in ("beat_before", "max_kid") if getattr(config, name)]
+    if limits and rows[0].get("judge", True) is None:
+        yield (
+            f"how near it is to real images cannot be said: {_GUIDED} (evaluation.{limits[0]}); with "
+            "evaluation.audit=features EfficientNet-Lite2 judges it"
+        )
+
+
 def _facts(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[str]:
     """What a blessed one reached, beside what there was before it."""
     before = rows[0]["before"]["what"]
-    yield f"agreement {found['agreement']:.2f}" + _beside(found["agreement_before"], before, ".2f")
+    if found["agreement"] is None:
+        judge = rows[0].get("judge")
+        yield _GUIDED + (f"; in the features of {_SPOKEN.get(judge, judge)}" if judge else "")
+    else:
+        yield f"agreement {found['agreement']:.2f}" + _beside(found["agreement_before"], before, ".2f")
     if found["mmd"] is not None:
         yield f"MMD {found['mmd']:.3g}" + _beside(found["mmd_before"], before, ".3g")
     if found["kid"] is not None:

@@ -13,6 +13,8 @@ _METRICS = {"kid": "KID", "mmd": "MMD", "fid": "FID"} | {
     name: name for name in ("precision", "recall", "density", "coverage")
 }
 _AGREEMENT = "called the intended class"
+_OWN = "classifier"  # the judge of a row, where it is the run's own
+_NETWORKS = {"imagenet": "EfficientNet-Lite2 with ImageNet weights"}
 
 
 def rows(evaluation: Path | None) -> dict[str, dict]:
@@ -33,10 +35,10 @@ def rows(evaluation: Path | None) -> dict[str, dict]:
         if quality:
             entries |= _entries(quality["matched"], "made")
             floor = _entries(quality["floor"], "other")
-            name = f"{row['class']}, floor: other real images"
+            name = f"{row['class']}, floor: other real images" + ("" if _is_own(row) else ", as of the guided ones")
             if floors.setdefault(name, floor) != floor:  # a set of fewer images has a floor of as few
                 floors[f"{row['class']}, floor: as many as {row['generator']}"] = floor
-        table[f"{row['class']}, {row['generator']}"] = entries
+        table[f"{row['class']}, {row['generator']}" + ("" if _is_own(row) else ", guided by the classifier")] = entries
     return dict(sorted((table | floors).items(), key=lambda item: (item[0].split(",")[0], ", floor: " in item[0])))
 
 
@@ -44,15 +46,28 @@ def feature_space(evaluation: Path | None) -> str:
     """In which features the numbers of `rows` are; "" where none were measured."""
     if evaluation is None or not (evaluation / RESULT).exists():
         return ""
-    measured = [row["quality"] for row in read_json(evaluation / RESULT) if row["quality"]]
+    measured = [row for row in read_json(evaluation / RESULT) if row["quality"]]
+    own, others = ([row for row in measured if _is_own(row) == wanted] for wanted in (True, False))
     if not measured:
         return ""
     scaled = (
         ", in one scale (divided by their root mean square over real test images)"
-        if measured[0].get("normalised")
+        if measured[0]["quality"].get("normalised")
         else ""
     )
-    return f"the {measured[0]['features']} features of this run’s own classifier{scaled}"
+    spaces = [f"the {own[0]['quality']['features']} features of this run’s own classifier"] if own else []
+    if others:
+        judge, features = others[0]["judge"], others[0]["quality"]["features"]
+        spaces.append(
+            f"the {features} features of {_NETWORKS.get(judge, judge)} (of generators that the classifier helped to "
+            "train, of which it is no judge)"
+        )
+    return " or ".join(spaces) + scaled
+
+
+def _is_own(row: Mapping[str, Any]) -> bool:
+    """Whether the run's own classifier judged a set; an earlier version had no other judge."""
+    return row.get("judge", _OWN) == _OWN
 
 
 def matrix(values: Mapping[str, Any]) -> dict:

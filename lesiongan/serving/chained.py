@@ -32,6 +32,9 @@ def export_chain(acgan: Path, refiners: Mapping[str, Path], directory: Path) -> 
     digests = {"acgan": served.record["digest"], **{name: part.record["digest"] for name, part in parts.items()}}
     details = {"refines": list(parts), "chained": digests, "seed": served.record.get("seed")}
     details["parts"] = [part.record["name"] for part in parts.values()]
+    guides = {part.record.get("guided_by", "") for part in (served, *parts.values())} - {""}
+    if guides:
+        details["guided_by"] = " ".join(sorted(guides))
     return saved_models.export(
         chain, directory, kind="acgan", size=chain.size, taxonomy=served.taxonomy, details=details
     )

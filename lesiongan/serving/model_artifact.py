@@ -114,7 +114,7 @@ def describe(directory: Path) -> dict:
 def _fault(record: dict) -> str:
     """What of a record is none of a model's, "" where nothing is: records of version 0.1 have no digest of themselves,
     and anyone can write one."""
-    texts = ("name", "digest", "resize", "version", "source", "target", "class")
+    texts = ("name", "digest", "resize", "version", "source", "target", "class", "guided_by")
     if record.get("kind", "classifier") not in list(_SPOKEN):
         return f"kind {record['kind']!r} is none of {', '.join(_SPOKEN)}"
     if type(record.get("size", 1)) is not int or not 1 <= record.get("size", 1) <= _LARGEST:

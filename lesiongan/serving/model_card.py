@@ -49,7 +49,7 @@ def card(record: Mapping[str, Any], place: str, *, repository: str = "", licence
     measured |= {key: value for key, value in record.items() if key.startswith("validation_")}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        record={"source": "", "target": "", "blessing": {}, **record},
+        record={"source": "", "target": "", "guided_by": "", "blessing": {}, **record},
         repository=repository,
         place=place,
         name=repository.rpartition("/")[2] or record["name"],

@@ -12,11 +12,12 @@ from lesiongan.base.files import read_json, write_json
 from lesiongan.base.progress import say
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.evaluation import EvaluationConfig
-from lesiongan.data import examples
+from lesiongan.data import examples, generated
 from lesiongan.data.image_set import ImageSet
 from lesiongan.evaluation import skin_tone
 from lesiongan.evaluation.blessing import generator_verdicts
 from lesiongan.evaluation.evaluate import RESULT, evaluate
+from lesiongan.evaluation.judge import Judge
 from lesiongan.evaluation.predictions import SETS
 from lesiongan.serving import saved_models
 from lesiongan.steps import appearance, evaluation_figures, generated_quality, memorisation
@@ -54,7 +55,12 @@ def run(task: Task[Options]) -> dict:
     say(summary["verdict"])
     _tables(task, summary)
     probabilities, features = classifier.predict(test.images)
-    quality = generated_quality.rows(task.artifact("examples"), _sets(task), classifier, test, task.seed)
+    sets = _sets(task)
+    outsider = _outsider(options.evaluation) if sets else None
+    guided = [path for path in sets if classifier.record["digest"] in generated.guides_of(path)]
+    quality = generated_quality.rows(
+        task.artifact("examples"), sets, classifier, test, task.seed, guided=guided, outsider=outsider
+    )
     write_json(output / "image_quality.json", quality)
     looks = appearance.rows(task.artifact("examples"), _sets(task), classifier.size, options.evaluation.confidence)
     write_json(output / appearance.RESULT, looks)
@@ -63,7 +69,7 @@ def run(task: Task[Options]) -> dict:
     evaluation_figures.write(
         task.artifact("examples"), _sets(task), classifier, features.std(0), output, options.evaluation.confidence
     )
-    audits = _audits(task, classifier.size) if options.evaluation.audit != "off" and _sets(task) else {}
+    audits = _audits(task, classifier.size, outsider) if options.evaluation.audit != "off" and _sets(task) else {}
     verdicts = {"classifier": _classifier_verdict(test.labels, probabilities)}
     verdicts |= generator_verdicts(quality, options.evaluation, audits)
     write_json(task.outputs["blessing"] / "blessing.json", verdicts)
@@ -78,14 +84,18 @@ def _with_tones(table: pd.DataFrame, test: ImageSet) -> pd.DataFrame:
     return table.assign(skin_tone=["" if tone == skin_tone.UNKNOWN else tone for tone in tones])
 
 
-def _audits(task: Task[Options], size: int) -> dict[str, dict]:
-    """What each generator remembers, by its name."""
-    judge, options = None, task.options
-    if options.evaluation.audit == "features":
-        from lesiongan.evaluation.imagenet_judge import imagenet  # needs its weights
+def _outsider(config: EvaluationConfig) -> Judge | None:
+    """The judge that no training uses, where its weights are asked for."""
+    if config.audit != "features":
+        return None
+    from lesiongan.evaluation.imagenet_judge import imagenet  # needs its weights
 
-        judge = imagenet()
-    output = task.outputs["evaluation"]
+    return imagenet()
+
+
+def _audits(task: Task[Options], size: int, outsider: Judge | None) -> dict[str, dict]:
+    """What each generator remembers, by its name."""
+    options, output = task.options, task.outputs["evaluation"]
     result = memorisation.audits(
         task.artifact("examples"),
         _sets(task),
@@ -93,7 +103,7 @@ def _audits(task: Task[Options], size: int) -> dict[str, dict]:
         options.evaluation,
         task.seed,
         output,
-        judge=judge,
+        judge=outsider,
         with_validation=options.with_validation,
     )
     write_json(output / memorisation.RESULT, result)

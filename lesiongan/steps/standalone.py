@@ -29,6 +29,7 @@ from lesiongan.serving.model_artifact import describe, find
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
 from lesiongan.steps.step import Step
 from lesiongan.training.distribution import any_says, differs, joined
+from lesiongan.training.guiding import aims_of, check_guide
 from lesiongan.training.measuring import check_judge
 from lesiongan.training.transfer import check_fits
 
@@ -84,11 +85,12 @@ def acgan(
     Args:
         data, output, seed: as for `classifier`; the model is `model/acgan`.
         config: its groups `data` and `acgan` count.
-        judge: the folder of a classifier, for KID while it trains.
+        judge: the folder of a classifier, for KID while it trains, or to guide it (`acgan.guidance`).
         transfer: the folder of an ACGAN whose networks the training begins with.
     """
     output, judges = Path(output), {}
     check_judge(config.acgan, "acgan", bool(judge))
+    check_guide(config.acgan, "acgan", bool(judge))
     with joined(config.acgan, "acgan", output) as place:
         if judge:
             load_classifier(Path(judge))  # a wrong one is reported before anything is trained
@@ -122,22 +124,27 @@ def cyclegan(
         config: its group `cyclegan` counts, and `data.resize`, `data.exact_resize` and `data.validation`, the share of
             the pictures that is set aside.
         seed: of the share set aside and of the training.
-        judge: the folder of a classifier or `imagenet`, for KID while it trains.
+        judge: the folder of a classifier or `imagenet`, for KID while it trains; or of a classifier to guide it
+            (`cyclegan.guidance`) towards the class that the target's folder is named by.
         transfer: the folder of a CycleGAN whose networks the training begins with.
 
     Returns:
         The model's folder.
 
     Raises:
-        UsageError: a folder is not there, has too few pictures, or is given twice; no such judge.
+        UsageError: a folder is not there, has too few pictures, or is given twice; no such judge, or one that knows no
+            class of the target's name where it is to guide.
     """
     output = Path(output)
     folders.check_apart({"--from": source, "--to": target, "the output": output})
     check_judge(config.cyclegan, "cyclegan", bool(judge))
+    check_guide(config.cyclegan, "cyclegan", bool(judge) and str(judge) != IMAGENET)
     with joined(config.cyclegan, "cyclegan", output) as place:
         judges = {}
         if judge and str(judge) != IMAGENET:
-            load_classifier(Path(judge))
+            classifier = load_classifier(Path(judge))
+            if config.cyclegan.guidance:
+                aims_of(classifier.classes, *reversed(_names(source, target)))
             judges = {"judge": Path(judge)}
         inputs = judges | _transfers(transfer, "cyclegan", config, seed)
         parameters, options = _of_pair(source, target, config, "" if judges else str(judge))
@@ -145,17 +152,22 @@ def cyclegan(
     return output / "model" / "cyclegan"
 
 
+def _names(source: str | Path, target: str | Path) -> tuple[str, str]:
+    """What X and Y are called: by their folders, where those have two names."""
+    names = Path(source).resolve().name, Path(target).resolve().name
+    return names if names[0] != names[1] else ("X", "Y")
+
+
 def _of_pair(
     source: str | Path, target: str | Path, config: Config, judge: str
 ) -> tuple[dict[str, str], train_pair.Options]:
     """Parameters and options of a training on two folders; `judge` is "" or a name."""
-    names = [Path(source).resolve().name, Path(target).resolve().name]
     parameters = {
         "from": str(Path(source).resolve()),
         "to": str(Path(target).resolve()),
         "fingerprint": digest_text(folders.fingerprint(source), folders.fingerprint(target)),
         "judge": judge,
-        **dict(zip(("source", "target"), names if names[0] != names[1] else ("X", "Y"), strict=True)),
+        **dict(zip(("source", "target"), _names(source, target), strict=True)),
     }
     return parameters, train_pair.Options(
         cyclegan=config.cyclegan,

@@ -22,12 +22,14 @@ from lesiongan.experiments.amounts import alpha_generator, refined_generator
 from lesiongan.experiments.path_rank_filter import RANKED
 from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.cyclegan.served_generator import served_generator
+from lesiongan.models.guidance import NO_CLASS, Guide
 from lesiongan.serving import saved_models
 from lesiongan.steps.gan_data import gan_splits
 from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.side_by_side import side_by_side
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import settled_precision, train_cyclegan
+from lesiongan.training.guiding import aims_of, guide_of
 from lesiongan.training.measuring import exported_state
 
 OUTPUTS = ("model", "model_run")
@@ -45,7 +47,8 @@ class Options:
 
 def run(task: Task[Options]) -> dict:
     """Inputs: `examples`; `selection` for alphas, `generated` (the ACGAN's images) for classes; `judge` (a classifier's
-    Model artifact), where trainings are measured by KID to real validation images. Outputs: `model`, `model_run`."""
+    Model artifact), where trainings are measured by KID to real validation images, or guided, and then not measured.
+    Outputs: `model`, `model_run`."""
     options = task.options
     parts = [dataclasses.replace(options, alphas=(alpha,), classes=()) for alpha in options.alphas]
     parts += [dataclasses.replace(options, alphas=(), classes=(name,)) for name in options.classes]
@@ -74,9 +77,9 @@ def _places(task: Task[Options], name: str) -> tuple[Path, Path]:
 
 def _train(task: Task[Options], model: CycleGAN | None = None) -> CycleGAN | None:
     """Trains and exports the jobs that are not finished; `model`, of earlier jobs, has a compiled step."""
-    config = settled_precision(task.options.cyclegan, task.run_dir)
+    judge, guide = _judge_or_guide(task, model)
+    config = settled_precision(task.options.cyclegan, task.run_dir, guide)
     taxonomy = examples.taxonomy(task.artifact("examples"))
-    judge = Judge.of_classifier(task.artifact("judge")) if task.has("judge") else None
     for name, x, y, validation, sources, details in [*_alpha_jobs(task), *_class_jobs(task)]:
         say(f"CycleGAN {name}: {len(x):,} images of X, {len(y):,} of Y")
         # a job that was finished before a kill is not trained again: its export is in the working folder
@@ -94,10 +97,14 @@ def _train(task: Task[Options], model: CycleGAN | None = None) -> CycleGAN | Non
             judge=judge,
             validation=validation,
             sources=sources,
+            guide=guide,
+            aims=_aims(guide, details),
         )
         details = {"config": dataclasses.asdict(config), "seed": task.seed, **details}
         details["resize"] = examples.read_info(task.artifact("examples")).get("resize", "squash")
         details |= exported_state(run_dir, config.export)
+        if guide is not None:
+            details["guided_by"] = guide.digest
         served = served_generator(model.exported)
         saved_models.export(
             served,
@@ -110,6 +117,23 @@ def _train(task: Task[Options], model: CycleGAN | None = None) -> CycleGAN | Non
         )
         seal_part(exported)
     return model
+
+
+def _judge_or_guide(task: Task[Options], model: CycleGAN | None) -> tuple[Judge | None, Guide | None]:
+    """The classifier that was handed in, as what it is wanted for; a model with a compiled step keeps its guide."""
+    if not task.has("judge"):
+        return None, None
+    if task.options.cyclegan.guidance:
+        return None, model.guide if model is not None else guide_of(task.artifact("judge"))
+    return Judge.of_classifier(task.artifact("judge")), None
+
+
+def _aims(guide: Guide | None, details: dict) -> tuple[int, int]:
+    """By the classes that a job translates from and to; one that refines a class has only that."""
+    if guide is None:
+        return NO_CLASS, NO_CLASS
+    own = details.get("class", "")
+    return aims_of(guide.classes, details.get("target", own), details.get("source", own))
 
 
 def _finished(exported: Path) -> bool:

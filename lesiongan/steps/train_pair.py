@@ -12,10 +12,12 @@ from lesiongan.data.folders import held_out, read_folder
 from lesiongan.data.taxonomy import ISIC_2019, Taxonomy
 from lesiongan.evaluation.imagenet_judge import judge_of
 from lesiongan.models.cyclegan.served_generator import served_generator
+from lesiongan.models.guidance import NO_CLASS
 from lesiongan.serving import saved_models
 from lesiongan.steps.model_run import keep_run, keep_training
 from lesiongan.steps.step import Task
 from lesiongan.training.cyclegan import train_cyclegan
+from lesiongan.training.guiding import aims_of, guide_of
 from lesiongan.training.measuring import exported_state
 
 OUTPUTS = ("model", "model_run")
@@ -28,11 +30,16 @@ class Options:
 
 
 def run(task: Task[Options]) -> dict:
-    """Inputs, where there are such: `judge` (a classifier's folder), `transfer` (a CycleGAN's folder, whose networks it
-    begins with). Parameters: `from` and `to`, folders of pictures;
-    `fingerprint` of both; `judge`: `imagenet` or empty; `source` and `target`, what they are called. Outputs: `model`
-    (a model named `cyclegan`), `model_run`."""
+    """Inputs, where there are such: `judge` (a classifier's folder), which measures or, where it is to guide, does only
+    that; `transfer` (a CycleGAN's folder, whose networks it begins with). Parameters: `from` and `to`, folders of
+    pictures; `fingerprint` of both; `judge`: `imagenet` or empty; `source` and `target`, what they are called. Outputs:
+    `model` (a model named `cyclegan`), `model_run`."""
     config, data = task.options.cyclegan, task.options.data
+    source, target = task.parameters["source"], task.parameters["target"]
+    guide, aims = None, (NO_CLASS, NO_CLASS)
+    if config.guidance and task.has("judge"):
+        guide = guide_of(task.artifact("judge"))
+        aims = aims_of(guide.classes, target, source)
     reading = {side: task.run_dir / f"reading-{side}" for side in ("from", "to")}
     sides = []
     for label, (side, place) in enumerate(reading.items()):
@@ -46,14 +53,17 @@ def run(task: Task[Options]) -> dict:
         *(training for training, _ in sides),
         run_dir=run_dir,
         seed=task.seed,
-        judge=judge_of(named) if named else None,
+        judge=judge_of(named) if named and guide is None else None,
         validation=(sides[0][1], sides[1][1]),
+        guide=guide,
+        aims=aims,
         transfer=task.artifact("transfer") if task.has("transfer") else None,
     )
-    source, target = task.parameters["source"], task.parameters["target"]
     known = source in ISIC_2019.classes and target in ISIC_2019.classes
     details = {"config": dataclasses.asdict(model.config), "seed": task.seed, "source": source, "target": target}
     details["resize"] = data.resize
+    if guide is not None:
+        details["guided_by"] = guide.digest
     saved_models.export(
         served_generator(model.exported),
         task.outputs["model"] / "cyclegan",

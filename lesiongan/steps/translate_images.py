@@ -10,7 +10,7 @@ from lesiongan.base.errors import UsageError
 from lesiongan.base.progress import Progress
 from lesiongan.data import examples
 from lesiongan.data.contact_sheet import contact_sheet, save_sheet
-from lesiongan.data.generated import Generated, write
+from lesiongan.data.generated import Generated, guides_of, write
 from lesiongan.data.image_set import ImageSet
 from lesiongan.experiments.amounts import nested_order
 from lesiongan.serving import model_artifact, saved_models
@@ -54,7 +54,9 @@ def run(task: Task[Options]) -> dict:
             kept = _not_withheld(task, audit, generated, name)
             generated, x, images = generated.take(kept), x.take(kept), images[kept]
         sizes = sorted({*task.options.sizes, model.size})
-        write(task.outputs["generated"] / name, generated, model.record, sizes, model.record.get("alpha", ""))
+        guides = guides_of(task.artifact("sampled") / "acgan") if "class" in model.record else set()
+        alpha = model.record.get("alpha", "")
+        write(task.outputs["generated"] / name, generated, model.record, sizes, alpha, guides)
         count += len(images)
         moved.append(float(np.abs(images.astype(np.int16) - x.images).mean()) / 127.5)
         _show(task, sheet, model, x, images)

@@ -16,10 +16,12 @@ from lesiongan.data.image_set import ImageSet, spread_over, to_uint8
 from lesiongan.data.inputs import conditional_batches
 from lesiongan.evaluation.judge import LEAST, Judge, Reference
 from lesiongan.models.acgan.model import ACGAN
+from lesiongan.models.guidance import Guide
 from lesiongan.training import failure_signals
 from lesiongan.training.callbacks import SaveSamples
 from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, acgan_rules
+from lesiongan.training.guiding import check_guide
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
 from lesiongan.training.precision import settled
@@ -46,6 +48,7 @@ def train_acgan(
     name: str = "acgan",
     judge: Judge | None = None,
     validation: ImageSet | None = None,
+    guide: Guide | None = None,
     transfer: Path | None = None,
 ) -> ACGAN:
     """Trains an ACGAN, going on from the last checkpoint of `run_dir` where there is one.
@@ -63,6 +66,7 @@ def train_acgan(
         name: what progress calls this training.
         judge: whose features KID is measured in; `config.export` and `config.patience` go by it.
         validation: real images that KID is measured to; classes with fewer than 16 of them do not count.
+        guide: the classifier of `config.guidance`, of the same k classes; another one than the judge.
         transfer: the folder of an exported ACGAN, whose networks this training begins with.
 
     Returns:
@@ -72,13 +76,16 @@ def train_acgan(
 
     Raises:
         UsageError: an empty set, images of another size, a configuration that the networks cannot have, or one that
-            needs a judge without one.
+            needs a judge or a guide without one.
     """
     if not len(data):
         raise UsageError(f"{name}: there are no images to train on; check the split and the classes of the Examples")
     if data.size != config.size:
         raise UsageError(f"{name}: images have {data.size} px, acgan.size is {config.size}; make Examples of that size")
     check_judge(config, "acgan", judge is not None)
+    check_guide(config, "acgan", guide is not None)
+    if guide is not None and judge is None:
+        say(f"{name}: the classifier that guides is no judge of the result: KID is not measured")
     stratified = config.networks == "projected"  # its discriminator sees images in pairs of one class
     present = len(np.unique(data.labels))
     if stratified and config.batch < 2 * present:
@@ -86,10 +93,10 @@ def train_acgan(
             f"{name}: acgan.batch={config.batch} is too small for pairs of each of {present} classes, which "
             f"acgan.networks=projected sees; give {2 * present} or more"
         )
-    config = settled(config, run_dir, lambda config: _prepared(config, num_classes))
+    config = settled(config, run_dir, lambda config: _prepared(config, num_classes, guide))
     steps = config.steps(len(data))
     with scope(config.replicas, "acgan"):
-        model = ACGAN(config, num_classes, seed, steps=steps)
+        model = ACGAN(config, num_classes, seed, steps=steps, guide=guide)
         model.compile()
     if transfer is not None:
         parts = {"generator": "generator", "discriminator": "discriminator", "averaged": "generator"}
@@ -209,9 +216,9 @@ def _spread(images: ImageSet, num_classes: int, count: int) -> ImageSet:
     return images.take(np.concatenate(chosen))
 
 
-def _prepared(config: ACGANConfig, num_classes: int) -> tuple[ACGAN, tuple[tf.Tensor, tf.Tensor]]:
+def _prepared(config: ACGANConfig, num_classes: int, guide: Guide | None) -> tuple[ACGAN, tuple[tf.Tensor, tf.Tensor]]:
     """A model, and a batch whose time says how long its steps take; labels come in pairs, which some networks see."""
-    model = ACGAN(config, num_classes, seed=0, steps=1)
+    model = ACGAN(config, num_classes, seed=0, steps=1, guide=guide)
     model.compile()
     images = tf.random.stateless_uniform([config.batch, config.size, config.size, 3], [0, 0], -1.0, 1.0)
     return model, (images, tf.range(config.batch) // 2 % num_classes)

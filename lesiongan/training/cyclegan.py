@@ -17,10 +17,12 @@ from lesiongan.data.image_set import ImageSet, spread_over, to_uint8, to_unit
 from lesiongan.data.inputs import unpaired_batches
 from lesiongan.evaluation.judge import LEAST, MOST, Judge, Reference, resized
 from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.models.guidance import NO_CLASS, Guide
 from lesiongan.training import failure_signals
 from lesiongan.training.callbacks import RecordLosses, SaveSamples
 from lesiongan.training.distribution import scope
 from lesiongan.training.failure_watch import FailureWatch, WatchFailures, cyclegan_rules
+from lesiongan.training.guiding import check_guide
 from lesiongan.training.loop import fit
 from lesiongan.training.measuring import Measure, check_judge, export_best, steps_between
 from lesiongan.training.precision import settled
@@ -46,6 +48,8 @@ def train_cyclegan(
     judge: Judge | None = None,
     validation: tuple[ImageSet, ImageSet] | None = None,
     sources: tuple[Sequence[str], Sequence[str]] | None = None,
+    guide: Guide | None = None,
+    aims: tuple[int, int] = (NO_CLASS, NO_CLASS),
     transfer: Path | None = None,
 ) -> CycleGAN:
     """Trains X -> Y (and Y -> X), going on from the last checkpoint of `run_dir` where there is one.
@@ -67,6 +71,8 @@ def train_cyclegan(
             images where there are none, and then without KID. With fewer than 16 of either KID is not measured.
         sources: where each image of X and of Y is from, for `config.match_sources`: else the camera is the first thing
             that is learned.
+        guide: the classifier of `config.guidance`, another one than the judge; of a `model` its own one.
+        aims: the labels that the guide is to see in X -> Y and in Y -> X, see `guiding.aims_of`.
         transfer: the folder of an exported CycleGAN, whose networks this training begins with.
 
     Returns:
@@ -74,24 +80,29 @@ def train_cyclegan(
         of the lowest KID (`states.last_state` the last ones).
 
     Raises:
-        UsageError: an empty set, a configuration that the networks cannot have, or one that needs a judge without one.
+        UsageError: an empty set, a configuration that the networks cannot have, or one that needs a judge or a guide
+            without one.
     """
     for letter, images in (("X", x), ("Y", y)):
         if not len(images):
             raise UsageError(f"{name}: there are no images in domain {letter}; a CycleGAN needs some in both")
     check_judge(config, "cyclegan", judge is not None)
+    check_guide(config, "cyclegan", guide is not None)
+    if guide is not None and judge is None:
+        say(f"{name}: the classifier that guides is no judge of the result: KID is not measured")
     x_weights = _matching(*sources) if config.match_sources and sources else None
     if config.match_sources and x_weights is None:
         say(f"{name}: cyclegan.match_sources has no effect: X and Y have no sources in common that are known")
-    config = settled_precision(config, run_dir)
+    config = settled_precision(config, run_dir, guide)
     steps = config.steps(len(x), len(y))
     if model is None:
         with scope(config.replicas, "cyclegan"):
-            model = CycleGAN(config, seed=seed, steps=steps)
+            model = CycleGAN(config, seed=seed, steps=steps, guide=guide, aims=aims)
     else:
         if model.config != config:
             raise ValueError("a model that is used again must have the configuration of the training")
         model.reset(seed, steps)
+        model.aims.assign(aims)
     if transfer is not None:
         networks = ("generator_xy", "generator_yx", "discriminator_x", "discriminator_y")
         parts = {network: network for network in networks} | {"averaged_xy": "generator_xy"}
@@ -221,12 +232,12 @@ def _spread(images: ImageSet, count: int, size: int) -> np.ndarray:
     return resized(images.images[spread_over(count, len(images))], size)
 
 
-def settled_precision(config: CycleGANConfig, folder: Path) -> CycleGANConfig:
+def settled_precision(config: CycleGANConfig, folder: Path, guide: Guide | None = None) -> CycleGANConfig:
     """The configuration with `precision=auto` settled for this machine, once per folder; see `precision.settled`."""
 
     def prepared(config: CycleGANConfig) -> tuple[CycleGAN, tuple[tf.Tensor, ...]]:
         shape = [config.batch, config.size, config.size, 3]
-        return CycleGAN(config, seed=0, steps=1), tuple(
+        return CycleGAN(config, seed=0, steps=1, guide=guide), tuple(
             tf.random.stateless_uniform(shape, [side, 0], -1.0, 1.0) for side in (0, 1)
         )
 

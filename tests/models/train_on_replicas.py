@@ -19,16 +19,27 @@ from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.backbones import resnet50
 from lesiongan.models.cyclegan.model import CycleGAN
+from lesiongan.models.guidance import Guide
 from lesiongan.optim.loss_scale import LossScale
 from lesiongan.training.classifier import build_classifier
 
 STEPS, BATCH, CLASSES = 2, 8, 3
 
 #: All that is drawn at random, all that looks at a batch as a whole, and all that is kept from step to step.
-CYCLEGAN = dataclasses.replace(TINY, batch=BATCH, pool=5, ema=0.9, spectral_norm=True, augment=True)
+CYCLEGAN = dataclasses.replace(TINY, batch=BATCH, pool=5, ema=0.9, spectral_norm=True, augment=True, guidance=2.0)
 PARTS = dataclasses.replace(TINY, batch=BATCH, pool=0, accumulate=2)
 ACGAN_PAPER = ACGANConfig(
-    size=64, batch=BATCH, width=0.1, latent=16, ema=0.9, augment=True, ada_target=0.6, ada_images=40, r1=1.0, r1_every=1
+    size=64,
+    batch=BATCH,
+    width=0.1,
+    latent=16,
+    ema=0.9,
+    augment=True,
+    ada_target=0.6,
+    ada_images=40,
+    r1=1.0,
+    r1_every=1,
+    guidance=2.0,
 )
 ACGAN_RESIDUAL = dataclasses.replace(
     ACGAN_PAPER, size=32, networks="residual", loss="hinge", spectral_norm=True, r1_every=2
@@ -36,6 +47,15 @@ ACGAN_RESIDUAL = dataclasses.replace(
 CLASSIFIER = ClassifierConfig(
     stem="small", width=0.125, size=32, batch=BATCH, mixup=0.4, label_smoothing=0.1, learning_rate=1e-4
 )
+
+
+#: A guide with a variable of no replica, as a loaded classifier has them.
+WEIGHTS = np.random.default_rng(7).normal(size=(3, CLASSES)).astype(np.float32)
+
+
+def guide():
+    weights = tf.Variable(WEIGHTS)
+    return Guide(lambda images: tf.nn.softmax(3.0 * tf.reduce_mean(images**2, (1, 2)) @ weights), 48, ("a", "b", "c"))
 
 
 def labelled(size):
@@ -51,12 +71,15 @@ def pairs():
 
 
 def cyclegan(config):
-    return lambda: CycleGAN(config, seed=3, steps=6), pairs, ("generator_optimizer", "discriminator_optimizer")
+    given = {"guide": guide(), "aims": (1, 2)} if config.guidance else {}
+    return lambda: CycleGAN(config, seed=3, steps=6, **given), pairs, ("generator_optimizer", "discriminator_optimizer")
 
 
 def acgan(config):
+    guiding = guide()
+
     def made():
-        model = ACGAN(config, CLASSES, seed=3)
+        model = ACGAN(config, CLASSES, seed=3, guide=guiding)
         model.compile()
         return model
 

@@ -275,7 +275,7 @@ def test_train_cyclegan_on_two_folders_and_translate(folders, trained):
     assert len(list((folders / "made").glob("dark*.png"))) == 42
 
 
-def test_train_cyclegan_says_in_one_line_what_is_wrong(folders):
+def test_train_cyclegan_says_in_one_line_what_is_wrong(folders, trained):
     def refused(*arguments) -> str:
         done = call("train", "cyclegan", *arguments, "-o", "refused", *sets(*TINY_CYCLEGAN), cwd=folders)
         assert done.returncode == 2
@@ -287,6 +287,11 @@ def test_train_cyclegan_says_in_one_line_what_is_wrong(folders):
     assert refused("--from", "light", "--to", "light/../light").endswith("--to is the same folder as --from; give two")
     assert "no such folder" in refused("--from", "dark", "--to", "light", "--judge", "nothing")
     assert "give --judge MODEL" in refused("--from", "dark", "--to", "light", "--set", "cyclegan.patience=3")
+    guided = ("--from", "dark", "--to", "light", "--set", "cyclegan.guidance=1")
+    for judge in ((), ("--judge", "imagenet")):
+        assert "cyclegan.guidance goes by a classifier of lesions: give --judge MODEL" in refused(*guided, *judge)
+    said = refused(*guided, "--judge", trained / "out/model/classifier")
+    assert "cyclegan.guidance asks for pictures of light, which the judge does not know" in said
     assert not (folders / "refused").exists()
 
 

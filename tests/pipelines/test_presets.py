@@ -27,6 +27,14 @@ def test_the_weights_of_a_file_are_not_looked_for_in_the_package(monkeypatch):
     presets.resolve("small", assignments=["classifier.weights=weights.pth"], trains=["classifier"])
 
 
+def test_what_a_guided_acgan_made_is_not_chosen_by_its_guide():
+    asked = ["acgan.guidance=1", "cyclegan.export=best"]
+    with pytest.raises(UsageError, match=r"'acgan.guidance'.*set cyclegan.export=last and cyclegan.patience=0"):
+        presets.resolve("demo", assignments=asked)
+    for trains in (["acgan"], ["classifier", "cyclegan"]):
+        assert presets.resolve("demo", assignments=asked, trains=trains).acgan.guidance == 1.0
+
+
 @pytest.mark.parametrize("preset", presets.PRESETS)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_preset_is_what_it_was(preset, recipe):

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lesiongan.data.generated import Generated, write
+from lesiongan.data.taxonomy import Taxonomy
+from lesiongan.serving.model_artifact import write_record
 from pipelines.cli import _guarded, _parse
 
 
@@ -58,3 +61,16 @@ def test_refusals(folders, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(folders)
     assert command(*arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_classifier_does_not_judge_what_it_helped_to_make(folders, tmp_path, monkeypatch, capsys):
+    classes = Taxonomy.of(("MEL", "NV"))
+    made = Generated(np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2, np.int32), np.arange(2), ("", ""))
+    record = {"name": "acgan", "digest": "d", "taxonomy": classes.to_dict(), "guided_by": "the-judge"}
+    write(tmp_path / "acgan", made, record, [32], "")
+    judge = {"format": 1, "name": "classifier", "kind": "classifier", "size": 32, "digest": "the-judge"}
+    (tmp_path / "judge").mkdir()
+    write_record(tmp_path / "judge", judge)
+    monkeypatch.chdir(tmp_path)
+    assert command(folders / "real", "acgan", "--features", "judge") == 2
+    assert "helped to make the pictures of acgan (guidance) and is no judge of them" in capsys.readouterr().err

@@ -46,6 +46,22 @@ def test_rows_hold_what_the_evaluator_wrote(tmp_path):
     notes = [cell["note"] for cell in quality.matrix(quality.rows(tmp_path))["rows"][2]["cells"] if cell]
     assert notes[0] == "not measurable with 41 images against 40"
     assert quality.rows(tmp_path / "nowhere") == quality.rows(None) == {}
+    guided = {
+        "generator": "acgan",
+        **common,
+        "agreement": None,
+        "judge": "imagenet",
+        "quality": {**record, "features": 9},
+    }
+    unjudged = {"generator": "alpha-1", **common, "agreement": None, "judge": None, "quality": None}
+    (tmp_path / "image_quality.json").write_text(json.dumps([*rows, guided, unjudged]))
+    assert [name for name in quality.rows(tmp_path) if "guided" in name] == [
+        "NV, acgan, guided by the classifier",
+        "NV, alpha-1, guided by the classifier",
+        "NV, floor: other real images, as of the guided ones",
+    ]
+    space = quality.feature_space(tmp_path)
+    assert "512 features of this run’s own classifier or the 9 features of EfficientNet-Lite2" in space
 
 
 def test_a_blessing_stands_with_the_limits_it_was_held_to():

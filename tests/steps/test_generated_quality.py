@@ -13,9 +13,10 @@ from small_examples import blob, examples
 
 from lesiongan.config.evaluation import EvaluationConfig
 from lesiongan.data.examples import load
-from lesiongan.data.generated import Generated, write as write_generated
+from lesiongan.data.generated import Generated, guides_of, write as write_generated
 from lesiongan.data.taxonomy import Taxonomy
 from lesiongan.evaluation.blessing import generator_verdicts
+from lesiongan.evaluation.judge import Judge as Outsider
 from lesiongan.steps import generated_quality
 
 CLASSES = Taxonomy.of(("MEL", "NV", "BCC"))
@@ -44,12 +45,22 @@ def real(tmp_path_factory) -> Path:
     return examples(tmp_path_factory.mktemp("generated_quality") / "real", CLASSES, counts)
 
 
-def row_of(real: Path, folder: Path, images, sources: tuple[str, ...] = ("",) * COUNT) -> dict:
-    """What is measured of melanomas by a generator of the folder's name."""
-    model = {"name": folder.name, "digest": "d", "taxonomy": CLASSES.to_dict()}
+def row_of(
+    real: Path,
+    folder: Path,
+    images,
+    sources: tuple[str, ...] = ("",) * COUNT,
+    *,
+    guided_by: str = "",
+    outsider: Outsider | None = None,
+) -> dict:
+    """What is measured of melanomas by a generator of the folder's name; the judge's digest is `judge`."""
+    model = {"name": folder.name, "digest": "d", "taxonomy": CLASSES.to_dict(), "guided_by": guided_by}
     made = Generated(np.stack(list(images)), np.zeros(COUNT, np.int32), np.arange(COUNT), sources)
     write_generated(folder, made, model, [SIZE], 1.0 if sources[0] else "")
-    (row,) = generated_quality.rows(real, [folder], Judge(), load(real, SIZE, "test"), 0)
+    guided = [folder] if "judge" in guides_of(folder) else []
+    test = load(real, SIZE, "test")
+    (row,) = generated_quality.rows(real, [folder], Judge(), test, 0, guided=guided, outsider=outsider)
     return row
 
 
@@ -72,6 +83,51 @@ def test_a_generator_of_new_melanomas_is_blessed(real, tmp_path):
     assert 0.8 < found["measured"]["diversity"] < 1.25
     assert found["measured"]["copies"] == 0.0
     assert found["measured"]["mmd"] < found["measured"]["mmd_before"]
+
+
+def test_what_the_judge_helped_to_make_is_not_judged_by_it(real, tmp_path):
+    plain = row_of(real, tmp_path / "other", melanomas(), guided_by="another")
+    assert plain["judge"] == "classifier"
+    row = row_of(real, tmp_path / "good", melanomas(), guided_by="judge")
+    assert [row[key] for key in ("judge", "agreement", "probability", "quality")] == [None] * 4
+    assert [row["before"][key] for key in ("agreement", "mmd")] == [None] * 2
+    for key in ("images", "diversity", "copies"):  # are none of the judge's
+        assert row[key] == plain[key]
+    found = verdict(row)
+    assert not found["blessed"]
+    assert "the classifier helped to train it (guidance) and is no judge of it" in found["reason"]
+    assert "evaluation.audit=features" in found["reason"]
+    assert "cannot be said" in verdict(row, beat_before=False, max_kid=0.1)["reason"]
+    assert "evaluation.min_agreement" in verdict(row, beat_before=False, min_agreement=0.1)["reason"]
+    assert verdict(row, beat_before=False)["blessed"]
+
+
+def test_an_outsider_judges_how_near_guided_images_are(real, tmp_path):
+    outsider = Outsider("imagenet", SIZE, lambda images: (None, Judge().predict(images)[1]))
+    plain = row_of(real, tmp_path / "plain", melanomas())
+    row = row_of(real, tmp_path / "good", melanomas(), guided_by="judge", outsider=outsider)
+    assert row["judge"] == "imagenet"
+    assert row["agreement"] is None
+    assert row["quality"]["kid"]["value"] == pytest.approx(plain["quality"]["kid"]["value"], rel=1e-3)
+    assert row["before"]["mmd"] == pytest.approx(plain["before"]["mmd"], rel=1e-3)
+    found = verdict(row)
+    assert found["blessed"], found["reason"]
+    assert "in the features of EfficientNet-Lite2" in found["reason"]
+    assert "evaluation.min_agreement" in verdict(row, min_agreement=0.1)["reason"]
+    noise = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
+    refused = verdict(row_of(real, tmp_path / "noise", noise, guided_by="judge", outsider=outsider))
+    assert "no nearer to real images than real images of the other classes" in refused["reason"]
+
+
+def test_who_guided_a_generator_is_known_of_what_was_made_of_its_images(tmp_path):
+    zeros = np.zeros(2, np.int32)
+    made = Generated(np.zeros((2, SIZE, SIZE, 3), np.uint8), zeros, np.arange(2), ("a", "b"))
+    model = {"name": "refined-MEL", "digest": "d", "taxonomy": CLASSES.to_dict()}
+    write_generated(tmp_path / "plain", made, model, [SIZE], "")
+    assert guides_of(tmp_path / "plain") == set()
+    assert "guided_by" not in (tmp_path / "plain" / "examples.csv").read_text()
+    write_generated(tmp_path / "refined", made, model | {"guided_by": "one"}, [SIZE], "", {"two", "one"})
+    assert guides_of(tmp_path / "refined") == {"one", "two"}
 
 
 def test_one_picture_again_and_again_is_a_collapse(real, tmp_path):

@@ -15,6 +15,7 @@ from lesiongan.config.acgan import ACGANConfig
 from lesiongan.data.image_set import ImageSet, to_uint8
 from lesiongan.evaluation.feature_metrics import kernel_inception_distance
 from lesiongan.evaluation.judge import Judge
+from lesiongan.models.guidance import Guide
 from lesiongan.training.acgan import measured, train_acgan
 from lesiongan.training.states import best_state, last_state
 
@@ -90,10 +91,19 @@ def test_a_grid_of_fixed_noise_is_kept_through_the_training(tmp_path):
     assert not (tmp_path / "best").exists()
 
 
-def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+def _colours(images: tf.Tensor) -> tf.Tensor:
+    return tf.nn.softmax(5.0 * tf.reduce_mean(images, (1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [({"export": "best"}, {}), ({"guidance": 0.5}, {"guide": Guide(_colours, 32, ("red", "green", "blue"))})],
+    ids=["best", "guided"],
+)
+def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, options, given):
     monkeypatch.setenv("LESIONGAN_CHECKPOINT_SECONDS", "0")
-    config = dataclasses.replace(TINY, ema=0.5, augment=True, ada_target=0.6, ada_images=40, export="best")
-    whole = _train(tmp_path / "whole", config)
+    config = dataclasses.replace(TINY, ema=0.5, augment=True, ada_target=0.6, ada_images=40, **options)
+    whole = _train(tmp_path / "whole", config, **given)
     looks = []
 
     def look(images):
@@ -103,9 +113,9 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
         return None, _features(images)
 
     with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path / "killed", config, judge=Judge("killed", 32, look))
+        _train(tmp_path / "killed", config, judge=Judge("killed", 32, look), **given)
     assert len(list((tmp_path / "killed" / "checkpoints").glob("step-*"))) == 1
-    resumed = _train(tmp_path / "killed", config)
+    resumed = _train(tmp_path / "killed", config, **given)
     for one, other in zip(whole.state(), resumed.state(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert _lines(tmp_path / "killed" / "measurements.jsonl") == _lines(tmp_path / "whole" / "measurements.jsonl")

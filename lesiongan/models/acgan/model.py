@@ -14,6 +14,7 @@ from lesiongan.models.acgan import networks, projected, residual
 from lesiongan.models.acgan.losses import R1, class_loss, source_loss
 from lesiongan.models.augmentation import AdaptiveProbability, augment
 from lesiongan.models.averaging import move_average
+from lesiongan.models.guidance import Guide, needed
 from lesiongan.models.keras_file import GAN
 from lesiongan.models.replicas import check_share, drawn, share_of_mean
 from lesiongan.optim.adam import Adam
@@ -48,6 +49,7 @@ class ACGAN(GAN):
         num_classes: k, less than the noise's length.
         seed: of the initial weights and the training's noise.
         steps: of the whole training, to which `config.decay` is scaled; None: the rates stay constant.
+        guide: of `config.guidance`, with the same classes; without it such a model is neither trained nor evaluated.
 
     Made in the scope of a `tf.distribute` strategy, `config.batch` is the global batch: a step is that of one device
     with it (see `models.replicas`).
@@ -56,13 +58,22 @@ class ACGAN(GAN):
         UsageError: the noise is too short for the classes, or the replicas cannot share the batch.
     """
 
-    def __init__(self, config: ACGANConfig, num_classes: int, seed: int = 0, *, steps: int | None = None, **kwargs):
-        super().__init__(_TESTED, **kwargs)
+    def __init__(
+        self,
+        config: ACGANConfig,
+        num_classes: int,
+        seed: int = 0,
+        *,
+        steps: int | None = None,
+        guide: Guide | None = None,
+        **kwargs,
+    ):
+        super().__init__([*_TESTED, "guidance"] if config.guidance else _TESTED, **kwargs)
         if num_classes >= config.latent:
             raise UsageError(f"acgan.latent={config.latent} is too short for {num_classes} classes; make it larger")
         check_share(config.batch, "acgan.batch")
         _check_replicas(config)
-        self.config, self.num_classes, self.seed = config, num_classes, seed
+        self.config, self.num_classes, self.seed, self.guide = config, num_classes, seed, guide
         seeds = tf.random.stateless_uniform([2], [seed, 1], 0, 2**31 - 1, tf.int32, alg="philox").numpy().tolist()
         make_generator, make_discriminator = NETWORKS[config.networks]
         shared = {"num_classes": num_classes, "width": config.width, "precision": config.precision}
@@ -111,7 +122,11 @@ class ACGAN(GAN):
 
         real = discriminator.look(self._augmented(real, seeds))
         with tf.GradientTape() as generator_tape:
-            fake = discriminator.look(self._augmented(generator(noise, training=True), seeds))
+            made = generator(noise, training=True)
+            fake = discriminator.look(self._augmented(made, seeds))
+            if self.config.guidance:
+                guidance = needed(self.guide, "acgan").loss(made, fake_labels)
+                scaled_guidance = self.generator_optimizer.scale_loss(self.config.guidance * guidance)
         shown = tf.nest.map_structure(tf.stop_gradient, fake)
 
         with tf.GradientTape() as tape:
@@ -140,8 +155,12 @@ class ACGAN(GAN):
             losses |= {"g_adversarial": self.source_loss.generator(source), "g_class": class_loss(classes, fake_labels)}
             g_loss = losses["g_adversarial"] + self.config.class_weight * losses["g_class"]
             scaled = self.generator_optimizer.scale_loss(g_loss)
-        gradient = tape.gradient(scaled, shown)
-        gradients = generator_tape.gradient(fake, [v.value for v in variables[0]], output_gradients=gradient)
+        ends, pulls = [fake], [tape.gradient(scaled, shown)]
+        if self.config.guidance:
+            losses["guidance"] = guidance
+            g_loss += self.config.guidance * guidance
+            ends, pulls = [*ends, scaled_guidance], [*pulls, tf.ones([])]
+        gradients = generator_tape.gradient(ends, [v.value for v in variables[0]], output_gradients=pulls)
         self.generator_optimizer.apply(share_of_mean(gradients), variables[0])
 
         if self.ada is not None:
@@ -161,7 +180,8 @@ class ACGAN(GAN):
         noise, fake_labels, _ = self.draw(labels, ahead=seen)
         look, discriminator = self.discriminator.look, self.discriminator
         real_source, real_class = discriminator(look(real), labels, training=False)
-        fake_source, fake_class = discriminator(look(self.exported(noise, training=False)), fake_labels, training=False)
+        made = self.exported(noise, training=False)
+        fake_source, fake_class = discriminator(look(made), fake_labels, training=False)
         losses = {
             "d_real": self.source_loss.real(real_source),
             "d_fake": self.source_loss.generated(fake_source),
@@ -169,6 +189,8 @@ class ACGAN(GAN):
             "g_adversarial": self.source_loss.generator(fake_source),
             "g_class": class_loss(fake_class, fake_labels),
         }
+        if self.config.guidance:
+            losses["guidance"] = needed(self.guide, "acgan").loss(made, fake_labels)
         return self.means(losses | _accuracies(real_source, fake_source, real_class, labels), tf.shape(real)[0])
 
     def draw(self, real_labels, ahead=0):

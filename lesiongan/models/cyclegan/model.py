@@ -13,7 +13,8 @@ from lesiongan.config.reader import from_dict
 from lesiongan.models.augmentation import augment
 from lesiongan.models.averaging import move_average
 from lesiongan.models.cyclegan.accumulation import in_parts
-from lesiongan.models.cyclegan.additive import AdditiveGenerator, PairDiscriminator
+from lesiongan.models.cyclegan.additive import AdditiveGenerator
+from lesiongan.models.cyclegan.chosen import discriminator_of, generator_of, look_of, optimizer_of
 from lesiongan.models.cyclegan.fast.forms import choose
 from lesiongan.models.cyclegan.image_pool import ImagePool
 from lesiongan.models.cyclegan.losses import (
@@ -23,13 +24,12 @@ from lesiongan.models.cyclegan.losses import (
     l1,
     least_squares,
 )
-from lesiongan.models.cyclegan.networks import MultiScalePatchGAN, PatchGAN, ResNetGenerator
+from lesiongan.models.cyclegan.networks import ResNetGenerator
+from lesiongan.models.guidance import NO_CLASS, Guide, needed
 from lesiongan.models.keras_file import GAN
 from lesiongan.models.network import Network
-from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.replicas import check_share, share_of_mean
 from lesiongan.models.spectral_norm import initial_vector
-from lesiongan.optim.adam import Adam
 from lesiongan.optim.loss_scale import LossScale
 from lesiongan.optim.schedules import LinearDecay
 
@@ -48,27 +48,37 @@ class CycleGAN(GAN):
         seed: of weights, pools and augmentation.
         steps: of the whole training; the learning rate's two halves are scaled to it. None: the rate stays constant.
         form: a key of `forms.FORMS`; by default what `forms.choose` says.
+        guide: of `config.guidance`; without it such a model is neither trained nor evaluated.
+        aims: the labels that the guide is to see in X -> Y and in Y -> X; `NO_CLASS` where it knows no such class.
 
     Raises:
         UsageError: the batch cannot be shared by the replicas.
     """
 
-    def __init__(self, config: CycleGANConfig, *, seed: int = 0, steps: int | None = None, form: str = "", **kwargs):
+    def __init__(
+        self,
+        config: CycleGANConfig,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        form: str = "",
+        guide: Guide | None = None,
+        aims: tuple[int, int] = (NO_CLASS, NO_CLASS),
+        **kwargs,
+    ):
         super().__init__(_tested(config), **kwargs)
         check_share(config.batch, "cyclegan.batch", config.accumulate)
         _check_replicas(config)
-        self.config = config
+        self.config, self.guide = config, guide
         self.form = form or choose(config.size, precision=config.precision, xla=config.xla)
         size = config.size
-        self.generator_xy = _generator(config, self.form, "generator_xy")
-        self.generator_yx = _generator(config, self.form, "generator_yx")
-        self.in_pairs = config.discriminator == "projected"
-        look = None
-        if self.in_pairs:
-            look = FrozenFeatures(size, look_size=config.look_size, compute=_compute(config))
-        self.discriminator_x = _discriminator(config, self.form, look, "discriminator_x")
-        self.discriminator_y = _discriminator(config, self.form, look, "discriminator_y")
-        self.averaged_xy = _generator(config, self.form, "averaged_xy") if config.ema else None
+        self.generator_xy = generator_of(config, self.form, "generator_xy")
+        self.generator_yx = generator_of(config, self.form, "generator_yx")
+        look = look_of(config)
+        self.in_pairs = look is not None
+        self.discriminator_x = discriminator_of(config, self.form, look, "discriminator_x")
+        self.discriminator_y = discriminator_of(config, self.form, look, "discriminator_y")
+        self.averaged_xy = generator_of(config, self.form, "averaged_xy") if config.ema else None
         self.pool_x = ImagePool(config.pool, (size, size, 3))
         self.pool_y = ImagePool(config.pool, (size, size, 3))
 
@@ -79,8 +89,8 @@ class CycleGAN(GAN):
         self.schedule = LinearDecay(config.learning_rate, steps, decay=config.decay)
         rate = config.discriminator_rate or config.learning_rate
         self.discriminator_schedule = LinearDecay(rate, steps, decay=config.decay)
-        self.generator_optimizer = _optimizer(config, self.schedule)
-        self.discriminator_optimizer = _optimizer(config, self.discriminator_schedule)
+        self.generator_optimizer = optimizer_of(config, self.schedule)
+        self.discriminator_optimizer = optimizer_of(config, self.discriminator_schedule)
         self.generator_optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator_variables)
 
@@ -88,6 +98,8 @@ class CycleGAN(GAN):
         # A counter of its own: that of an optimizer stands still where float16 overflows.
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first, name="step")
+        # in a variable, so that one compiled step serves trainings towards several classes
+        self.aims = tf.Variable(aims, dtype=tf.int64, trainable=False, name="aims")
         self.built = True
         self.compile()
         self.reset(seed, steps)
@@ -102,8 +114,8 @@ class CycleGAN(GAN):
 
         Returns:
             Each loss term under its own name, before its weight: `adversarial_xy` and `adversarial_yx` (of the
-            generators), `cycle_x`, `cycle_y`, `identity_x`, `identity_y` (where it is on), `discriminator_x`,
-            `discriminator_y`.
+            generators), `cycle_x`, `cycle_y`, `identity_x`, `identity_y` and `guidance_xy`, `guidance_yx` (where they
+            are on), `discriminator_x`, `discriminator_y`.
         """
         x, y = data
         parts = self.config.accumulate
@@ -171,6 +183,11 @@ class CycleGAN(GAN):
         total += config.cycle * (losses["cycle_x"] + losses["cycle_y"])
         if config.identity:
             total += config.identity * config.cycle * (losses["identity_x"] + losses["identity_y"])
+        if config.guidance:
+            guide = needed(self.guide, "cyclegan")
+            losses["guidance_xy"] = guide.loss(fake_y, self.aims[0])
+            losses["guidance_yx"] = guide.loss(fake_x, self.aims[1])
+            total += config.guidance * (losses["guidance_xy"] + losses["guidance_yx"])
         return total, losses, (fake_x, fake_y)
 
     def discriminator_gradients(
@@ -287,7 +304,8 @@ class CycleGAN(GAN):
     def own_state(self) -> dict[str, tf.Variable]:
         pools = {"pool_x": self.pool_x.state(), "pool_y": self.pool_y.state()}
         parts = {f"{pool}_{number}": part for pool, parts in pools.items() for number, part in enumerate(parts)}
-        return {"seed": self.seed, "step": self.step, **parts}
+        aims = {"aims": self.aims} if self.config.guidance else {}
+        return {"seed": self.seed, "step": self.step, **aims, **parts}
 
     def get_config(self) -> dict:
         steps = self.schedule.get_config()["steps"]
@@ -301,34 +319,9 @@ class CycleGAN(GAN):
 
 def _tested(config: CycleGANConfig) -> list[str]:
     terms = ["adversarial_xy", "adversarial_yx", "cycle_x", "cycle_y", "discriminator_x", "discriminator_y"]
-    return ["loss", *terms, *(["identity_x", "identity_y"] if config.identity else [])]
-
-
-def _compute(config: CycleGANConfig) -> tf.DType:
-    return tf.as_dtype(keras.DTypePolicy(config.precision).compute_dtype)
-
-
-def _generator(config: CycleGANConfig, form: str, name: str) -> ResNetGenerator | AdditiveGenerator:
-    if config.generator == "additive":
-        size = {"filters": config.filters, "blocks": config.blocks}
-        return AdditiveGenerator(config.size, **size, precision=config.precision, name=name)
-    settings = {"filters": config.filters, "blocks": config.blocks, "upsampling": config.upsampling}
-    return ResNetGenerator(config.size, **settings, form=form, dtype=config.precision, name=name)
-
-
-def _discriminator(config: CycleGANConfig, form: str, look: FrozenFeatures | None, name: str):
-    if look is not None:
-        return PairDiscriminator(config.size, look, precision=config.precision, name=name)
-    settings = {"filters": config.discriminator_filters, "spectral_norm": config.spectral_norm, "form": form}
-    scales = config.discriminator_scales
-    if scales == 1:
-        return PatchGAN(config.size, **settings, dtype=config.precision, name=name)
-    return MultiScalePatchGAN(config.size, scales=scales, settings=settings, dtype=config.precision, name=name)
-
-
-def _optimizer(config: CycleGANConfig, schedule: LinearDecay) -> keras.optimizers.Optimizer:
-    adam = Adam(schedule, beta_1=config.beta_1, beta_2=0.999, epsilon=1e-8)
-    return LossScale(adam) if config.precision == "mixed_float16" else adam
+    terms += ["identity_x", "identity_y"] if config.identity else []
+    terms += ["guidance_xy", "guidance_yx"] if config.guidance else []
+    return ["loss", *terms]
 
 
 def _check_replicas(config: CycleGANConfig) -> None:
