@@ -65,6 +65,24 @@ def _no_colour_map() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _fine_map() -> Iterator[None]:
+    import tensorflow as tf
+
+    from lesiongan.models.projected.features import FrozenFeatures
+
+    shapes, look = FrozenFeatures.shapes.fget, FrozenFeatures.__call__
+
+    def seen(self, images):
+        return [*look(self, images), tf.cast(tf.nn.space_to_depth(images, 2), self.compute)]
+
+    with (
+        mock.patch.object(FrozenFeatures, "shapes", property(lambda self: [*shapes(self), (self.size // 2, 12)])),
+        mock.patch.object(FrozenFeatures, "__call__", seen),
+    ):
+        yield
+
+
+@contextlib.contextmanager
 def _no_projection() -> Iterator[None]:
     from lesiongan.models.acgan import projected
     from lesiongan.models.projected.heads import Heads
@@ -99,6 +117,7 @@ _ACGAN = {
     "no-pairs": Variation("images alone, not in pairs", without=_no_pairs),
     "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
     "no-colour": Variation("no map of colours", without=_no_colour_map),
+    "fine": Variation("and the picture itself as a map, blocks of 2 x 2 as channels", without=_fine_map),
     "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
     "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),
