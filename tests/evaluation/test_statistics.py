@@ -193,7 +193,7 @@ def test_false_alarms_where_seeds_shift_recall():
     assert by_lesions > stats.binom.isf(0.01, tables, 0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_false_alarms_of_whole_tables_and_the_power_to_find_an_effect():
     """200 tables of the paper's test set, 6 cells, 3 seeds whose recalls shift by SD 0.02."""
     from benchmarks import false_alarms

@@ -137,7 +137,7 @@ def test_a_save_that_is_killed_at_any_call_leaves_a_whole_checkpoint(tmp_path):
     assert found["restored"][-1] == [3, 3.0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_is_killed_at_any_call_of_a_save_ends_like_an_undisturbed_one(tmp_path):
     found = killed_at_each_call("train", tmp_path)
     assert found["calls"] > 25

@@ -114,6 +114,6 @@ def test_a_real_training_whose_identity_loss_rules_out_all_else(tmp_path):
     assert sum(text.startswith("identity collapse") for text in found) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_real_training_that_is_well_is_not_warned_of(tmp_path):
     assert warnings_of(tmp_path, blots(40, 0, RED), blots(40, 1, BLUE)) == []

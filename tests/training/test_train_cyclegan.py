@@ -185,7 +185,7 @@ np.savez(sys.argv[2], *[variable.numpy() for variable in model.state()])
 @pytest.mark.parametrize(
     ("recipe", "threads", "steps"),
     [
-        ("paper", "2", 1000),
+        pytest.param("paper", "2", 1000, marks=pytest.mark.long),
         ("paper", "1", 300),
         pytest.param("best", "2", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
         pytest.param("best", "1", 10, marks=[pytest.mark.long, NEEDS_IMAGENET]),
