@@ -24,7 +24,7 @@ def conv(x, kernel, stride=1, padding="SAME"):
 
 
 def mirrored(x, kernel, stride=1):
-    """`mirrored_convolution`."""
+    """`convolution` with one mirrored pixel on each side."""
     return conv(jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect"), kernel, stride, "VALID")
 
 

@@ -11,11 +11,11 @@ from cyclegan_steps import TINY, batches
 from scipy import ndimage
 
 from lesiongan.base.errors import UsageError
+from lesiongan.models.convolution import convolution
 from lesiongan.models.cyclegan.additive import AdditiveGenerator
 from lesiongan.models.cyclegan.losses import hinge_discriminator_loss, hinge_generator_loss
 from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.cyclegan.served_generator import served_generator
-from lesiongan.models.mirrored import mirrored_convolution
 
 ADDITIVE = dataclasses.replace(TINY, generator="additive", identity=0.0)
 PROJECTED = dataclasses.replace(ADDITIVE, discriminator="projected", augment=True, ema=0.9, pool=0, batch=4)
@@ -102,7 +102,7 @@ def test_a_projected_discriminator_needs_pairs():
 @pytest.mark.parametrize(("taps", "stride"), [(3, 1), (3, 2), (4, 2)])
 def test_a_convolution_that_mirrors_does_not_know_where_the_border_is(taps, stride):
     kernel = tf.random.stateless_normal([taps, taps, 2, 3], [0, 1])
-    plain = mirrored_convolution(tf.ones([1, 8, 8, 2]), kernel, stride)
+    plain = convolution(tf.ones([1, 8, 8, 2]), kernel, stride, 1, "reflect")
     expected = np.broadcast_to(kernel.numpy().sum((0, 1, 2)), (1, 8 // stride, 8 // stride, 3))
     np.testing.assert_allclose(plain, expected, atol=1e-5)
 
@@ -110,7 +110,7 @@ def test_a_convolution_that_mirrors_does_not_know_where_the_border_is(taps, stri
 def test_a_convolution_that_mirrors_is_scipys():
     x, kernel = (tf.random.stateless_normal(shape, [1, 2]) for shape in ([8, 8], [3, 3]))
     expected = ndimage.correlate(x.numpy(), kernel.numpy(), mode="mirror")
-    ours = mirrored_convolution(x[None, ..., None], kernel[..., None, None])
+    ours = convolution(x[None, ..., None], kernel[..., None, None], 1, 1, "reflect")
     np.testing.assert_allclose(ours[0, ..., 0], expected, atol=1e-5)
 
 

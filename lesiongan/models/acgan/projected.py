@@ -17,7 +17,7 @@ from lesiongan.models.projected.heads import Heads, partners_of
 @keras.saving.register_keras_serializable("lesiongan")
 class ProjectedGenerator(ResidualGenerator):
     """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, and whose
-    convolutions all mirror at the border (see `mirrored`)."""
+    convolutions all mirror at the border."""
 
     WIDTHS: ClassVar = {
         32: (128, 128, 64, 32),
@@ -26,7 +26,7 @@ class ProjectedGenerator(ResidualGenerator):
         256: (192, 192, 192, 96, 48, 32, 16),
     }
     NOISE_IN_NORMS = True
-    MIRRORS = True
+    BORDER = "reflect"
 
 
 @keras.saving.register_keras_serializable("lesiongan")

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from lesiongan.models.acgan.networks import for_size, scaled
 from lesiongan.models.batch_norms import BatchNorms
-from lesiongan.models.mirrored import mirrored_convolution
+from lesiongan.models.convolution import convolution
 from lesiongan.models.network import Network
 from lesiongan.models.resize_convolution import resize_convolution
 
@@ -49,7 +49,7 @@ class ResidualGenerator(Network):
 
     WIDTHS: ClassVar = WIDTHS
     NOISE_IN_NORMS = False  # whether the norms know all of the noise, or the class alone
-    MIRRORS = False  # whether all convolutions mirror at the border
+    BORDER = "zero"  # what convolutions that double nothing see beyond it, a mode of `convolution`
 
     def __init__(self, size, latent, num_classes, *, width=1.0, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "latent": latent, "num_classes": num_classes, "width": width, "seed": seed}
@@ -78,7 +78,6 @@ class ResidualGenerator(Network):
 
     def maps(self, noise: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """The output of the dense layer and of every block, the images last."""
-        convolution = mirrored_convolution if self.MIRRORS else _with_zeros
         norms = self.norms.begin(training, noise[:, : self.conditions])
         x = self.dense(tf.cast(noise, self.compute), "dense")
         maps = [tf.reshape(x, [-1, 4, 4, x.shape[-1] // 16])]
@@ -86,17 +85,13 @@ class ResidualGenerator(Network):
             x = maps[-1]
             y = resize_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"))
             y = tf.nn.relu(norms(self.biased(y, f"first_{index}"), f"second_{index}"))
-            y = self.biased(convolution(y, self.kernel(f"second_{index}")), f"second_{index}")
+            y = self.biased(convolution(y, self.kernel(f"second_{index}"), 1, 1, self.BORDER), f"second_{index}")
             # a 1 x 1 convolution and doubling may change places
             maps.append(y + doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
         x = tf.nn.relu(norms(maps[-1], "image"))
-        x = self.biased(convolution(x, self.kernel("image")), "image")
+        x = self.biased(convolution(x, self.kernel("image"), 1, 1, self.BORDER), "image")
         norms.finish()
         return [*maps, tf.tanh(tf.cast(x, tf.float32))]
-
-
-def _with_zeros(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
 @keras.saving.register_keras_serializable("lesiongan")

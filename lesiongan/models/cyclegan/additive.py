@@ -11,8 +11,8 @@ import math
 import keras
 import tensorflow as tf
 
+from lesiongan.models.convolution import convolution
 from lesiongan.models.cyclegan.layers import instance_norm
-from lesiongan.models.mirrored import mirrored_convolution
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.projected.heads import Heads, partners_of
@@ -27,7 +27,7 @@ class AdditiveGenerator(Network):
 
     r: 3 x 3 convolution to n filters; 4 x 4 of stride 2 to 2 n and 4 n; residual blocks,
     `x + conv(relu(norm(conv(x))))`; twice (doubling and a convolution, beside the map of the way down, 3 x 3
-    convolution); 3 x 3 to r. Instance norm and ReLU after each but the last. All mirror at the border (see `mirrored`).
+    convolution); 3 x 3 to r. Instance norm and ReLU after each but the last. All mirror at the border.
 
     Args:
         size: pixels, a multiple of 4.
@@ -65,7 +65,7 @@ class AdditiveGenerator(Network):
             return tf.nn.relu(instance_norm(x))
 
         def conv(x, key, stride=1):
-            return mirrored_convolution(x, self.kernel(key), stride)
+            return convolution(x, self.kernel(key), stride, 1, "reflect")
 
         x = normed(conv(tf.cast(images, self.compute), "stem"))
         ways_down = [x]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from lesiongan.models.convolution import convolution
 from lesiongan.models.resize_convolution import resize_convolution
 
 ACTIVATIONS = {
@@ -46,25 +47,6 @@ def instance_norm(x: tf.Tensor) -> tf.Tensor:
         return tf.cast(rstd * (dy - mean(dy) - y * mean(dy * y)), x.dtype)
 
     return tf.cast(y, x.dtype), gradient
-
-
-def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int = 1, padding: int = 0, mode: str = "zero") -> tf.Tensor:
-    """2-D convolution with `padding` pixels on every side, as PyTorch counts them.
-
-    TensorFlow's `SAME` pads an even picture by one pixel less at the top and left when the stride is 2, which is
-    another network than the reference's.
-
-    Args:
-        x: `[batch, height, width, channels]`.
-        kernel: `[k, k, channels, filters]`.
-        stride: of both axes.
-        padding: pixels on each side.
-        mode: `zero`, `reflect` (the border itself is not repeated), or `symmetric` (it is).
-    """
-    sides = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
-    if mode == "zero":
-        return tf.nn.conv2d(x, kernel, stride, sides)
-    return tf.nn.conv2d(tf.pad(x, sides, mode), kernel, stride, "VALID")
 
 
 def transposed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
