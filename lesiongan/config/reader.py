@@ -121,9 +121,9 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
                 raise ValueError(value)
             return int(number)
         if hint is float:
-            if (share := fraction(str(value))) is None:
+            if (parsed := fraction(str(value))) is None:
                 raise ValueError(value)
-            return share
+            return parsed
     except (ValueError, KeyError, OverflowError, ZeroDivisionError):
         raise UsageError(f"option {name!r}: {value!r} is not of type {hint.__name__}") from None
     if not isinstance(value, hint):

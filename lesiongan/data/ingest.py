@@ -21,7 +21,7 @@ from lesiongan.data.decoding import Decoded, DecodingOptions, decode_all
 from lesiongan.data.fingerprint import source_fingerprint
 from lesiongan.data.generated_folder import NOTICE
 from lesiongan.data.near_duplicates import Pair, near_duplicates
-from lesiongan.data.source_split import ids_not_known, split_rows
+from lesiongan.data.source_split import FEWER, ids_not_known, split_rows
 from lesiongan.data.sources import Source, further_tests, open_source, source_name
 
 
@@ -226,7 +226,7 @@ def survey(
             log(f"{anomaly.what}: {anomaly.why}")
     anomalies = list(collection.anomalies)
     # The rule and the given split are checked before hours of decoding; near-duplicates are not known yet.
-    split_rows(source, config, seed, anomalies=anomalies)
+    split_rows(source, config, seed)
 
     locations = [location for rows in present.values() for location in rows["location"]]
     decoded = decode_all(
@@ -253,12 +253,10 @@ def survey(
         for first, second, _ in pairs
         if positions[second] < own
     ]
-    sides = split_rows(source, config, seed, pairs=joined if config.join_near_duplicates else ())
-    named = {anomaly.what for anomaly in anomalies}
-    left_out = [image_id for image_id in source.rows["image_id"][sides == ""] if image_id not in named]
-    anomalies += [Anomaly(image_id, "data.fewer", "left out of training") for image_id in left_out]
-    if left_out:
-        log(f"{len(left_out):,} training images are left out: data.fewer={','.join(config.fewer)}")
+    pairs_kept = joined if config.join_near_duplicates else ()
+    sides = split_rows(source, config, seed, pairs=pairs_kept, anomalies=anomalies)
+    if left_out := sum(anomaly.where == FEWER for anomaly in anomalies):
+        log(f"{left_out:,} training images are left out: {FEWER}={','.join(config.fewer)}")
     frames = [
         rows.assign(split=name if name else sides[rows.index], origin=sources[name].origin)
         for name, rows in present.items()

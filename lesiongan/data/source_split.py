@@ -13,6 +13,8 @@ from lesiongan.data import label_tables, splits
 from lesiongan.data.csv_files import Anomaly
 from lesiongan.data.sources import Source
 
+FEWER = "data.fewer"  # where anomalies of that option are from
+
 
 def split_rows(
     source: Source,
@@ -27,7 +29,8 @@ def split_rows(
 
     Args:
         pairs: positions of rows that `by_lesion` keeps on one side.
-        anomalies: takes the images that a given split does not name, and the names in it that are not in the data.
+        anomalies: takes the images that a given split does not name, the names in it that are not in the data, and the
+            images that `fewer` leaves out.
 
     Raises:
         UsageError: the source cannot be split so, or `fewer` names a class that it does not have.
@@ -37,13 +40,17 @@ def split_rows(
     if not shares:
         return sides
     groups = splits.join_groups(source.rows["lesion_id"], source.rows["patient_id"], extra_pairs=pairs)
-    return splits.fewer(sides, source.rows["label"].to_numpy(), groups, shares, seed)
+    kept = splits.fewer(sides, source.rows["label"].to_numpy(), groups, shares, seed)
+    if anomalies is not None:
+        left_out = source.rows["image_id"][kept != sides]
+        anomalies += [Anomaly(image_id, FEWER, "left out of training") for image_id in left_out]
+    return kept
 
 
 def _label(source: Source, name: str) -> int:
     classes = source.taxonomy.classes
     if name not in classes:
-        raise UsageError(f"option 'data.fewer': {name!r} is none of the data's classes {', '.join(classes)}")
+        raise UsageError(f"option {FEWER!r}: {name!r} is none of the data's classes {', '.join(classes)}")
     return classes.index(name)
 
 
