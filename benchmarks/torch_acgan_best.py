@@ -40,16 +40,16 @@ class Generator(nn.Module):
     def __init__(self, size: int, latent: int, classes: int, width: float = 1.0):
         super().__init__()
         filters = [max(1, round(n * width)) for n in GENERATOR_WIDTHS[size]]
-        self.dense = nn.Linear(latent, 16 * filters[0])
+        self.dense = nn.Linear(latent, 64 * filters[0])
         self.blocks = range(1, len(filters))
         self.convs, self.norms = nn.ModuleDict(), nn.ModuleDict()
         for index, (before, after) in enumerate(itertools.pairwise(filters), 1):
-            self.convs[f"first_{index}"] = ResizeConv(before, after, bias=True)
-            self.convs[f"second_{index}"] = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect")
+            self.convs[f"first_{index}"] = ResizeConv(before, after, bias=True, padding=0)
+            self.convs[f"second_{index}"] = nn.Conv2d(after, after, 3)
             self.convs[f"shortcut_{index}"] = nn.Conv2d(before, after, 1, bias=False)
             self.norms[f"first_{index}"] = ConditionalNorm(before, latent, classes)
             self.norms[f"second_{index}"] = ConditionalNorm(after, latent, classes)
-        self.convs["image"] = nn.Conv2d(filters[-1], 3, 3, padding=1, padding_mode="reflect")
+        self.convs["image"] = nn.Conv2d(filters[-1], 3, 3)
         self.norms["image"] = ConditionalNorm(filters[-1], latent, classes)
         for name, parameter in (*self.convs.named_parameters(), *self.dense.named_parameters()):
             gain = 2.0 if name.startswith(("first", "second")) else 1.0
@@ -58,12 +58,17 @@ class Generator(nn.Module):
 
     def forward(self, noise):
         convs, norms = self.convs, self.norms
-        x = self.dense(noise).unflatten(1, (-1, 4, 4))
+        x = self.dense(noise).unflatten(1, (-1, 8, 8))
         for index in self.blocks:
             y = convs[f"first_{index}"](norms[f"first_{index}"](x, noise))
             y = convs[f"second_{index}"](norms[f"second_{index}"](y, noise))
-            x = y + F.interpolate(convs[f"shortcut_{index}"](x), scale_factor=2, mode="nearest")
-        return torch.tanh(convs["image"](norms["image"](x, noise)).float())
+            x = y + F.interpolate(convs[f"shortcut_{index}"](inner(x)), scale_factor=2, mode="nearest")
+        return torch.tanh(convs["image"](norms["image"](inner(x), noise)).float())
+
+
+def inner(x: torch.Tensor) -> torch.Tensor:
+    """Less one pixel on each side."""
+    return x[:, :, 1:-1, 1:-1]
 
 
 class Discriminator(nn.Module):

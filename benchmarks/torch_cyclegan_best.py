@@ -45,7 +45,7 @@ class AdditiveGenerator(nn.Module):
             return F.relu(F.instance_norm(x), inplace=True)
 
         convs = self.convs
-        x = normed(convs["stem"](images))
+        x = normed(convs["stem"](F.pad(images, (2, 2, 2, 2), mode="reflect")))
         ways_down = [x]
         for number in (1, 2):
             x = normed(convs[f"down_{number}"](x))
@@ -55,7 +55,7 @@ class AdditiveGenerator(nn.Module):
         for number in (1, 2):
             x = normed(convs[f"up_{number}"](x))
             x = normed(convs[f"joined_{number}"](torch.cat([x, ways_down[2 - number]], 1)))
-        return torch.clamp(images + 2 * torch.tanh(convs["last"](x).float()), -1, 1)
+        return torch.clamp(images + 2 * torch.tanh(convs["last"](x)[:, :, 2:-2, 2:-2].float()), -1, 1)
 
 
 class CycleGAN:

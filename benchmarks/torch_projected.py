@@ -184,14 +184,14 @@ class Heads(nn.Module):
 
 
 class ResizeConv(nn.Module):
-    """Nearest-neighbour doubling, reflection of the border, 3 x 3 convolution."""
+    """Nearest-neighbour doubling, reflection of the border (or nothing beyond it), 3 x 3 convolution."""
 
-    def __init__(self, before: int, after: int, bias: bool):
+    def __init__(self, before: int, after: int, bias: bool, padding: int = 1):
         super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, bias=bias)
+        self.conv, self.padding = nn.Conv2d(before, after, 3, bias=bias), padding
 
     def forward(self, x):
-        return self.conv(F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect"))
+        return self.conv(F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), 4 * (self.padding,), mode="reflect"))
 
 
 def hinge(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:

@@ -35,10 +35,10 @@ _ACGANS = {
     ("residual", 128): (1298, 577, 6.1),
     ("residual", 256): (1614, 737, 6.1),
     # of the generator alone: the discriminator looks at a size of its own
-    ("projected", 32): (64, 0, 0.7),
-    ("projected", 64): (214, 0, 1.4),
-    ("projected", 128): (832, 0, 2.1),
-    ("projected", 256): (1148, 0, 2.2),
+    ("projected", 32): (105, 0, 1.1),
+    ("projected", 64): (313, 0, 2.1),
+    ("projected", 128): (1051, 0, 2.8),
+    ("projected", 256): (1376, 0, 2.9),
 }
 #: Size at which frozen features look -> their millions of multiply-adds; those and the weights of the heads that know
 #: classes, and of those that do not.
@@ -122,9 +122,10 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
     pixels = config.batch * config.size**2
     up = 9 if config.upsampling == "transposed" else 16
     # multiply-adds per pixel of the image, and weights
-    generator, kernels = 294 * f + (9 + 18 * config.blocks + up) * f**2, 9 * (2 + 8 + 32 * config.blocks + 8 + 2)
+    generator, kernels = 294.0 * f + (9 + 18 * config.blocks + up) * f**2, 9 * (2 + 8 + 32 * config.blocks + 8 + 2)
     if config.generator == "additive":
-        generator, kernels = 54 * f + (68 + 18 * config.blocks) * f**2, 340 + 288 * config.blocks
+        drawn = (1 + 4 / config.size) ** 2  # its margin is drawn too
+        generator, kernels = drawn * (54 * f + (68 + 18 * config.blocks) * f**2), 340 + 288 * config.blocks
     discriminator, judging = 12.0 * d + 12 * d**2, 16.0 * 43 * d**2
     if config.discriminator == "projected":
         seeing, _, (heads, more) = _looks(config)

@@ -82,7 +82,8 @@ def translate(weights, images, compute):
     def conv(x, key, stride=1):
         return nets.mirrored(x, weights[key].astype(compute), stride)
 
-    x = normed(conv(images.astype(compute), "stem"), compute)
+    margin = [(0, 0), (2, 2), (2, 2), (0, 0)]
+    x = normed(conv(jnp.pad(images.astype(compute), margin, mode="reflect"), "stem"), compute)
     ways_down = [x]
     for number in (1, 2):
         x = normed(conv(x, f"down_{number}", 2), compute)
@@ -94,7 +95,7 @@ def translate(weights, images, compute):
     for number in (1, 2):
         x = normed(nets.resize_convolution(x, weights[f"up_{number}"].astype(compute)), compute)
         x = normed(conv(jnp.concatenate([x, ways_down[2 - number]], -1), f"joined_{number}"), compute)
-    r = (conv(x, "last") + weights["last_bias"].astype(compute)).astype(jnp.float32)
+    r = nets.without_margin(conv(x, "last") + weights["last_bias"].astype(compute), 2).astype(jnp.float32)
     return jnp.clip(images + 2 * jnp.tanh(r), -1, 1)
 
 

@@ -218,9 +218,13 @@ def nearest_doubled(x):
     return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
 
 
-def resize_convolution(x, kernel):
-    x = nearest_doubled(x)
-    return conv(jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge"), kernel, 1, "VALID")
+def resize_convolution(x, kernel, padding=1):
+    sides = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    return conv(jnp.pad(nearest_doubled(x), sides, mode="edge"), kernel, 1, "VALID")
+
+
+def without_margin(x, margin=1):
+    return x[:, margin:-margin, margin:-margin]
 
 
 def augment(images, key, cut, reach: int = 8):

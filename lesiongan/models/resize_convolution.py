@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from lesiongan.models.convolution import without_margin
+
 #: The transposed convolution's taps, rows, from those of the convolution, columns.
 _TAPS = ((0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
 
 
-def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Nearest-neighbour doubling, reflect padding 1, 3 x 3 convolution (Odena et al. 2016): leaves no checkerboard.
+def resize_convolution(x: tf.Tensor, kernel: tf.Tensor, padding: int = 1) -> tf.Tensor:
+    """Nearest-neighbour doubling, reflect padding, 3 x 3 convolution (Odena et al. 2016): leaves no checkerboard.
 
     Computed at the small size: a doubled picture holds each value twice along an axis, so that the three taps of an
     even pixel are `w[0] x[i-1] + (w[1] + w[2]) x[i]`, of an odd one `(w[0] + w[1]) x[i] + w[2] x[i+1]`. That is one
@@ -22,16 +24,18 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Args:
         x: `[batch, height, width, channels]`.
         kernel: `[3, 3, channels, filters]`.
+        padding: 1, or 0 for a result that is smaller by one pixel on each side.
 
     Returns:
-        `[batch, 2 height, 2 width, filters]`.
+        `[batch, 2 height, 2 width, filters]`, or `[batch, 2 height - 2, 2 width - 2, filters]`.
     """
+    if padding:
+        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     height, width = sides(x)
-    x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     kernel = along_both_axes(_TAPS, kernel)
-    shape = tf.stack([tf.shape(x)[0], 2 * height + 4, 2 * width + 4, kernel.shape[3]])
+    shape = tf.stack([tf.shape(x)[0], 2 * height, 2 * width, kernel.shape[3]])
     y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), shape, 2, "SAME")
-    return _without_margin(y, 2)
+    return without_margin(y, 1 + padding)
 
 
 def along_both_axes(matrix: Sequence[Sequence[float]], kernel: tf.Tensor) -> tf.Tensor:
@@ -45,15 +49,3 @@ def along_both_axes(matrix: Sequence[Sequence[float]], kernel: tf.Tensor) -> tf.
 def sides(x: tf.Tensor) -> list:
     """Height and width of `[batch, height, width, channels]`, as tensors where the graph does not know them."""
     return [tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis] for axis in (1, 2)]
-
-
-def _without_margin(y: tf.Tensor, margin: int) -> tf.Tensor:
-    """`[batch, height, width, channels]` less so many pixels on each side; the gradient of a slice takes four times as
-    long on a CPU as padding."""
-    sides = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
-
-    @tf.custom_gradient
-    def cut(y):
-        return y[:, margin:-margin, margin:-margin], lambda dy: tf.pad(dy, sides)
-
-    return cut(y)

@@ -122,6 +122,8 @@ def test_resize_convolution_equals_doubling_padding_and_convolving():
     padded = np.pad(doubled, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
     ours = layers.resize_convolution(tf.constant(x), tf.constant(kernel))
     np.testing.assert_allclose(ours, _convolve(padded, kernel), atol=1e-4)
+    within = layers.resize_convolution(tf.constant(x), tf.constant(kernel), padding=0)
+    np.testing.assert_allclose(within, _convolve(doubled, kernel), atol=1e-4)
 
 
 def test_residual_block_with_zero_kernels_is_the_identity_without_a_relu_after_the_sum():

@@ -16,8 +16,12 @@ from lesiongan.models.projected.heads import Heads, partners_of
 
 @keras.saving.register_keras_serializable("lesiongan")
 class ProjectedGenerator(ResidualGenerator):
-    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, and whose
-    convolutions all mirror at the border."""
+    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, and which draws
+    a margin around the picture and cuts it off.
+
+    Every map has two pixels more on each side, from 8 x 8 on: as many as a block, which doubles the map and whose
+    convolutions see nothing beyond its border, leaves of four.
+    """
 
     WIDTHS: ClassVar = {
         32: (128, 128, 64, 32),
@@ -26,7 +30,7 @@ class ProjectedGenerator(ResidualGenerator):
         256: (192, 192, 192, 96, 48, 32, 16),
     }
     NOISE_IN_NORMS = True
-    BORDER = "reflect"
+    MARGIN = 2
 
 
 @keras.saving.register_keras_serializable("lesiongan")

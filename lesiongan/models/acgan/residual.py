@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from lesiongan.models.acgan.networks import for_size, scaled
 from lesiongan.models.batch_norms import BatchNorms
-from lesiongan.models.convolution import convolution
+from lesiongan.models.convolution import convolution, without_margin
 from lesiongan.models.network import Network
 from lesiongan.models.resize_convolution import resize_convolution
 
@@ -33,7 +33,8 @@ class ResidualGenerator(Network):
     Dense to 4 x 4; blocks that double the map: norm, ReLU, nearest-neighbour doubling, 3 x 3 convolution, norm, ReLU,
     3 x 3 convolution, plus a 1 x 1 convolution of the doubled input; norm, ReLU, 3 x 3 convolution, tanh. The norms are
     batch norms with scale and offset of the class; the class is read from the noise's first numbers, its one-hot form.
-    Convolutions after doubling mirror at the border (see `resize_convolution`), the others see zeros.
+    Convolutions after doubling mirror at the border (see `resize_convolution`), the others see zeros; where `MARGIN` is
+    2, the maps have as many pixels more on each side, and no convolution sees anything beyond a border.
 
     Args:
         size: 32, 64, 128 or 256 pixels.
@@ -49,7 +50,7 @@ class ResidualGenerator(Network):
 
     WIDTHS: ClassVar = WIDTHS
     NOISE_IN_NORMS = False  # whether the norms know all of the noise, or the class alone
-    BORDER = "zero"  # what convolutions that double nothing see beyond it, a mode of `convolution`
+    MARGIN = 0  # or 2: pixels of every map on each side of the picture
 
     def __init__(self, size, latent, num_classes, *, width=1.0, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "latent": latent, "num_classes": num_classes, "width": width, "seed": seed}
@@ -57,8 +58,9 @@ class ResidualGenerator(Network):
         filters = scaled(for_size(self.WIDTHS, size), width)
         self.conditions = latent if self.NOISE_IN_NORMS else num_classes
         self.blocks = range(1, len(filters))
-        self.add_kernel("dense", (latent, 16 * filters[0]), latent**-0.5)
-        biases = {"dense": 16 * filters[0]}
+        self.side = 4 + 2 * self.MARGIN
+        self.add_kernel("dense", (latent, self.side**2 * filters[0]), latent**-0.5)
+        biases = {"dense": self.side**2 * filters[0]}
         norms: dict[str, int] = {}
         for index in self.blocks:
             before, after = filters[index - 1 : index + 1]
@@ -78,18 +80,19 @@ class ResidualGenerator(Network):
 
     def maps(self, noise: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """The output of the dense layer and of every block, the images last."""
-        norms = self.norms.begin(training, noise[:, : self.conditions])
+        norms, padding = self.norms.begin(training, noise[:, : self.conditions]), 0 if self.MARGIN else 1
         x = self.dense(tf.cast(noise, self.compute), "dense")
-        maps = [tf.reshape(x, [-1, 4, 4, x.shape[-1] // 16])]
+        maps = [tf.reshape(x, [-1, self.side, self.side, x.shape[-1] // self.side**2])]
         for index in self.blocks:
             x = maps[-1]
-            y = resize_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"))
+            y = resize_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"), padding)
             y = tf.nn.relu(norms(self.biased(y, f"first_{index}"), f"second_{index}"))
-            y = self.biased(convolution(y, self.kernel(f"second_{index}"), 1, 1, self.BORDER), f"second_{index}")
+            y = self.biased(convolution(y, self.kernel(f"second_{index}"), 1, padding), f"second_{index}")
+            x = without_margin(x, self.MARGIN // 2)
             # a 1 x 1 convolution and doubling may change places
             maps.append(y + doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
-        x = tf.nn.relu(norms(maps[-1], "image"))
-        x = self.biased(convolution(x, self.kernel("image"), 1, 1, self.BORDER), "image")
+        x = tf.nn.relu(norms(without_margin(maps[-1], self.MARGIN // 2), "image"))
+        x = self.biased(convolution(x, self.kernel("image"), 1, padding), "image")
         norms.finish()
         return [*maps, tf.tanh(tf.cast(x, tf.float32))]
 

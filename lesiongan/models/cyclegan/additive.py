@@ -11,7 +11,7 @@ import math
 import keras
 import tensorflow as tf
 
-from lesiongan.models.convolution import convolution
+from lesiongan.models.convolution import convolution, without_margin
 from lesiongan.models.cyclegan.layers import instance_norm
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import FrozenFeatures
@@ -19,6 +19,7 @@ from lesiongan.models.projected.heads import Heads, partners_of
 from lesiongan.models.resize_convolution import resize_convolution
 
 _NEARLY_NOTHING, _NEARLY_IDENTITY = 1e-4, 0.2  # variances of first kernels, times their inputs
+_MARGIN = 2  # pixels that are drawn around the picture and cut off; sides stay multiples of 4
 
 
 @keras.saving.register_keras_serializable("lesiongan")
@@ -27,7 +28,8 @@ class AdditiveGenerator(Network):
 
     r: 3 x 3 convolution to n filters; 4 x 4 of stride 2 to 2 n and 4 n; residual blocks,
     `x + conv(relu(norm(conv(x))))`; twice (doubling and a convolution, beside the map of the way down, 3 x 3
-    convolution); 3 x 3 to r. Instance norm and ReLU after each but the last. All mirror at the border.
+    convolution); 3 x 3 to r. Instance norm and ReLU after each but the last. The image is mirrored at its border by two
+    pixels, of which nothing is left in r; the convolutions mirror there too.
 
     Args:
         size: pixels, a multiple of 4.
@@ -67,7 +69,8 @@ class AdditiveGenerator(Network):
         def conv(x, key, stride=1):
             return convolution(x, self.kernel(key), stride, 1, "reflect")
 
-        x = normed(conv(tf.cast(images, self.compute), "stem"))
+        margins = [[0, 0], [_MARGIN, _MARGIN], [_MARGIN, _MARGIN], [0, 0]]
+        x = normed(conv(tf.pad(tf.cast(images, self.compute), margins, "REFLECT"), "stem"))
         ways_down = [x]
         for number in (1, 2):
             x = normed(conv(x, f"down_{number}", 2))
@@ -78,7 +81,7 @@ class AdditiveGenerator(Network):
         for number in (1, 2):
             x = normed(resize_convolution(x, self.kernel(f"up_{number}")))
             x = normed(conv(tf.concat([x, ways_down[2 - number]], -1), f"joined_{number}"))
-        r = tf.cast(self.biased(conv(x, "last"), "last"), tf.float32)
+        r = tf.cast(without_margin(self.biased(conv(x, "last"), "last"), _MARGIN), tf.float32)
         return tf.clip_by_value(images + 2.0 * tf.tanh(r), -1.0, 1.0)
 
     def translate(self, images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
