@@ -19,10 +19,17 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int = 1, padding: int =
         mode: what is beyond the border: `zero`; the map mirrored, `reflect` (the border itself is not repeated) or
             `symmetric` (it is). Either way a layer can know where the border is; see `without_margin`.
     """
+    if padding and mode == "zero" and stride == 1 and kernel.shape[0] == kernel.shape[1] == 2 * padding + 1:
+        return tf.nn.conv2d(x, kernel, 1, "SAME")
+    # Not by `conv2d`'s explicit paddings, whose gradients oneDNN does not have: in float32 they take 1.4 times as long
+    # on a CPU, in bfloat16 thirty times.
+    return tf.nn.conv2d(padded(x, padding, mode) if padding else x, kernel, stride, "VALID")
+
+
+def padded(x: tf.Tensor, padding: int, mode: str = "zero") -> tf.Tensor:
+    """`[batch, height, width, channels]` with so many pixels more on each side; see `convolution`."""
     sides = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
-    if mode == "zero":
-        return tf.nn.conv2d(x, kernel, stride, sides)
-    return tf.nn.conv2d(tf.pad(x, sides, mode), kernel, stride, "VALID")
+    return tf.pad(x, sides, "CONSTANT" if mode == "zero" else mode)
 
 
 def without_margin(x: tf.Tensor, margin: int) -> tf.Tensor:

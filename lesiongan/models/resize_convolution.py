@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from lesiongan.models.convolution import without_margin
+from lesiongan.models.convolution import padded, without_margin
 
 #: The transposed convolution's taps, rows, from those of the convolution, columns.
 _TAPS = ((0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
@@ -30,7 +30,7 @@ def resize_convolution(x: tf.Tensor, kernel: tf.Tensor, padding: int = 1) -> tf.
         `[batch, 2 height, 2 width, filters]`, or `[batch, 2 height - 2, 2 width - 2, filters]`.
     """
     if padding:
-        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+        x = padded(x, 1, "symmetric")
     height, width = sides(x)
     kernel = along_both_axes(_TAPS, kernel)
     shape = tf.stack([tf.shape(x)[0], 2 * height, 2 * width, kernel.shape[3]])

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from lesiongan.base.errors import UsageError
 from lesiongan.models.backbones.conv_stack import ConvStack
+from lesiongan.models.convolution import padded
 
 #: Kernel size, stride and max pooling of each stem.
 STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False)}
@@ -38,11 +39,10 @@ class Stem(ConvStack):
         x = (images[..., ::-1] + 1.0) * 127.5 - tf.constant(_CAFFE_MEAN, images.dtype)
         x = tf.cast(x, self.compute_dtype)
         norms = self.norms.begin(training)
-        around = [self.size // 2] * 2
-        x = tf.nn.relu(norms(self.conv(x, "conv", self.stride, [[0, 0], around, around, [0, 0]]), "conv"))
+        x = tf.nn.relu(norms(self.conv(padded(x, self.size // 2), "conv", self.stride, "VALID"), "conv"))
         norms.finish()
         if self.pool:
-            x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
+            x = tf.nn.max_pool2d(padded(x, 1), 3, 2, "VALID")
         return x
 
 

@@ -11,7 +11,7 @@ import math
 import keras
 import tensorflow as tf
 
-from lesiongan.models.convolution import convolution, without_margin
+from lesiongan.models.convolution import convolution, padded, without_margin
 from lesiongan.models.cyclegan.layers import instance_norm
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import FrozenFeatures
@@ -69,8 +69,7 @@ class AdditiveGenerator(Network):
         def conv(x, key, stride=1):
             return convolution(x, self.kernel(key), stride, 1, "reflect")
 
-        margins = [[0, 0], [_MARGIN, _MARGIN], [_MARGIN, _MARGIN], [0, 0]]
-        x = normed(conv(tf.pad(tf.cast(images, self.compute), margins, "REFLECT"), "stem"))
+        x = normed(conv(padded(tf.cast(images, self.compute), _MARGIN, "reflect"), "stem"))
         ways_down = [x]
         for number in (1, 2):
             x = normed(conv(x, f"down_{number}", 2))

@@ -64,9 +64,9 @@ def transposed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         `[batch, 2 height, 2 width, filters]`.
     """
     shape = tf.shape(x)
-    size = tf.stack([shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[3]])
-    sides = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), size, 2, sides)
+    size = tf.stack([shape[0], 2 * x.shape[1] + 1, 2 * x.shape[2] + 1, kernel.shape[3]])
+    y = tf.nn.conv2d_transpose(x, tf.transpose(kernel, [0, 1, 3, 2]), size, 2, "VALID")
+    y = tf.slice(y, [0, 1, 1, 0], [-1, -1, -1, -1])  # whose gradient, unlike that of an index, is one padding
     return tf.ensure_shape(y, [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[3]])
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.convolution import convolution
 from lesiongan.models.network import Network
 from lesiongan.models.projected.features import doubled
 from lesiongan.models.resize_convolution import along_both_axes
@@ -100,8 +101,7 @@ class Heads(Network):
                 x = tf.nn.leaky_relu(norms(x, key), 0.2)
             trunks.append(tf.reduce_mean(x, [1, 2]))
             key = f"map{index}_logits"
-            x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-            x = self.biased(tf.nn.conv2d(x, self.kernel(key, update), 1, "VALID"), key)
+            x = self.biased(convolution(x, self.kernel(key, update), 1, 1), key)
             y = x[..., 0]
             if self.num_classes:
                 embedding = tf.gather(self.kernel(f"map{index}_classes"), labels)[:, None, None]
