@@ -77,6 +77,7 @@ _WHAT = {
     "seed": "of the generator",
     "generator": "name of the model",
     "generator_digest": "SHA-256 of the model's files",
+    "guided_by": "SHA-256 of the classifiers that the model's training was guided by",
     "digital_source_type": "IPTC's digital source type",
 }
 

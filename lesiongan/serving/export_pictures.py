@@ -30,7 +30,7 @@ METADATA = "metadata.csv"
 _LONGEST = 150  # bytes of a file's name, so that it fits any file system
 _SHOWN = 8  # per class on the sheet
 _KNOWN = ("age_approx", "anatom_site_general", "lesion_id", "sex")  # ISIC's metadata
-_MADE_OF = ("seed", "alpha", "generator", "generator_digest")
+_MADE_OF = ("seed", "alpha", "generator", "generator_digest", "guided_by")
 _FACTS = ("class", "source", *_MADE_OF)  # what a file itself says, as those of `generate` do
 #: The origin of an image -> its digital source type; of any other origin it is a trained generator's.
 _SOURCE_TYPES = {"real": "", "phantom": DRAWN_SOURCE_TYPE}

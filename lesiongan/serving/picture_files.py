@@ -79,6 +79,7 @@ def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], 
     """
     write_truth(folder, rows, classes)
     made_by = {"generator": record["name"], "generator_digest": record["digest"]}
+    made_by |= {"guided_by": record["guided_by"]} if record.get("guided_by") else {}
     write_provenance(folder, [{**row, **made_by, "digital_source_type": DIGITAL_SOURCE_TYPE} for row in rows], "png")
 
 

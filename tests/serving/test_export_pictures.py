@@ -27,7 +27,7 @@ PIXELS = RNG.integers(0, 256, (7, 40, 40, 3), dtype=np.uint8)
 def made(tmp_path):
     """A folder of one generated set: 4 melanomas of nevi, then 3 basal cell carcinomas."""
     made = Generated(PIXELS, np.array([0] * 4 + [2] * 3, np.int32), np.arange(7) + 2**40, ("NEVUS_1", "", *"abcde"))
-    model = {"name": "alpha-0.5", "digest": "d" * 64, "taxonomy": ISIC_2019.to_dict()}
+    model = {"name": "alpha-0.5", "digest": "d" * 64, "guided_by": "e" * 64, "taxonomy": ISIC_2019.to_dict()}
     generated.write(tmp_path / "generated" / "alpha-0.5", made, model, [32, 40], 0.5)
     return tmp_path / "generated"
 
@@ -62,10 +62,12 @@ def test_generated_pictures_keep_pixels_and_provenance(made, tmp_path):
         assert [name for name in ISIC_2019.classes if float(one_hot[name])] == [row["label"]] == [origin["intended"]]
         assert (origin["source"], int(origin["seed"]), float(origin["alpha"])) == (row["source_id"], row["seed"], 0.5)
         assert (origin["generator"], origin["generator_digest"]) == ("alpha-0.5", "d" * 64)
+        assert origin["guided_by"] == "e" * 64
         assert origin["digital_source_type"] == DIGITAL_SOURCE_TYPE
         with Image.open(out / "images" / f"{origin['image']}.png") as picture:
             np.testing.assert_array_equal(np.asarray(picture), pixels)
             assert picture.text["lesiongan:seed"] == origin["seed"]
+            assert picture.text["lesiongan:guided_by"] == origin["guided_by"]
             assert DIGITAL_SOURCE_TYPE in picture.text["XML:com.adobe.xmp"]
             assert "synthetic" in picture.text["Description"]
     source = open_source(str(out), DataConfig(), 0)
