@@ -223,8 +223,14 @@ def resize_convolution(x, kernel, padding=1):
     return conv(jnp.pad(nearest_doubled(x), sides, mode="edge"), kernel, 1, "VALID")
 
 
-def without_margin(x, margin=1):
+def without_margin(x, margin):
     return x[:, margin:-margin, margin:-margin]
+
+
+def smoothed(x):
+    """`projected.smoothed`: weights 1 2 1 along each axis, without the border."""
+    x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
+    return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
 
 
 def augment(images, key, cut, reach: int = 8):

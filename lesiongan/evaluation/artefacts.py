@@ -17,6 +17,9 @@ All are of uint8 `[n, s, s, 3]`; grey is ITU-R BT.601's luma, 0 to 255.
 - `border`: how far the outermost line of pixels stands out: the mean change of grey from it to the next line, over that
   from the second to the third and from the third to the fourth. About 1 in photographs; networks that see zeros beyond
   the border may draw another line there, which gives their pictures away.
+- `blocks`: the mean change of grey across the lines that quarter the picture, over that across the other lines of its
+  middle three quarters. About 1 in photographs; pictures of a network that doubles its maps may keep the blocks of the
+  first one, 4 x 4 in the ACGANs here.
 - `grain`: the mean change of grey from a lit pixel to the four beside it, less what remains after a median of 3 x 3, in
   grey levels: noise, chequers, and lines of a single pixel.
 - `lightness`, `red`, `yellow`: L*, a* and b* of the skin (`skin_tone.skin_colour`): the camera's colours, as far as
@@ -30,7 +33,7 @@ from scipy import ndimage
 
 from lesiongan.evaluation.skin_tone import skin_colour
 
-STATISTICS = ("frame", "vignette", "lines", "ruler", "border", "grain", "lightness", "red", "yellow")
+STATISTICS = ("frame", "vignette", "lines", "ruler", "border", "blocks", "grain", "lightness", "red", "yellow")
 
 _DARK = 30
 _CONTRAST = 20  # grey levels of a line
@@ -57,6 +60,7 @@ def _artefacts(images: np.ndarray) -> dict[str, np.ndarray]:
         "lines": (marks & lit).sum((1, 2)) / np.maximum(lit.sum((1, 2)), 1),
         "ruler": np.array([_ruler(picture) for picture in marks & ~_beside_frame(~lit)]),
         "border": _border(grey),
+        "blocks": _blocks(grey),
         "grain": _grain(grey, lit),
         "lightness": skin[:, 0],
         "red": skin[:, 1],
@@ -114,6 +118,15 @@ def _border(grey: np.ndarray) -> np.ndarray:
     sides = [grey, grey[:, ::-1], grey.swapaxes(1, 2), grey.swapaxes(1, 2)[:, ::-1]]
     steps = sum(np.abs(np.diff(side[:, :4, 4:-4], axis=1)).mean(2) for side in sides)  # `[n, 3]`
     return steps[:, 0] / np.maximum(steps[:, 1:].mean(1), 0.1)
+
+
+def _blocks(grey: np.ndarray) -> np.ndarray:
+    side = grey.shape[1]
+    changes = sum(np.abs(np.diff(grey, axis=axis)).mean(3 - axis) for axis in (1, 2))  # `[n, s - 1]`
+    middle = np.arange(side // 8, side - 1 - side // 8)
+    quarters = np.arange(1, 4) * side // 4 - 1
+    others = changes[:, np.setdiff1d(middle, quarters)]
+    return changes[:, quarters].mean(1) / np.maximum(others.mean(1), 0.1)
 
 
 def _grain(grey: np.ndarray, lit: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ _NAMES = {
     "lines": "thin lines (hair)",
     "ruler": "regular marks (ruler)",
     "border": "outermost line of pixels (1: like the next)",
+    "blocks": "blocks of a quarter of the side (1: none)",
     "grain": "grain (grey levels)",
     "lightness": "skin L*",
     "red": "skin a*",

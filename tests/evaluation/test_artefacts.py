@@ -136,6 +136,14 @@ def test_the_outermost_line_of_pixels_stands_out_where_another_one_is_drawn():
     assert framed_one > 3
 
 
+def test_blocks_are_those_of_a_map_of_four_by_four():
+    coarse = np.random.default_rng(2).normal(0, 15, (4, 4, 1))
+    blocky = skin() + np.kron(coarse, np.ones((SIZE // 4, SIZE // 4, 1)))
+    plain, found = of(skin(), blocky)["blocks"]
+    assert plain < 1.25
+    assert found > 2
+
+
 def test_grain_is_noise_and_chequers():
     y, x = np.mgrid[:SIZE, :SIZE]
     chequered = skin() + 8 * ((x + y) % 2 * 2 - 1)[..., None]

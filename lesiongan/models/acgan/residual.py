@@ -33,8 +33,7 @@ class ResidualGenerator(Network):
     Dense to 4 x 4; blocks that double the map: norm, ReLU, nearest-neighbour doubling, 3 x 3 convolution, norm, ReLU,
     3 x 3 convolution, plus a 1 x 1 convolution of the doubled input; norm, ReLU, 3 x 3 convolution, tanh. The norms are
     batch norms with scale and offset of the class; the class is read from the noise's first numbers, its one-hot form.
-    Convolutions after doubling mirror at the border (see `resize_convolution`), the others see zeros; where `MARGIN` is
-    2, the maps have as many pixels more on each side, and no convolution sees anything beyond a border.
+    Convolutions after doubling mirror at the border (see `resize_convolution`), the others see zeros.
 
     Args:
         size: 32, 64, 128 or 256 pixels.
@@ -50,7 +49,7 @@ class ResidualGenerator(Network):
 
     WIDTHS: ClassVar = WIDTHS
     NOISE_IN_NORMS = False  # whether the norms know all of the noise, or the class alone
-    MARGIN = 0  # or 2: pixels of every map on each side of the picture
+    MARGIN = 0  # pixels of every map on each side of the picture
 
     def __init__(self, size, latent, num_classes, *, width=1.0, seed=0, precision="float32", name="generator"):
         settings = {"size": size, "latent": latent, "num_classes": num_classes, "width": width, "seed": seed}
@@ -80,21 +79,29 @@ class ResidualGenerator(Network):
 
     def maps(self, noise: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """The output of the dense layer and of every block, the images last."""
-        norms, padding = self.norms.begin(training, noise[:, : self.conditions]), 0 if self.MARGIN else 1
+        norms = self.norms.begin(training, noise[:, : self.conditions])
         x = self.dense(tf.cast(noise, self.compute), "dense")
         maps = [tf.reshape(x, [-1, self.side, self.side, x.shape[-1] // self.side**2])]
         for index in self.blocks:
             x = maps[-1]
-            y = resize_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"), padding)
+            y = self.doubling_convolution(tf.nn.relu(norms(x, f"first_{index}")), self.kernel(f"first_{index}"))
             y = tf.nn.relu(norms(self.biased(y, f"first_{index}"), f"second_{index}"))
-            y = self.biased(convolution(y, self.kernel(f"second_{index}"), 1, padding), f"second_{index}")
-            x = without_margin(x, self.MARGIN // 2)
+            y = self.biased(self.convolution(y, self.kernel(f"second_{index}")), f"second_{index}")
             # a 1 x 1 convolution and doubling may change places
-            maps.append(y + doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
-        x = tf.nn.relu(norms(without_margin(maps[-1], self.MARGIN // 2), "image"))
-        x = self.biased(convolution(x, self.kernel("image"), 1, padding), "image")
+            maps.append(y + self.doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
+        x = tf.nn.relu(norms(without_margin(maps[-1], max(0, self.MARGIN - 1)), "image"))
+        x = self.biased(self.convolution(x, self.kernel("image")), "image")
         norms.finish()
         return [*maps, tf.tanh(tf.cast(x, tf.float32))]
+
+    def doubling_convolution(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return resize_convolution(x, kernel)
+
+    def convolution(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return convolution(x, kernel, 1, 1)
+
+    def doubled(self, x: tf.Tensor) -> tf.Tensor:
+        return doubled(x)
 
 
 @keras.saving.register_keras_serializable("lesiongan")
