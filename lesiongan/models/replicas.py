@@ -107,7 +107,8 @@ def check_share(batch: int, option: str, parts: int = 1) -> None:
 def share_of_mean(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
     """This replica's share of the mean over replicas, for `apply` of a Keras optimizer, which takes their sum."""
     count = tf.distribute.get_strategy().num_replicas_in_sync
-    return gradients if count == 1 else [gradient / count for gradient in gradients]
+    # the gradient of an embedding that is gathered by labels is one of slices
+    return gradients if count == 1 else [tf.convert_to_tensor(gradient) / count for gradient in gradients]
 
 
 def _index() -> int:

