@@ -40,10 +40,9 @@ def without_margin(x: tf.Tensor, margin: int) -> tf.Tensor:
     drew a line of one pixel, by which a reader told their pictures from photographs. So they draw more than the picture
     and cut off what lies around it (Karras et al. 2021, section 2).
     """
-    sides = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
-
     if not margin:
         return x
+    sides = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
 
     @tf.custom_gradient
     def cut(x):

@@ -89,7 +89,8 @@ class ResidualGenerator(Network):
             y = self.biased(self.convolution(y, self.kernel(f"second_{index}")), f"second_{index}")
             # a 1 x 1 convolution and doubling may change places
             maps.append(y + self.doubled(tf.nn.conv2d(x, self.kernel(f"shortcut_{index}"), 1, "SAME")))
-        x = tf.nn.relu(norms(without_margin(maps[-1], max(0, self.MARGIN - 1)), "image"))
+        x = without_margin(maps[-1], max(0, self.MARGIN - 1))  # the last pixel goes with the last convolution
+        x = tf.nn.relu(norms(x, "image"))
         x = self.biased(self.convolution(x, self.kernel("image")), "image")
         norms.finish()
         return [*maps, tf.tanh(tf.cast(x, tf.float32))]
