@@ -40,7 +40,7 @@ class Generator(nn.Module):
     def __init__(self, size: int, latent: int, classes: int, width: float = 1.0):
         super().__init__()
         filters = [max(1, round(n * width)) for n in GENERATOR_WIDTHS[size]]
-        self.dense = nn.Linear(latent, 100 * filters[0])
+        self.dense = nn.Linear(latent, 64 * filters[0])
         self.blocks = range(1, len(filters))
         self.convs, self.norms = nn.ModuleDict(), nn.ModuleDict()
         for index, (before, after) in enumerate(itertools.pairwise(filters), 1):
@@ -58,22 +58,17 @@ class Generator(nn.Module):
 
     def forward(self, noise):
         convs, norms = self.convs, self.norms
-        x = self.dense(noise).unflatten(1, (-1, 10, 10))
+        x = self.dense(noise).unflatten(1, (-1, 8, 8))
         for index in self.blocks:
-            y = smoothed(convs[f"first_{index}"](norms[f"first_{index}"](x, noise)))
+            y = convs[f"first_{index}"](norms[f"first_{index}"](x, noise))
             y = convs[f"second_{index}"](norms[f"second_{index}"](y, noise))
-            x = y + smoothed(F.interpolate(convs[f"shortcut_{index}"](inner(x, 1)), scale_factor=2, mode="nearest"))
-        return torch.tanh(convs["image"](norms["image"](inner(x, 2), noise)).float())
+            x = y + F.interpolate(convs[f"shortcut_{index}"](inner(x)), scale_factor=2, mode="nearest")
+        return torch.tanh(convs["image"](norms["image"](inner(x), noise)).float())
 
 
-def inner(x: torch.Tensor, margin: int) -> torch.Tensor:
-    """Less so many pixels on each side."""
-    return x[:, :, margin:-margin, margin:-margin]
-
-
-def smoothed(x: torch.Tensor) -> torch.Tensor:
-    """Means of 3 x 3 pixels with weights 1 2 1 along each axis, without those at the border."""
-    return F.avg_pool2d(F.avg_pool2d(x, 2, 1), 2, 1)
+def inner(x: torch.Tensor) -> torch.Tensor:
+    """Less one pixel on each side."""
+    return x[:, :, 1:-1, 1:-1]
 
 
 class Discriminator(nn.Module):

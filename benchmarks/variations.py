@@ -83,6 +83,24 @@ def _fine_map() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _bilinear() -> Iterator[None]:
+    import tensorflow as tf
+
+    from lesiongan.models.acgan.projected import ProjectedGenerator
+
+    def smoothed(x):  # weights 1 2 1 along each axis, which take a pixel more on each side
+        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, "VALID"), 2, 1, "VALID")
+
+    convolve, double = ProjectedGenerator.doubling_convolution, ProjectedGenerator.doubled
+    with (
+        mock.patch.object(ProjectedGenerator, "MARGIN", 3),
+        mock.patch.object(ProjectedGenerator, "doubling_convolution", lambda *given: smoothed(convolve(*given))),
+        mock.patch.object(ProjectedGenerator, "doubled", lambda *given: smoothed(double(*given))),
+    ):
+        yield
+
+
+@contextlib.contextmanager
 def _no_projection() -> Iterator[None]:
     from lesiongan.models.acgan import projected
     from lesiongan.models.projected.heads import Heads
@@ -118,6 +136,7 @@ _ACGAN = {
     "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
     "no-colour": Variation("no map of colours", without=_no_colour_map),
     "fine": Variation("and the picture itself as a map, blocks of 2 x 2 as channels", without=_fine_map),
+    "bilinear": Variation("bilinear doubling in the generator", without=_bilinear),
     "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
     "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),

@@ -35,10 +35,10 @@ _ACGANS = {
     ("residual", 128): (1298, 577, 6.1),
     ("residual", 256): (1614, 737, 6.1),
     # of the generator alone: the discriminator looks at a size of its own
-    ("projected", 32): (140, 0, 1.5),
-    ("projected", 64): (399, 0, 2.6),
-    ("projected", 128): (1234, 0, 3.4),
-    ("projected", 256): (1576, 0, 3.4),
+    ("projected", 32): (105, 0, 1.1),
+    ("projected", 64): (313, 0, 2.1),
+    ("projected", 128): (1051, 0, 2.8),
+    ("projected", 256): (1376, 0, 2.9),
 }
 #: Size at which frozen features look -> their millions of multiply-adds; those and the weights of the heads that know
 #: classes, and of those that do not.

@@ -61,8 +61,8 @@ def generator_init(random: np.random.Generator, form: Form) -> tuple[dict, dict]
         return random.normal(0, deviation, shape).astype(np.float32)
 
     weights = {
-        "dense": normal((latent, 100 * filters[0]), latent**-0.5),
-        "dense_bias": np.zeros(100 * filters[0], np.float32),
+        "dense": normal((latent, 64 * filters[0]), latent**-0.5),
+        "dense_bias": np.zeros(64 * filters[0], np.float32),
     }
     norms = {}
     for index, (before, after) in enumerate(itertools.pairwise(filters), 1):
@@ -112,16 +112,16 @@ def generate(weights, moving, noise, form: Form, training: bool):
         return weights[key].astype(compute)
 
     x = noise.astype(compute) @ kernel("dense") + kernel("dense_bias")
-    x = x.reshape(len(x), 10, 10, -1)
+    x = x.reshape(len(x), 8, 8, -1)
     index = 1
     while f"first_{index}" in weights:
-        y = nets.smoothed(nets.resize_convolution(norm(x, f"first_{index}"), kernel(f"first_{index}"), 0))
+        y = nets.resize_convolution(norm(x, f"first_{index}"), kernel(f"first_{index}"), 0)
         y = norm(y + kernel(f"first_{index}_bias"), f"second_{index}")
         y = nets.conv(y, kernel(f"second_{index}"), 1, "VALID") + kernel(f"second_{index}_bias")
         shortcut = nets.conv(nets.without_margin(x, 1), kernel(f"shortcut_{index}"))
-        x = y + nets.smoothed(nets.nearest_doubled(shortcut))
+        x = y + nets.nearest_doubled(shortcut)
         index += 1
-    x = nets.conv(norm(nets.without_margin(x, 2), "image"), kernel("image"), 1, "VALID") + kernel("image_bias")
+    x = nets.conv(norm(nets.without_margin(x, 1), "image"), kernel("image"), 1, "VALID") + kernel("image_bias")
     return jnp.tanh(x.astype(jnp.float32)), following
 
 

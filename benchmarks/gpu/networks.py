@@ -227,12 +227,6 @@ def without_margin(x, margin):
     return x[:, margin:-margin, margin:-margin]
 
 
-def smoothed(x):
-    """`projected.smoothed`: weights 1 2 1 along each axis, without the border."""
-    x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
-    return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
-
-
 def augment(images, key, cut, reach: int = 8):
     """Translation by up to `reach` pixels and a square of `cut` pixels (a traced number) set to 0, each image apart.
 

@@ -31,7 +31,7 @@ def pairs_of(ours, theirs):
         yield from pairs_of(ours.heads, theirs.heads)
     for key, kernel in ours.kernels.items():
         if key == "dense":  # its outputs are a map
-            side = 10, 10, kernel.shape[-1] // 100
+            side = 8, 8, kernel.shape[-1] // 64
             yield kernel, [theirs.dense.weight], lambda v, s=side: [v.reshape(-1, *s).transpose(3, 1, 2, 0)]
         elif key == "classes":
             yield kernel, [theirs.classes.weight], lambda v: [v.T]
@@ -43,7 +43,7 @@ def pairs_of(ours, theirs):
             yield ours.vectors[key], [conv_of(theirs, key).vector], lambda v: [v]
     for key, bias in ours.biases.items():
         if key == "dense":
-            yield bias, [theirs.dense.bias], lambda v: [v.reshape(10, 10, -1).transpose(2, 0, 1)]
+            yield bias, [theirs.dense.bias], lambda v: [v.reshape(8, 8, -1).transpose(2, 0, 1)]
         else:
             yield bias, [theirs.classes.bias if key == "classes" else conv_of(theirs, key).bias], lambda v: [v]
     if not hasattr(ours, "norms"):

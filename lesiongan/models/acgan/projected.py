@@ -18,13 +18,11 @@ from lesiongan.models.resize_convolution import resize_convolution
 
 @keras.saving.register_keras_serializable("lesiongan")
 class ProjectedGenerator(ResidualGenerator):
-    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, which doubles
-    bilinearly and draws a margin around the picture that it cuts off.
+    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, and which draws
+    a margin around the picture and cuts it off.
 
-    After nearest-neighbour doubling its pictures kept the blocks of the 4 x 4 map: changes from pixel to pixel were
-    twice as large at every sixteenth as between them. So what is doubled is smoothed (Karras et al. 2019, section 2).
-    Every map has three pixels more on each side than the picture's, from 10 x 10 on: as many as a block, which doubles
-    them and sees nothing beyond the border of a map, leaves of six.
+    Every map has two pixels more on each side, from 8 x 8 on: as many as a block, which doubles the map and whose
+    convolutions see nothing beyond its border, leaves of four.
     """
 
     WIDTHS: ClassVar = {
@@ -34,22 +32,16 @@ class ProjectedGenerator(ResidualGenerator):
         256: (192, 192, 192, 96, 48, 32, 16),
     }
     NOISE_IN_NORMS = True
-    MARGIN = 3
+    MARGIN = 2
 
     def doubling_convolution(self, x, kernel):
-        return smoothed(resize_convolution(x, kernel, padding=0))
+        return resize_convolution(x, kernel, padding=0)
 
     def convolution(self, x, kernel):
         return convolution(x, kernel)
 
     def doubled(self, x):
-        return smoothed(doubled(without_margin(x, 1)))
-
-
-def smoothed(x: tf.Tensor) -> tf.Tensor:
-    """Means of 3 x 3 pixels with weights 1 2 1 along each axis, `[batch, n, n, channels]` -> `[batch, n - 2, n - 2,
-    channels]`: what makes bilinear doubling of nearest-neighbour doubling."""
-    return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, "VALID"), 2, 1, "VALID")
+        return doubled(without_margin(x, 1))
 
 
 @keras.saving.register_keras_serializable("lesiongan")
