@@ -88,6 +88,10 @@ class Measured:
         return self.seconds * work.multiply_adds / self.multiply_adds
 
 
+def _halved(precision: str) -> bool:
+    return precision.startswith("mixed_")  # `auto` may come out as either
+
+
 def classifier_work(config: ClassifierConfig) -> Work:
     multiply_adds, weights, maps = _BACKBONES[config.backbone, config.stem]
     pixels = config.batch * (config.size / 224) ** 2 * 1e6
@@ -95,7 +99,7 @@ def classifier_work(config: ClassifierConfig) -> Work:
         3 * multiply_adds * config.width**2 * pixels,
         weights * config.width**2 * 1e6,
         maps * config.width * pixels,
-        config.precision != "float32",
+        _halved(config.precision),
     )
 
 
@@ -109,7 +113,7 @@ def acgan_work(config: ACGANConfig) -> Work:
     # generator forward and back to the images
     step = (3 * generator + 8 * discriminator) * config.width**2
     maps = config.batch * config.width * 2.0e6 * (config.size / 128) ** 2
-    return Work(config.batch * step * 1e6, weights * config.width**2 * 1e6, maps, config.precision != "float32")
+    return Work(config.batch * step * 1e6, weights * config.width**2 * 1e6, maps, _halved(config.precision))
 
 
 def _looks(config: ACGANConfig | CycleGANConfig) -> tuple:
@@ -135,7 +139,7 @@ def cyclegan_work(config: CycleGANConfig) -> Work:
     step = 3 * passes * generator + 16 * discriminator
     weights = 2 * (kernels * f**2 + 294 * f + judging)
     maps = pixels * (passes * f * (3.25 + 0.5 * config.blocks) + 6 * 0.56 * d)
-    return Work(step * pixels, weights, maps, config.precision != "float32")
+    return Work(step * pixels, weights, maps, _halved(config.precision))
 
 
 WORK: Mapping[str, Callable[[Any], Work]] = {

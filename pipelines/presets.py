@@ -119,8 +119,8 @@ def study(recipe: Recipe = "best") -> Config:
         classifier=dataclasses.replace(
             base.classifier, size=64, images=60_000, class_balance="none", balance_power=1.0, tta=False
         ),
-        acgan=dataclasses.replace(base.acgan, images=96_000, precision="mixed_bfloat16"),
-        cyclegan=dataclasses.replace(base.cyclegan, images=32_000, precision="mixed_bfloat16"),
+        acgan=dataclasses.replace(base.acgan, images=96_000, precision="auto"),
+        cyclegan=dataclasses.replace(base.cyclegan, images=32_000, precision="auto"),
         nevus_to_melanoma=NevusToMelanomaConfig(alphas=(0.125, 1.0), amounts=(1200, 2400, 4800)),
         noise_to_lesion=NoiseToLesionConfig(classes=("NV", "MEL", "BCC", "DF", "VASC"), amounts=(1500, 3000, 6000)),
         grid=dataclasses.replace(

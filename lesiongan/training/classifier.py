@@ -23,6 +23,7 @@ from lesiongan.optim.one_cycle import OneCycle
 from lesiongan.training.distribution import scope, shared
 from lesiongan.training.loop import fit
 from lesiongan.training.lr_finder import find_learning_rate
+from lesiongan.training.precision import say_if_slow
 from lesiongan.training.rollback import Rollback
 from lesiongan.training.run import Run
 
@@ -105,6 +106,7 @@ def train_classifier(
             raise UsageError(f"{side} images have {images.size} px, classifier.size is {config.size}: use the same")
     if not len(train):
         raise UsageError("there are no images to train the classifier on; check the split and the classes")
+    say_if_slow(config.precision)
     model = build_classifier(config, num_classes) if model is None else model
     steps = steps or config.steps(len(train))
     _start(model, config, seed, initial)

@@ -1,9 +1,9 @@
 """`precision=auto`: bfloat16 where this machine computes a training's step faster with it.
 
 Weights, norms' statistics, losses and optimizers stay in float32 (Keras's `mixed_bfloat16`). Processors with
-AVX512_BF16 or AMX multiply in bfloat16 at once, others make float32 of it first and are slower. So a few steps of
-either are timed before a training begins. What was chosen is kept in its folder: one that goes on, elsewhere perhaps,
-goes on with it.
+AVX512_BF16 or AMX multiply in bfloat16 at once; on others the gradient of a convolution takes ten to twenty times as
+long as in float32. So one small convolution is timed before a training begins, and where that leaves the question open
+a few steps of either. What was chosen is kept in its folder: one that goes on, elsewhere perhaps, goes on with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import keras
 import tensorflow as tf
 
 from lesiongan.base.progress import say
@@ -23,6 +24,7 @@ from lesiongan.config.cyclegan import CycleGANConfig
 
 AUTO, PLAIN, LOW = "auto", "float32", "mixed_bfloat16"
 GAIN = 1.1  # what bfloat16 must win: less is within what one measurement differs from the next
+HOPELESS = 3.0  # a convolution that takes so many times as long is not made good by the rest of a step
 FILE = "precision.json"
 _ROUNDS, _WARM = 5, 2
 
@@ -34,6 +36,19 @@ def chosen(seconds: Mapping[str, float]) -> str:
     return LOW if seconds[PLAIN] >= GAIN * seconds[LOW] else PLAIN
 
 
+def slowness(precision: str) -> float:
+    """How many times as long as in float32 a small convolution and its gradient take on this machine (in a second)."""
+    dtypes = {PLAIN: tf.float32, precision: tf.as_dtype(keras.DTypePolicy(precision).compute_dtype)}
+    seconds = median_seconds({name: _convolution(dtype) for name, dtype in dtypes.items()}, _ROUNDS, _WARM)
+    return seconds[precision] / seconds[PLAIN]
+
+
+def say_if_slow(precision: str) -> None:
+    """Says it where a training in this precision would take many times as long as in float32."""
+    if precision != PLAIN and (slower := slowness(precision)) > HOPELESS:
+        say(f"precision: a convolution takes {slower:.0f} times as long in {precision} as in float32 on this machine")
+
+
 def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[Any, Any]]) -> ConfigT:
     """The configuration with `auto` settled for this machine, once per folder.
 
@@ -43,12 +58,18 @@ def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[A
         prepared: a configuration -> a model that is ready to train, and a batch for its `train_step`.
     """
     if config.precision != AUTO:
+        say_if_slow(config.precision)
         return config
     path = folder / FILE
     try:
         precision = read_sealed(path)["precision"] if path.exists() else ""
     except (DamagedError, KeyError):
         precision = ""
+    if precision not in (PLAIN, LOW) and (slower := slowness(LOW)) > HOPELESS:
+        precision = PLAIN
+        folder.mkdir(parents=True, exist_ok=True)
+        write_sealed(path, {"precision": precision, "convolution": slower})
+        say(f"precision: {precision}; a convolution takes {slower:.0f} times as long in bfloat16 here")
     if precision not in (PLAIN, LOW):
         timed = {name: _steps(*prepared(_with(config, name))) for name in (PLAIN, LOW)}
         seconds = median_seconds(timed, _ROUNDS, _WARM)
@@ -61,6 +82,19 @@ def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[A
 
 def _with(config: ConfigT, precision: Any) -> ConfigT:
     return dataclasses.replace(config, precision=precision)
+
+
+def _convolution(dtype: tf.DType) -> Callable[[], Any]:
+    images, kernel = tf.zeros([8, 16, 16, 32], dtype), tf.zeros([3, 3, 32, 32], dtype)
+
+    @tf.function(autograph=False)
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch((images, kernel))
+            total = tf.reduce_sum(tf.nn.conv2d(images, kernel, 1, "SAME"))
+        return tape.gradient(total, (images, kernel))
+
+    return lambda: [gradient.numpy() for gradient in gradients()]
 
 
 def _steps(model: Any, batch: Any) -> Callable[[], Any]:

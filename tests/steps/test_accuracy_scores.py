@@ -14,7 +14,7 @@ from lesiongan.steps import accuracy_scores
 from lesiongan.training.accuracy_score import accuracy_score
 
 TAXONOMY = Taxonomy.of(("MEL", "NV", "BCC"))
-CLASSIFIER = ClassifierConfig(size=32, width=0.1, batch=8, learning_rate=3e-3)
+CLASSIFIER = ClassifierConfig(size=32, width=0.1, stem="small", batch=8, learning_rate=1e-2)
 LIMITS = EvaluationConfig(accuracy_score_images=480, resamples=50)
 
 

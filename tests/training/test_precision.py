@@ -27,6 +27,7 @@ def test_bfloat16_has_to_win_by_more_than_chance(plain, low, expected):
 
 
 def test_a_step_of_each_is_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "slowness", lambda name: 1.0)
     first = settled_precision(CYCLEGAN, tmp_path / "new")
     kept = json.loads((tmp_path / "new" / precision.FILE).read_text())
     assert all(seconds > 0 for seconds in kept["seconds"].values())
@@ -35,15 +36,35 @@ def test_a_step_of_each_is_timed_and_the_choice_is_kept(tmp_path, monkeypatch):
     assert settled_precision(CYCLEGAN, tmp_path / "new").precision == kept["precision"]
 
 
-def test_what_is_said_of_the_precision_is_left_alone(tmp_path):
+def test_a_processor_without_bfloat16_computes_no_step_in_it(tmp_path, monkeypatch, caplog):
+    """One such step of the study's ACGAN takes half a minute where float32 takes two and a half seconds."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(precision, "slowness", lambda name: 20.0)
+    monkeypatch.setattr(precision, "median_seconds", lambda *timed: pytest.fail("steps are timed"))
+    for _ in range(2):  # the second goes on
+        assert settled_precision(CYCLEGAN, tmp_path).precision == precision.PLAIN
+    assert caplog.text.count("a convolution takes 20 times as long in bfloat16 here") == 1
+
+
+@pytest.mark.parametrize(("slower", "said"), [(20.0, True), (1.0, False)])
+def test_what_is_said_of_the_precision_is_left_alone(tmp_path, monkeypatch, caplog, slower, said):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(precision, "slowness", lambda name: slower)
     config = CycleGANConfig(precision="mixed_bfloat16")
     assert settled_precision(config, tmp_path) is config
     assert not list(tmp_path.iterdir())
+    assert ("20 times as long in mixed_bfloat16" in caplog.text) is said
+
+
+def test_float32_is_as_fast_as_itself():
+    assert precision.slowness(precision.PLAIN) == 1.0
+    assert precision.slowness(precision.LOW) > 0
 
 
 @pytest.mark.parametrize("decided", [precision.PLAIN, precision.LOW])
 def test_a_training_has_the_precision_that_was_decided(tmp_path, monkeypatch, decided):
     seconds = {precision.PLAIN: 1.0, precision.LOW: 0.5 if decided == precision.LOW else 2.0}
+    monkeypatch.setattr(precision, "slowness", lambda name: 1.0)
     monkeypatch.setattr(precision, "median_seconds", lambda *timed: seconds)
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
     data = ImageSet(images, np.arange(8) % 2, tuple(map(str, range(8))), ("real",) * 8)
