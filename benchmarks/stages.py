@@ -42,7 +42,7 @@ _WARM = 2  # rounds that do not count
 _LIMITS = {True: 3.3, False: 2.3}  # of training over forward, with and without the kernel's gradient
 _LEAST = 0.02  # of all time: shorter stages are not marked, what they take is overhead
 _WITHIN = {  # modules whose own formulations are stages, and their names
-    "lesiongan.models.acgan.networks": ("strided_convolution", "transposed_convolution"),
+    "lesiongan.models.acgan.networks": ("transposed_convolution",),
     "lesiongan.models.acgan.residual": ("resize_convolution", "halving_convolution"),
     "lesiongan.models.cyclegan.additive": ("resize_convolution", "instance_norm"),
     "lesiongan.models.backbones.conv_stack": ("depthwise_5x5", "pointwise_conv"),

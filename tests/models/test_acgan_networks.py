@@ -111,18 +111,6 @@ def test_a_spectral_norm_in_the_discriminator_moves_in_updating_passes_alone():
 # Operations
 
 
-@pytest.mark.parametrize("side", [8, 7])
-def test_strided_convolution_against_its_formula(side):
-    x, kernel = tf.random.stateless_normal([2, side, side, 2], [1, 2]), tf.random.stateless_normal([3, 3, 2, 3], [3, 4])
-    padded, out = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)]), (side - 1) // 2 + 1
-    expected = np.zeros((2, out, out, 3))
-    for i in range(out):
-        for j in range(out):
-            window = padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
-            expected[:, i, j] = np.einsum("bhwc,hwcf->bf", window, kernel)
-    np.testing.assert_allclose(networks.strided_convolution(x, kernel), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("filters", [3, 9])
 @pytest.mark.parametrize(("k", "padding", "cut"), [(5, "VALID", 0), (8, "VALID", 0), (4, "SAME", 1)])
 def test_transposed_convolution_and_its_gradient_against_the_formula(filters, k, padding, cut):
