@@ -36,7 +36,7 @@ _MEASUREMENTS = 4  # while it trains
 
 def acgan(options: argparse.Namespace, variation: Variation, run_dir: Path) -> dict[str, Any]:
     """Trains and measures an ACGAN."""
-    config = assign(Config(), *RECIPES["acgan"].split(), *variation.options.split()).acgan
+    config = _config(options, variation).acgan
     classes = examples.taxonomy(options.examples).classes
     data, validation = (examples.load(options.examples, config.size, split) for split in ("train", "validation"))
     with variation.without():
@@ -90,9 +90,14 @@ def acgan(options: argparse.Namespace, variation: Variation, run_dir: Path) -> d
     return {"images": config.images, "measured": measured}
 
 
+def _config(options: argparse.Namespace, variation: Variation) -> Config:
+    precision = f"{options.model}.precision={options.precision}"
+    return assign(Config(), *RECIPES[options.model].split(), precision, *variation.options.split())
+
+
 def cyclegan(options: argparse.Namespace, variation: Variation, run_dir: Path) -> dict[str, Any]:
     """Trains and measures a CycleGAN from nevi to melanomas."""
-    config = assign(Config(), *RECIPES["cyclegan"].split(), *variation.options.split()).cyclegan
+    config = _config(options, variation).cyclegan
     nv, mel = map(examples.taxonomy(options.examples).index, ("NV", "MEL"))
     sides = {split: examples.load(options.examples, config.size, split) for split in ("train", "validation")}
     (x, y), (held_x, held_y) = ([side.of_class(label) for label in (nv, mel)] for side in sides.values())

@@ -30,6 +30,7 @@ def main() -> None:
     arguments.add_argument("--classifier", type=Path)
     arguments.add_argument("--minutes", type=float, default=20.0)
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--precision", default="mixed_bfloat16", help="float32 on a processor without bfloat16")
     arguments.add_argument("--table", action="store_true")
     options = arguments.parse_args()
     known = variations.OF[options.model]

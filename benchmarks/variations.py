@@ -10,13 +10,13 @@ from unittest import mock
 ACGAN = (
     "acgan.size=64 acgan.batch=32 acgan.latent=72 acgan.networks=projected acgan.loss=hinge acgan.beta_1=0.0 "
     "acgan.class_weight=0.1 acgan.aux_on_fake=false acgan.ema=0.999 acgan.balanced=true acgan.flip=true "
-    "acgan.augment=true acgan.augment_colour=false acgan.augment_cutout=0.25 acgan.precision=mixed_bfloat16"
+    "acgan.augment=true acgan.augment_colour=false acgan.augment_cutout=0.25"
 )
 CYCLEGAN = (
     "cyclegan.size=64 cyclegan.generator=additive cyclegan.discriminator=projected cyclegan.filters=24 "
     "cyclegan.blocks=3 cyclegan.batch=16 cyclegan.beta_1=0.0 cyclegan.cycle=5 cyclegan.identity=0 cyclegan.pool=0 "
     "cyclegan.augment=true cyclegan.augment_colour=false cyclegan.augment_cutout=0.25 cyclegan.ema=0.999 "
-    "cyclegan.decay=false cyclegan.match_sources=true cyclegan.precision=mixed_bfloat16"
+    "cyclegan.decay=false cyclegan.match_sources=true"
 )
 
 
@@ -84,20 +84,32 @@ def _fine_map() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bilinear() -> Iterator[None]:
-    import tensorflow as tf
-
     from lesiongan.models.acgan.projected import ProjectedGenerator
-
-    def smoothed(x):  # weights 1 2 1 along each axis, which take a pixel more on each side
-        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, "VALID"), 2, 1, "VALID")
 
     convolve, double = ProjectedGenerator.doubling_convolution, ProjectedGenerator.doubled
     with (
         mock.patch.object(ProjectedGenerator, "MARGIN", 3),
-        mock.patch.object(ProjectedGenerator, "doubling_convolution", lambda *given: smoothed(convolve(*given))),
-        mock.patch.object(ProjectedGenerator, "doubled", lambda *given: smoothed(double(*given))),
+        mock.patch.object(ProjectedGenerator, "doubling_convolution", lambda *given: _smoothed(convolve(*given))),
+        mock.patch.object(ProjectedGenerator, "doubled", lambda *given: _smoothed(double(*given))),
     ):
         yield
+
+
+@contextlib.contextmanager
+def _bilinear_shortcuts() -> Iterator[None]:
+    from lesiongan.models.acgan.projected import ProjectedGenerator
+    from lesiongan.models.acgan.residual import doubled
+    from lesiongan.models.convolution import without_margin
+
+    with mock.patch.object(ProjectedGenerator, "doubled", lambda self, x: without_margin(_smoothed(doubled(x)), 1)):
+        yield
+
+
+def _smoothed(x):
+    """Weights 1 2 1 along each axis, which take a pixel on each side: bilinear doubling of a map doubled before."""
+    import tensorflow as tf
+
+    return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, "VALID"), 2, 1, "VALID")
 
 
 @contextlib.contextmanager
@@ -137,6 +149,9 @@ _ACGAN = {
     "no-colour": Variation("no map of colours", without=_no_colour_map),
     "fine": Variation("and the picture itself as a map, blocks of 2 x 2 as channels", without=_fine_map),
     "bilinear": Variation("bilinear doubling in the generator", without=_bilinear),
+    "bilinear-shortcuts": Variation(
+        "bilinear doubling in the generator's shortcuts alone", without=_bilinear_shortcuts
+    ),
     "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
     "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),

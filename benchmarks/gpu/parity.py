@@ -32,7 +32,7 @@ def _acgan() -> dict:
     from lesiongan.config.run import Config
     from lesiongan.models.acgan.model import ACGAN, with_label
 
-    options = RECIPES["acgan"].replace("mixed_bfloat16", "float32").replace("augment=true", "augment=false").split()
+    options = RECIPES["acgan"].replace("augment=true", "augment=false").split()
     config = assign(Config(), *options, f"acgan.batch={_BATCH}").acgan
     model = ACGAN(config, 8, 3)
     model.compile()
@@ -67,7 +67,7 @@ def _cyclegan() -> dict:
     from lesiongan.config.run import Config
     from lesiongan.models.cyclegan.model import CycleGAN
 
-    options = RECIPES["cyclegan"].replace("mixed_bfloat16", "float32").replace("augment=true", "augment=false").split()
+    options = RECIPES["cyclegan"].replace("augment=true", "augment=false").split()
     config = assign(Config(), *options).cyclegan
     model = CycleGAN(config, seed=3)
     random = np.random.default_rng(1)
