@@ -74,7 +74,10 @@ def run_compiled(
         contextlib.redirect_stdout(log),
     ):
         local.init(local.DockerRunner(), pipeline_root=str(artifacts), workspace_root=str(folder / "workspace"))
-        components.load_component_from_file(str(file))()
+        try:
+            components.load_component_from_file(str(file))()
+        except RuntimeError as error:
+            raise SystemExit(f"{experiment}: {error}; see {folder / 'log'}") from None
     reports = [path for path in artifacts.rglob("report") if path.is_file()]
     if len(reports) != 1:
         raise SystemExit(f"{experiment}: {len(reports)} reports in {artifacts}; see {folder / 'log'}")
@@ -150,7 +153,8 @@ class Killer:
             for checkpoint in volume.glob("work/train_*/**/checkpoints/step-*"):
                 training = str(checkpoint.parent.parent.relative_to(volume / "work"))
                 with contextlib.suppress(FileNotFoundError):
-                    if training not in self.killed and checkpoint.stat().st_mtime > begun:
+                    new = training not in self.killed and checkpoint.stat().st_mtime > begun
+                    if new and _opened(container, training):
                         self.killed.append(training)
                         subprocess.run(
                             ["podman", "kill", "-s", "KILL", container], check=True, stdout=subprocess.DEVNULL
@@ -163,6 +167,18 @@ class Killer:
 def _runs(container: str) -> bool:
     command = ["podman", "container", "inspect", "--format", "{{.State.Running}}", container]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip() == "true"
+
+
+def _opened(container: str, training: str) -> bool:
+    """Whether a process of this container has a file of the training open, TensorBoard's: two may train at once."""
+    command = ["podman", "container", "inspect", "--format", "{{.State.Pid}}", container]
+    first = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # processes end while one looks
+            inside = os.readlink(process / "ns/pid") == os.readlink(f"/proc/{first}/ns/pid")
+            if inside and any(f"/{training}/" in os.readlink(file) for file in (process / "fd").iterdir()):
+                return True
+    return False
 
 
 def parts(folder: Path) -> dict[str, Path]:

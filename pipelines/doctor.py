@@ -46,7 +46,7 @@ def examine() -> tuple[list[str], bool]:
     elif all(versions[name] for name in _TENSORFLOW):
         problems.append("tensorflow and tensorflow-cpu overwrite each other: uninstall both, then install one of them")
     else:
-        lines.append(f"devices: {_devices()}")
+        lines += _devices()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = shutil.disk_usage(".").free
     lines.append(f"cores: {os.cpu_count()}, memory: {memory / 1e9:.1f} GB, disk free here: {free / 1e9:.1f} GB")
@@ -65,11 +65,16 @@ def _version(name: str) -> str:
         return ""
 
 
-def _devices() -> str:
-    """What TensorFlow sees, asked in a process of its own: its start prints, and a broken installation may crash."""
-    code = "import tensorflow as tf; print(*(d.device_type for d in tf.config.list_physical_devices()), sep=', ')"
+def _devices() -> list[str]:
+    """What TensorFlow sees, and what bfloat16 is worth, in a process of its own: its start prints, and a broken
+    installation may crash."""
+    code = (
+        "from lesiongan.training.precision import LOW, slowness; import tensorflow as tf; "
+        "print(*(d.device_type for d in tf.config.list_physical_devices()), sep=', '); print(slowness(LOW))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if result.returncode:
         last = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
-        return f"TensorFlow does not start: {last}"
-    return result.stdout.strip()
+        return [f"devices: TensorFlow does not start: {last}"]
+    devices, slower = result.stdout.strip().splitlines()[-2:]
+    return [f"devices: {devices}", f"bfloat16: a convolution takes {float(slower):.2g} times as long as in float32"]
