@@ -150,9 +150,9 @@ class Killer:
     def _watch(self, container: str, volume: Path) -> None:
         begun = time.time()
         while _runs(container):
-            for checkpoint in volume.glob("work/train_*/**/checkpoints/step-*"):
-                training = str(checkpoint.parent.parent.relative_to(volume / "work"))
-                with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # checkpoints are renamed and removed while one looks
+                for checkpoint in volume.glob("work/train_*/**/checkpoints/step-*"):
+                    training = str(checkpoint.parent.parent.relative_to(volume / "work"))
                     new = training not in self.killed and checkpoint.stat().st_mtime > begun
                     if new and _opened(container, training):
                         self.killed.append(training)
