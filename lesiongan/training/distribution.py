@@ -270,7 +270,8 @@ def any_says(*flags: bool) -> list[bool]:
     """Whether any process says so, of each flag; all processes must ask."""
     if _cluster is None:
         return list(flags)
-    return [count > 0 for count in _adding(_cluster.strategy)(tf.constant(flags, tf.float32)).numpy()]
+    counts = _adding(_cluster.strategy)(tf.constant([float(flag) for flag in flags])).numpy()
+    return [bool(count) for count in counts]
 
 
 @functools.cache

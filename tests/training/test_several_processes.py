@@ -11,15 +11,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lesiongan.base.checkpoint_seconds import CHECKPOINTS, SECONDS_VARIABLE
 from lesiongan.base.errors import ExitCode, UsageError
 from lesiongan.config.acgan import ACGANConfig
 from lesiongan.config.classifier import ClassifierConfig
 from lesiongan.config.cyclegan import CycleGANConfig
+from lesiongan.training import distribution
 from lesiongan.training.distribution import VARIABLE, joined, scope
 
 SCRIPT = Path(__file__).with_name("train_together.py")
@@ -122,6 +125,15 @@ def test_a_training_goes_on_when_one_of_its_processes_was_killed(tmp_path):
     disturbed, _ = map(_found, _two(*given))
     undisturbed, _ = map(_found, _two("cyclegan", tmp_path / "whole", given[2]))
     assert disturbed == undisturbed
+
+
+def test_what_any_process_says_may_be_said_again(monkeypatch):
+    """A flag that came back as NumPy's could not be sent at the next step."""
+    alone = SimpleNamespace(strategy=tf.distribute.OneDeviceStrategy("/cpu:0"), is_chief=True)
+    monkeypatch.setattr(distribution, "_cluster", alone)
+    said = distribution.any_says(np.False_, True)
+    assert [*map(type, said), *said] == [bool, bool, False, True]
+    assert distribution.any_says(*said) == said
 
 
 @pytest.mark.parametrize("config", [ACGANConfig, CycleGANConfig])
