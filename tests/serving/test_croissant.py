@@ -57,7 +57,7 @@ def test_the_same_pictures_give_the_same_file(tmp_path):
 
 
 @pytest.mark.parametrize("form", SUFFIXES)
-@pytest.mark.skipif(not shutil.which("mlcroissant"), reason="the program mlcroissant is not on the path")
+@pytest.mark.skipif(not shutil.which("mlcroissant"), reason="the program of mlcroissant[image] is not on the path")
 def test_mlcroissant_accepts_it_and_reads_the_pictures(tmp_path, form):
     written(tmp_path, form, generator="acgan", generator_digest="abc")
     place = str(tmp_path / CROISSANT)
