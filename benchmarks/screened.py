@@ -90,11 +90,6 @@ def acgan(options: argparse.Namespace, variation: Variation, run_dir: Path) -> d
     return {"images": config.images, "measured": measured}
 
 
-def _config(options: argparse.Namespace, variation: Variation) -> Config:
-    precision = f"{options.model}.precision={options.precision}"
-    return assign(Config(), *RECIPES[options.model].split(), precision, *variation.options.split())
-
-
 def cyclegan(options: argparse.Namespace, variation: Variation, run_dir: Path) -> dict[str, Any]:
     """Trains and measures a CycleGAN from nevi to melanomas."""
     config = _config(options, variation).cyclegan
@@ -145,6 +140,11 @@ def _seconds_of_a_step(model, batch) -> float:
         tf.nest.map_structure(lambda loss: loss.numpy(), step(batch))
         seconds.append(time.process_time() - begin)
     return float(np.median(seconds[4:]))
+
+
+def _config(options: argparse.Namespace, variation: Variation) -> Config:
+    precision = f"{options.model}.precision={options.precision}"
+    return assign(Config(), *RECIPES[options.model].split(), precision, *variation.options.split())
 
 
 def _budgeted(config: ACGANConfig | CycleGANConfig, minutes: float, seconds: float) -> Any:

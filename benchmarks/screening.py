@@ -1,6 +1,7 @@
 """What each part of a recipe is worth: variations trained for equal core-minutes, judged on validation images.
 
-    python -m benchmarks.screening acgan|cyclegan EXAMPLES OUT --classifier MODEL [--minutes 20] [--seed 0] [NAME ...]
+    python -m benchmarks.screening acgan|cyclegan EXAMPLES OUT --classifier MODEL [--minutes 20] [--seed 0]
+        [--precision mixed_bfloat16] [NAME ...]
     python -m benchmarks.screening acgan|cyclegan EXAMPLES OUT --table
 
 Each variation is one change from the recipe at the top of `benchmarks/variations.py`. A run makes those that OUT has no

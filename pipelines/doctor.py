@@ -69,12 +69,14 @@ def _devices() -> list[str]:
     """What TensorFlow sees, and what bfloat16 is worth, in a process of its own: its start prints, and a broken
     installation may crash."""
     code = (
-        "from lesiongan.training.precision import LOW, slowness; import tensorflow as tf; "
-        "print(*(d.device_type for d in tf.config.list_physical_devices()), sep=', '); print(slowness(LOW))"
+        "import lesiongan, tensorflow as tf; devices = tf.config.list_physical_devices(); "
+        "print('devices:', ', '.join(d.device_type for d in devices), flush=True); "
+        "from lesiongan.training.precision import LOW, slowness; "
+        "print(f'bfloat16: a convolution takes {slowness(LOW):.2g} times as long as in float32')"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    lines = [line for line in result.stdout.splitlines() if line.startswith(("devices: ", "bfloat16: "))]
     if result.returncode:
         last = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
-        return [f"devices: TensorFlow does not start: {last}"]
-    devices, slower = result.stdout.strip().splitlines()[-2:]
-    return [f"devices: {devices}", f"bfloat16: a convolution takes {float(slower):.2g} times as long as in float32"]
+        lines.append(f"TensorFlow does not compute: {last}" if lines else f"devices: TensorFlow does not start: {last}")
+    return lines

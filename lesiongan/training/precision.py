@@ -9,6 +9,7 @@ a few steps of either. What was chosen is kept in its folder: one that goes on, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ def chosen(seconds: Mapping[str, float]) -> str:
     return LOW if seconds[PLAIN] >= GAIN * seconds[LOW] else PLAIN
 
 
+@functools.cache  # a table trains many classifiers in one process
 def slowness(precision: str) -> float:
     """How many times as long as in float32 a small convolution and its gradient take on this machine (in a second)."""
     dtypes = {PLAIN: tf.float32, precision: tf.as_dtype(keras.DTypePolicy(precision).compute_dtype)}
@@ -65,18 +67,20 @@ def settled(config: ConfigT, folder: Path, prepared: Callable[[ConfigT], tuple[A
         precision = read_sealed(path)["precision"] if path.exists() else ""
     except (DamagedError, KeyError):
         precision = ""
-    if precision not in (PLAIN, LOW) and (slower := slowness(LOW)) > HOPELESS:
-        precision = PLAIN
-        folder.mkdir(parents=True, exist_ok=True)
-        write_sealed(path, {"precision": precision, "convolution": slower})
-        say(f"precision: {precision}; a convolution takes {slower:.0f} times as long in bfloat16 here")
     if precision not in (PLAIN, LOW):
-        timed = {name: _steps(*prepared(_with(config, name))) for name in (PLAIN, LOW)}
-        seconds = median_seconds(timed, _ROUNDS, _WARM)
-        precision = chosen(seconds)
+        kept: dict[str, Any]
+        slower = slowness(LOW)
+        if slower > HOPELESS:
+            precision, kept = PLAIN, {"convolution": slower}
+            why = f"a convolution takes {slower:.0f} times as long in bfloat16 here"
+        else:
+            timed = {name: _steps(*prepared(_with(config, name))) for name in (PLAIN, LOW)}
+            seconds = median_seconds(timed, _ROUNDS, _WARM)
+            precision, kept = chosen(seconds), {"seconds": seconds}
+            why = f"a step takes {seconds[PLAIN]:.3f} s in float32, {seconds[LOW]:.3f} s in bfloat16"
         folder.mkdir(parents=True, exist_ok=True)
-        write_sealed(path, {"precision": precision, "seconds": seconds})
-        say(f"precision: {precision}; a step takes {seconds[PLAIN]:.3f} s in float32, {seconds[LOW]:.3f} s in bfloat16")
+        write_sealed(path, {"precision": precision, **kept})
+        say(f"precision: {precision}; {why}")
     return _with(config, precision)
 
 

@@ -87,8 +87,9 @@ def test_reflect_padding_does_not_repeat_the_border():
     ("size", "stride", "padding", "mode"),
     [(7, 1, 3, "reflect"), (3, 2, 1, "zero"), (4, 2, 1, "zero"), (4, 1, 1, "zero")],
 )
-def test_convolution_equals_its_definition(size, stride, padding, mode):
-    x, kernel = _random(2, 8, 8, 3), _random(size, size, 3, 4, seed=1)
+@pytest.mark.parametrize("side", [8, 7])
+def test_convolution_equals_its_definition(side, size, stride, padding, mode):
+    x, kernel = _random(2, side, side, 3), _random(size, size, 3, 4, seed=1)
     sides = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
     padded = np.pad(x, sides, mode="reflect" if mode == "reflect" else "constant")
     ours = layers.convolution(tf.constant(x), tf.constant(kernel), stride, padding, mode)
