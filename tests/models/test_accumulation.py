@@ -36,7 +36,7 @@ def test_parts_give_the_means_and_the_images_of_the_whole_batch(parts, graph):
         np.testing.assert_allclose(losses[name], loss, rtol=1e-6)
     np.testing.assert_allclose(gradients[0], expected[1][0], rtol=1e-5)
     for ours, whole in zip(images, expected[2], strict=True):
-        np.testing.assert_allclose(ours, whole, rtol=1e-6)
+        np.testing.assert_allclose(ours, whole, rtol=1e-6, atol=1e-6)
 
 
 def test_results_without_images():
