@@ -107,7 +107,7 @@ def gradients_agree(optimizer, variables, ours, theirs) -> None:
                 found = tensor.grad.numpy().reshape(value.shape)
                 least = max(np.linalg.norm(value), 1e-3 * whole)  # a bias before a norm has a gradient of 0
                 # rectifiers and absolute values have corners, on which side of them a value is, rounding decides
-                assert np.linalg.norm(found - value) < 1e-2 * least, variable.path
+                assert np.linalg.norm(found - value) < 3e-2 * least, variable.path
 
 
 def drawn(seed, cut: float):
