@@ -69,12 +69,13 @@ def export(
         The content of `model.json`.
     """
     module = MODULES[kind](model, size, details.get("resize", "squash"), taxonomy.classes)
-    signatures = {name: function.get_concrete_function() for name, function in module.signatures().items()}
+    # Not as concrete functions: saving would make each of them a second time.
+    signatures = module.signatures()
     signatures["serving_default"] = next(iter(signatures.values()))
     # Keras's objects stay out of the file: the functions hold the variables that they read, and those alone are saved.
-    held = {id(v): v for function in signatures.values() for v in function.graph.variables}
+    held = getattr(module, module.VERB).get_concrete_function().graph.variables
     # in the order in which they were made: a graph has them in one of chance, and equal models are equal files
-    module.held = sorted(held.values(), key=lambda variable: int(variable._unique_id.rpartition("_")[2]))
+    module.held = sorted(held, key=lambda variable: int(variable._unique_id.rpartition("_")[2]))
     with whole_directory(directory) as folder:
         tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
         settle(folder / "saved_model")

@@ -9,6 +9,7 @@ DICOM) and what is refused in training (animations) is refused with an `InvalidA
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -22,19 +23,41 @@ _TURNS = {
 }
 
 
-def decoded(encoded: tf.Tensor, size: int, resize: str = "squash") -> tf.Tensor:
-    """Encoded pictures (`[n]` strings) as float32 `[n, size, size, 3]` in [-1, 1].
+class Squares:
+    """Pictures as a model's squares, float32 `[n, size, size, 3]` in [-1, 1].
+
+    What a picture goes through is a TensorFlow function of its own: the signatures of a model share it, where each of
+    them would have some thousand operations of its own, which take seconds to make, to write and to load.
 
     Args:
-        encoded: files as they are, JPEG, PNG, BMP, GIF (one frame) or WebP.
         size: pixels of a side.
         resize: `squash`, `crop` or `pad`, see `data.pictures.decode`.
     """
 
-    def one(data: tf.Tensor) -> tf.Tensor:
-        return square(upright(data), size, resize) / 127.5 - 1.0
+    def __init__(self, size: int, resize: str = "squash"):
+        any_picture = tf.TensorSpec([None, None, 3], tf.float32)
+        self._shape = tf.TensorSpec([size, size, 3], tf.float32)
+        self.upright = function(upright, tf.TensorSpec([], tf.string))
+        self._square = function(lambda pixels: square(pixels, size, resize) / 127.5 - 1.0, any_picture)
 
-    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+    def of_files(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Of files as they are, `[n]` strings: JPEG, PNG, BMP, GIF (one frame) or WebP."""
+        return tf.map_fn(lambda data: self._square(self.upright(data)), encoded, fn_output_signature=self._shape)
+
+    def of_pixels(self, images: tf.Tensor) -> tf.Tensor:
+        """Of uint8 `[n, h, w, 3]`."""
+        return tf.map_fn(self._square, tf.cast(images, tf.float32), fn_output_signature=self._shape)
+
+
+def decoded(encoded: tf.Tensor, size: int, resize: str = "squash") -> tf.Tensor:
+    """Files as squares; see `Squares`."""
+    return Squares(size, resize).of_files(encoded)
+
+
+def function(body: Callable, *specs: tf.TensorSpec) -> Any:
+    """A TensorFlow function of inputs of these shapes and types."""
+    # no Python control flow depends on a tensor, and AutoGraph's conversion took up to 15 s in a step
+    return tf.function(body, autograph=False, input_signature=specs)
 
 
 def upright(data: tf.Tensor) -> tf.Tensor:
@@ -183,17 +206,17 @@ def _orientation(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The orientation, 1 to 8, of the TIFF header of EXIF at `start` (-1: there is none); 1 for what is malformed."""
     length = tf.shape(content)[0]
 
-    def byte(place: tf.Tensor) -> tf.Tensor:
-        inside = tf.logical_and(place >= 0, place < length)
-        return tf.where(inside, tf.gather(content, tf.clip_by_value(place, 0, length - 1)), 0)
+    def digits(place: tf.Tensor, count: int) -> tf.Tensor:
+        places = place[..., None] + tf.range(count)
+        inside = tf.logical_and(places >= 0, places < length)
+        return tf.where(inside, tf.gather(content, tf.clip_by_value(places, 0, length - 1)), 0)
 
-    is_little = tf.logical_and(tf.equal(byte(start), 0x49), tf.equal(byte(start + 1), 0x49))
-    is_big = tf.logical_and(tf.equal(byte(start), 0x4D), tf.equal(byte(start + 1), 0x4D))
+    mark = digits(start, 2)
+    is_little, is_big = (tf.reduce_all(tf.equal(mark, letter)) for letter in (0x49, 0x4D))
 
     def number(place: tf.Tensor, count: int) -> tf.Tensor:
-        little = sum(byte(place + i) * 256**i for i in range(count))
-        big = sum(byte(place + i) * 256 ** (count - 1 - i) for i in range(count))
-        return tf.where(is_little, little, big)
+        weights = tf.constant([256**i for i in range(count)])
+        return tf.reduce_sum(digits(place, count) * tf.where(is_little, weights, weights[::-1]), -1)
 
     is_tiff = tf.logical_and(tf.logical_or(is_little, is_big), tf.equal(number(start + 2, 2), 42))
     directory = start + number(start + 4, 4)

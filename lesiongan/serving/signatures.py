@@ -21,15 +21,10 @@ from typing import Any
 import tensorflow as tf
 
 from lesiongan.models.cyclegan.full_size import translated_at_full_size
-from lesiongan.serving.served_pictures import decoded, square, upright
+from lesiongan.serving.served_pictures import Squares, function
 
 _PIXELS = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 _FILES = tf.TensorSpec([None], tf.string, name="images_bytes")
-
-
-def _function(body: Callable, *specs: tf.TensorSpec):
-    # no Python control flow depends on a tensor, and AutoGraph's conversion took up to 15 s in a step
-    return tf.function(body, autograph=False, input_signature=specs)
 
 
 def encoded(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -43,28 +38,24 @@ def as_bytes(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
 
 
-def _squares(images: tf.Tensor, size: int, resize: str) -> tf.Tensor:
-    """uint8 `[n, h, w, 3]` -> float32 `[n, size, size, 3]` in [-1, 1]."""
-    shape = tf.TensorSpec([size, size, 3], tf.float32)
-    pixels = tf.cast(images, tf.float32)
-    return tf.map_fn(lambda one: square(one, size, resize), pixels, fn_output_signature=shape) / 127.5 - 1.0
-
-
 class ClassifierModule(tf.Module):
     """`predict(images float32 [n, size, size, 3])` in Python, and the signatures of `classifier`."""
+
+    VERB = "predict"
 
     def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
-        self.predict = _function(lambda images: model.classify(images), images)
+        self.predict = function(lambda images: model.classify(images), images)
 
         def named(images: tf.Tensor) -> dict[str, tf.Tensor]:
             answer = self.predict(images)
             names = tf.tile(tf.constant([list(classes)]), [tf.shape(images)[0], 1])
             return {**answer, "names": names}
 
-        self.classify_bytes = _function(lambda images_bytes: named(decoded(images_bytes, size, resize)), _FILES)
-        self.classify = _function(lambda images: named(_squares(images, size, resize)), _PIXELS)
+        squares = Squares(size, resize)
+        self.classify_bytes = function(lambda images_bytes: named(squares.of_files(images_bytes)), _FILES)
+        self.classify = function(lambda images: named(squares.of_pixels(images)), _PIXELS)
 
     def signatures(self) -> dict[str, Any]:
         return {"classify_bytes": self.classify_bytes, "classify": self.classify}
@@ -73,38 +64,41 @@ class ClassifierModule(tf.Module):
 class CycleGANModule(tf.Module):
     """`translate_squares(images float32 [n, size, size, 3], seeds)` in Python, and the signatures of `cyclegan`."""
 
+    VERB = "translate_squares"
+
     def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
         super().__init__()
         images = tf.TensorSpec([None, size, size, 3], tf.float32, name="images")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.translate_squares = _function(lambda images, seeds: model.translate(images, seeds), images, seeds)
+        self.translate_squares = function(lambda images, seeds: model.translate(images, seeds), images, seeds)
 
         def pictures(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return encoded(self.translate_squares(images, tf.zeros(tf.shape(images)[:1], tf.int64)))
 
-        self.translate_bytes = _function(lambda images_bytes: pictures(decoded(images_bytes, size, resize)), _FILES)
-        self.translate = _function(lambda images: pictures(_squares(images, size, resize)), _PIXELS)
+        squares = Squares(size, resize)
+        self.translate_bytes = function(lambda images_bytes: pictures(squares.of_files(images_bytes)), _FILES)
+        self.translate = function(lambda images: pictures(squares.of_pixels(images)), _PIXELS)
         self.any_size = getattr(model, "any_size", False)
         if self.any_size:
-            self._keep_sizes(model)
+            self._keep_sizes(model, squares)
 
-    def _keep_sizes(self, model: Any) -> None:
-        def full(pixels: tf.Tensor) -> tf.Tensor:
-            """`[h, w, 3]` of whole numbers as [-1, 1] of the same size."""
-            return translated_at_full_size(model.translate, tf.cast(pixels, tf.float32) / 127.5 - 1.0)
+    def _keep_sizes(self, model: Any, squares: Squares) -> None:
+        shape = tf.TensorSpec([None, None, 3], tf.float32)
+        # whole numbers `[h, w, 3]` -> [-1, 1] of the same size
+        full = function(lambda pixels: translated_at_full_size(model.translate, pixels / 127.5 - 1.0), shape)
 
         def of_file(data: tf.Tensor) -> tf.Tensor:
-            return tf.io.encode_png(as_bytes(full(upright(data))))
+            return tf.io.encode_png(as_bytes(full(squares.upright(data))))
 
         def of_pixels(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            shape = tf.TensorSpec([None, None, 3], tf.float32)
-            return encoded(tf.map_fn(full, images, fn_output_signature=shape, parallel_iterations=1))
+            pixels = tf.cast(images, tf.float32)
+            return encoded(tf.map_fn(full, pixels, fn_output_signature=shape, parallel_iterations=1))
 
         def of_files(images_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             made = tf.map_fn(of_file, images_bytes, fn_output_signature=tf.string, parallel_iterations=1)
             return {"png_bytes": made}
 
-        self.translate_full_bytes, self.translate_full = _function(of_files, _FILES), _function(of_pixels, _PIXELS)
+        self.translate_full_bytes, self.translate_full = function(of_files, _FILES), function(of_pixels, _PIXELS)
 
     def signatures(self) -> dict[str, Any]:
         names = ["translate_bytes", "translate"]
@@ -115,14 +109,16 @@ class CycleGANModule(tf.Module):
 class ACGANModule(tf.Module):
     """`sample(labels, seeds)` in Python, and the signatures of `acgan`."""
 
+    VERB = "sample"
+
     def __init__(self, model: Any, size: int, resize: str, classes: Sequence[str]):
         super().__init__()
         labels = tf.TensorSpec([None], tf.int32, name="labels")
         names = tf.TensorSpec([None], tf.string, name="names")
         seeds = tf.TensorSpec([None], tf.int64, name="seeds")
-        self.sample = _function(lambda labels, seeds: model.sample(labels, seeds), labels, seeds)
+        self.sample = function(lambda labels, seeds: model.sample(labels, seeds), labels, seeds)
         noise = tf.TensorSpec([None, model.latent], tf.float32, name="noise")
-        self.from_noise = _function(lambda labels, noise: {"image": model.from_noise(labels, noise)}, labels, noise)
+        self.from_noise = function(lambda labels, noise: {"image": model.from_noise(labels, noise)}, labels, noise)
         made = list(getattr(model, "labels", range(len(classes))))
         known = ", ".join(f"{label} ({classes[label]})" for label in made)
 
@@ -142,8 +138,8 @@ class ACGANModule(tf.Module):
             with tf.control_dependencies([tf.debugging.Assert(found, [f"names are {known}, got", names])]):
                 return generate(tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32), seeds)
 
-        self.generate = _function(generate, labels, seeds)
-        self.generate_by_name = _function(by_name, names, seeds)
+        self.generate = function(generate, labels, seeds)
+        self.generate_by_name = function(by_name, names, seeds)
 
     def signatures(self) -> dict[str, Any]:
         return {"generate": self.generate, "generate_by_name": self.generate_by_name}
