@@ -11,7 +11,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,30 +60,33 @@ def imports_of(source: str) -> set[str]:
 
 def source_digest(source: str) -> bytes:
     """A hash of what a piece of Python code does: comments, docstrings and layout do not count."""
-    digest = hashlib.sha256()
-    for text in _parts(ast.parse(source)):
-        digest.update(text.encode() + b"\0")
-    return digest.digest()
+    return _digest_of_tree(ast.parse(source))
 
 
-def _parts(value) -> Iterator[str]:
-    """A syntax tree as texts, the same for all supported Pythons: fields that are empty do not count, since a newer one
-    has more of them."""
+def _digest_of_tree(tree: ast.AST) -> bytes:
+    parts: list[str] = []
+    _collect(tree, parts)
+    return hashlib.sha256("".join(f"{text}\0" for text in parts).encode()).digest()
+
+
+def _collect(value: Any, parts: list[str]) -> None:
+    """Adds a syntax tree as texts, the same for all supported Pythons: fields that are empty do not count, since a
+    newer one has more of them."""
     if isinstance(value, ast.AST):
-        yield type(value).__name__
+        parts.append(type(value).__name__)
         for name in value._fields:
             field = _counted(getattr(value, name, None))
             if name == "body" and isinstance(value, _DEFINITIONS) and ast.get_docstring(value, clean=False) is not None:
                 field = field[1:]
             if field is not None and field != []:
-                yield name
-                yield from _parts(field)
-        yield ")"
+                parts.append(name)
+                _collect(field, parts)
+        parts.append(")")
     elif isinstance(value, list):
         for item in value:
-            yield from _parts(item)
+            _collect(item, parts)
     else:
-        yield f"{type(value).__name__} {value!r}"
+        parts.append(f"{type(value).__name__} {value!r}")
 
 
 def _counted(field: Any) -> Any:
@@ -135,9 +138,9 @@ def _closure(modules: Iterable[str]) -> list[Path]:
 @functools.cache
 def _parsed(path: Path) -> tuple[bytes, frozenset[str], frozenset[str]]:
     """Of a module: its hash, the modules of this package that it imports, and the libraries."""
-    source = path.read_text(encoding="utf-8")
-    own, libraries = _imported(ast.parse(source))
-    return source_digest(source), frozenset(own), frozenset(libraries)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own, libraries = _imported(tree)
+    return _digest_of_tree(tree), frozenset(own), frozenset(libraries)
 
 
 def _digest_of(path: Path) -> bytes:
