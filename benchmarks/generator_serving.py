@@ -4,15 +4,17 @@
 
 256 px: 9 blocks, 64 filters (Zhu et al.'s generator), batches of 1 and of 8. Ours is the exported SavedModel, loaded in
 a live process as a client's; PyTorch's (NCHW, channels_last, torch.compile where it runs) runs in inference mode, and
-onnxruntime has our own ONNX export. They take turns. Then the server is put under 16 clients for 30 s. `--quick` has 64
-px and 5 s. Needs the extras `bench`, `onnx` and `serve`, onnxruntime, and an idle machine. The last line is our
-throughput over the best other one's, the lower of the two batches'.
+onnxruntime has our own ONNX export. They take turns. What the export and loading it take is printed first. Then the
+server is put under 16 clients for 30 s. `--quick` has 64 px and 5 s. Needs the extras `bench`, `onnx` and `serve`,
+onnxruntime, and an idle machine. The last line is our throughput over the best other one's, the lower of the two
+batches'.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +65,18 @@ def main() -> None:
     add_options(parser, precision=False)
     arguments = quick.parse(parser, "8 minutes", size=64, **QUICK)
     size, (blocks, filters) = arguments.size, CASES[arguments.size]
+    from lesiongan.serving import saved_models
     from lesiongan.serving.convert import convert
 
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
         export(Path(folder) / "generator", size, blocks, filters)
+        exported = time.perf_counter()
+        saved_models.load(Path(folder) / "generator")
+        loaded, graph = time.perf_counter(), Path(folder) / "generator/saved_model/saved_model.pb"
+        print(f"exported in {exported - begun:.1f} s, a graph of {graph.stat().st_size / 1e6:.2f} MB", end="; ")
+        print(f"loaded in {loaded - exported:.1f} s", flush=True)
         convert(Path(folder) / "generator", Path(folder) / "generator.onnx", "onnx")
         for batch in BATCHES:
             print(f"generator, {size} px, {blocks} blocks, {filters} filters, batch {batch}", flush=True)
