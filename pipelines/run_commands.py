@@ -162,6 +162,7 @@ def _launch(arguments: argparse.Namespace, config, names: tuple[str, ...]) -> in
                 print(f"  {'cached' if cached else 'to run':<8}{step}")
         return ExitCode.DONE
     _quick_device_check()
+    _check_replicas(config, names)
     begin = time.monotonic()
     from lesiongan.base.locks import held
     from lesiongan.base.progress import duration
@@ -192,9 +193,25 @@ def _measured(config, names: tuple[str, ...]):
     from pipelines.costs import measure
 
     print("measuring a training step of each network, about a minute", file=sys.stderr, flush=True)
+    return measure(config, _trained(config, names))
+
+
+def _trained(config, names: Sequence[str]) -> tuple[str, ...]:
+    """The networks that the experiments train, by their groups of options."""
     acgan = "noise-to-lesion" in names
     cyclegan = acgan or bool(config.nevus_to_melanoma.alphas)
-    return measure(config, ("classifier", *(["acgan"] if acgan else []), *(["cyclegan"] if cyclegan else [])))
+    return ("classifier", *(["acgan"] if acgan else []), *(["cyclegan"] if cyclegan else []))
+
+
+def _check_replicas(config, names: Sequence[str]) -> None:
+    """Too few GPUs would be noticed by a training hours from now."""
+    groups = {name: getattr(config, name) for name in _trained(config, names)}
+    if all(group.replicas == 1 for group in groups.values()):
+        return  # TensorFlow takes seconds to import
+    from lesiongan.training.distribution import check_replicas
+
+    for name, group in groups.items():
+        check_replicas(group.replicas, group.batch, name, getattr(group, "accumulate", 1))
 
 
 def _check_classes(config, classes: Sequence[str], names: tuple[str, ...]) -> None:

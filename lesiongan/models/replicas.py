@@ -87,18 +87,19 @@ class OnReplicas(keras.Model):
         return self.train_function
 
 
-def check_share(batch: int, option: str, parts: int = 1) -> None:
-    """Refuses a batch that the replicas of the strategy in scope cannot share.
+def check_share(batch: int, option: str, parts: int = 1, replicas: int = 0) -> None:
+    """Refuses a batch that replicas cannot share.
 
     Args:
         batch: images of a step.
         option: that says so.
         parts: in which each replica computes its share.
+        replicas: their number; 0: of the strategy in scope.
 
     Raises:
         UsageError: it is no multiple.
     """
-    count = tf.distribute.get_strategy().num_replicas_in_sync
+    count = replicas or tf.distribute.get_strategy().num_replicas_in_sync
     if batch % (count * parts):
         times = f" times {parts} parts of each" if parts > 1 else ""
         raise UsageError(f"option {option!r}: {batch} is not a multiple of the number of replicas ({count}){times}")

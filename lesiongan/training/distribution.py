@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from lesiongan.base.errors import MachineError, UsageError, first_line
 from lesiongan.base.progress import say
+from lesiongan.models.replicas import check_share
 from lesiongan.training.run import TrainingCallback
 from lesiongan.training.stopping import Stop
 
@@ -80,6 +81,23 @@ def scope(replicas: int, group: str) -> contextlib.AbstractContextManager:
     _check_devices(replicas, len(devices), group)
     chosen = tuple(device.name for device in devices[: replicas or None])
     return _mirrored(chosen).scope() if len(chosen) > 1 else contextlib.nullcontext()
+
+
+def check_replicas(replicas: int, batch: int, group: str, parts: int = 1) -> None:
+    """Refuses what `scope` and the model in it would refuse, without computing anything: before the steps whose results
+    the training waits for.
+
+    Args:
+        replicas, group: see `scope`.
+        batch: images of a step.
+        parts: in which each replica computes its share.
+
+    Raises:
+        UsageError: there are fewer devices, or the batch is no multiple.
+    """
+    there = max(1, len(tf.config.list_physical_devices("GPU")))
+    _check_devices(replicas, there, group)
+    check_share(batch, f"{group}.batch", parts, replicas or there)
 
 
 @functools.cache

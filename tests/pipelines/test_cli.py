@@ -21,6 +21,7 @@ CLASSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
 
 def call(*arguments, cwd: Path) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(Path(lesiongan.__file__).parent.parent)}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # as a person has it
     command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -148,6 +149,12 @@ def test_an_unwritable_workdir(tmp_path):
     data = isic(tmp_path / "data", LABELS)
     refused(run(data, tmp_path, "--set", "nevus_to_melanoma.amounts=5"), 2, "--workdir")
     assert (tmp_path / "w").read_text() == "a file in the way"
+
+
+def test_devices_that_are_not_there_are_missed_before_anything_is_trained(tmp_path):
+    said = "option 'cyclegan.replicas': 64, but TensorFlow sees"
+    refused(run("phantoms", tmp_path, "--set", "cyclegan.replicas=64"), 2, said)
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_class_of_the_experiment_that_the_data_has_not(tmp_path):
