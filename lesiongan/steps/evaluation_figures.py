@@ -15,7 +15,7 @@ from lesiongan.evaluation import translation
 from lesiongan.serving import saved_models
 
 FIGURE_7, FIGURE_8, DISTANCES = "figure7.png", "figure8.png", "distances.json"
-_PER_CLASS = 2  # pictures per class and kind in Figure 7
+_ROWS, _COLUMNS = 2, 8  # of Figure 7: rows per kind, and columns that several classes share
 _NEVI = 8  # of Figure 8
 _MEASURED = 500  # nevi whose distance is measured
 
@@ -44,24 +44,27 @@ def write(
 
 
 def _figure_7(real: Path, others: dict, classifier: saved_models.Served) -> np.ndarray:
-    """One column per class; real images, then each kind of generated ones. The first refined images of a class are made
-    of its first images from noise."""
+    """Columns per class that has generated images, the more the fewer these are; real images, then each kind of
+    generated ones. The first refined images of a class are made of its first images from noise."""
     classes, size = classifier.taxonomy.classes, classifier.size
     blank = np.full((size, size, 3), 245, np.uint8)
-    kinds: dict[str, list[list[np.ndarray]]] = {"real": examples.first_of_each_class(real, size, "train", _PER_CLASS)}
+    made = sorted({classes.index(name) for table in others.values() for name in table["label"].unique()})
+    wide = max(1, _COLUMNS // len(made))
+    kinds: dict[str, list[list[np.ndarray]]] = {"real": examples.first_of_each_class(real, size, "train", _ROWS * wide)}
     refined = [p for p, t in others.items() if (t["source_id"] != "").all()]
     for path in sorted(others, key=lambda p: p in refined):
         images = examples.load(path, size, "train")
         kind = "ACGAN + CycleGAN" if path in refined else "ACGAN" if path.name == "acgan" else path.name
         for label in np.unique(images.labels):
-            shown = images.take(np.flatnonzero(images.labels == label)[:_PER_CLASS])
+            shown = images.take(np.flatnonzero(images.labels == label)[: _ROWS * wide])
             kinds.setdefault(kind, [[] for _ in classes])[label] = list(shown.images)
     rows, names = [], []
     for kind, by_class in kinds.items():
-        for k in range(max(map(len, by_class))):
-            rows.append([images[k] if k < len(images) else blank for images in by_class])
+        columns = [by_class[label][first::wide] for label in made for first in range(wide)]
+        for k in range(max(map(len, columns))):
+            rows.append([images[k] if k < len(images) else blank for images in columns])
             names.append(kind if k == 0 else "")
-    return contact_sheet(rows, names, classes)
+    return contact_sheet(rows, names, [classes[made[i // wide]] for i in range(wide * len(made))])
 
 
 def _figure_8(

@@ -67,7 +67,7 @@ def test_figure_8_pairs_each_nevus_with_its_melanomas(real, tmp_path):
         assert (figure[y : y + 96, x + 198 : x + 294] == 255).all()
 
 
-def test_figure_7_has_a_column_a_class(real, tmp_path):
+def test_figure_7_has_columns_per_class_that_fill_its_width(real, tmp_path):
     """Images from noise are grey, refined ones white; only MEL and DF were refined."""
     labels = np.repeat([0, 1, 2], 3).astype(np.int32)
     noise = Generated(np.full((9, SIZE, SIZE, 3), 90, np.uint8), labels, np.arange(9), ("",) * 9)
@@ -83,11 +83,23 @@ def test_figure_7_has_a_column_a_class(real, tmp_path):
     assert not (tmp_path / "out" / "figure8.png").exists()
     figure = np.asarray(Image.open(tmp_path / "out" / "figure7.png"))
     assert figure.shape[0] == 20 + 6 * 99  # two rows of each kind
-    left = figure.shape[1] - 3 * 99
-    middle = figure[20 + 48 :: 99, left + 48 :: 99][:6, :3]
-    assert (middle[2:4] == 90).all()
-    assert (middle[4:, [0, 2]] == 255).all()
-    assert (middle[4:, 1] == 245).all()  # nothing was made of this class
+    left = figure.shape[1] - 6 * 99  # two columns of each class
+    middle = figure[20 + 48 :: 99, left + 48 :: 99][:6, :6]
+    assert (middle[2] == 90).all()
+    assert (middle[3, ::2] == 90).all()  # the third picture
+    assert (middle[3, 1::2] == 245).all()
+    assert (middle[4, [0, 1, 4, 5]] == 255).all()
+    assert (middle[4:, 2:4] == 245).all()  # nothing was made of this class
+
+
+def test_figure_7_of_one_class_shows_no_other(real, tmp_path):
+    noise = Generated(np.full((20, SIZE, SIZE, 3), 90, np.uint8), np.full(20, 1, np.int32), np.arange(20), ("",) * 20)
+    write_generated(tmp_path / "acgan", noise, MODEL, [SIZE], "")
+    evaluation_figures.write(real, [tmp_path / "acgan"], MeanColour(), np.ones(3), tmp_path / "out", 0.95)
+    figure = np.asarray(Image.open(tmp_path / "out" / "figure7.png"))
+    assert figure.shape[0] == 20 + 4 * 99
+    middle = figure[20 + 48 :: 99, figure.shape[1] - 8 * 99 + 48 :: 99][:4, :8]
+    assert (middle[2:] == 90).all()
 
 
 def test_without_generated_images_there_is_nothing(real, tmp_path):
