@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.functional import cross_entropy
 
-from benchmarks.torch_projected import FrozenFeatures, Heads, ResizeConv, draw, hinge, move_average
+from benchmarks.torch_projected import FrozenFeatures, Heads, ResizeConv, doubled, draw, hinge, move_average
 from benchmarks.torch_variants import begin, fitted
 
 GENERATOR_WIDTHS = {32: (128, 128, 64, 32), 64: (192, 192, 96, 48, 32), 128: (192, 192, 192, 96, 48, 32)}
@@ -62,7 +62,7 @@ class Generator(nn.Module):
         for index in self.blocks:
             y = convs[f"first_{index}"](norms[f"first_{index}"](x, noise))
             y = convs[f"second_{index}"](norms[f"second_{index}"](y, noise))
-            x = y + F.interpolate(convs[f"shortcut_{index}"](inner(x)), scale_factor=2, mode="nearest")
+            x = y + doubled(convs[f"shortcut_{index}"](x))[..., 2:-2, 2:-2]
         return torch.tanh(convs["image"](norms["image"](inner(x), noise)).float())
 
 

@@ -84,32 +84,30 @@ def _fine_map() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bilinear() -> Iterator[None]:
+    import tensorflow as tf
+
     from lesiongan.models.acgan.projected import ProjectedGenerator
 
-    convolve, double = ProjectedGenerator.doubling_convolution, ProjectedGenerator.doubled
+    convolve = ProjectedGenerator.doubling_convolution
+
+    def smoothed(*given):  # weights 1 2 1 along each axis, which take a pixel on each side
+        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(convolve(*given), 2, 1, "VALID"), 2, 1, "VALID")
+
     with (
         mock.patch.object(ProjectedGenerator, "MARGIN", 3),
-        mock.patch.object(ProjectedGenerator, "doubling_convolution", lambda *given: _smoothed(convolve(*given))),
-        mock.patch.object(ProjectedGenerator, "doubled", lambda *given: _smoothed(double(*given))),
+        mock.patch.object(ProjectedGenerator, "doubling_convolution", smoothed),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _bilinear_shortcuts() -> Iterator[None]:
+def _repeated_shortcuts() -> Iterator[None]:
     from lesiongan.models.acgan.projected import ProjectedGenerator
     from lesiongan.models.acgan.residual import doubled
     from lesiongan.models.convolution import without_margin
 
-    with mock.patch.object(ProjectedGenerator, "doubled", lambda self, x: without_margin(_smoothed(doubled(x)), 1)):
+    with mock.patch.object(ProjectedGenerator, "doubled", lambda self, x: doubled(without_margin(x, 1))):
         yield
-
-
-def _smoothed(x):
-    """Weights 1 2 1 along each axis, which take a pixel on each side: bilinear doubling of a map doubled before."""
-    import tensorflow as tf
-
-    return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, "VALID"), 2, 1, "VALID")
 
 
 @contextlib.contextmanager
@@ -148,10 +146,8 @@ _ACGAN = {
     "no-noise-in-norms": Variation("norms know the class alone", without=_norms_know_the_class_alone),
     "no-colour": Variation("no map of colours", without=_no_colour_map),
     "fine": Variation("and the picture itself as a map, blocks of 2 x 2 as channels", without=_fine_map),
-    "bilinear": Variation("bilinear doubling in the generator", without=_bilinear),
-    "bilinear-shortcuts": Variation(
-        "bilinear doubling in the generator's shortcuts alone", without=_bilinear_shortcuts
-    ),
+    "bilinear": Variation("bilinear doubling in the generator's convolutions too", without=_bilinear),
+    "repeated-shortcuts": Variation("the generator's shortcuts repeat pixels", without=_repeated_shortcuts),
     "no-projection": Variation("no embedding of the class in the logits", without=_no_projection),
     "no-class-loss": Variation("class loss 0 in the generator", "acgan.class_weight=0"),
     "class-1": Variation("class loss 1", "acgan.class_weight=1"),

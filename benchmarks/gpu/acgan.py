@@ -118,8 +118,7 @@ def generate(weights, moving, noise, form: Form, training: bool):
         y = nets.resize_convolution(norm(x, f"first_{index}"), kernel(f"first_{index}"), 0)
         y = norm(y + kernel(f"first_{index}_bias"), f"second_{index}")
         y = nets.conv(y, kernel(f"second_{index}"), 1, "VALID") + kernel(f"second_{index}_bias")
-        shortcut = nets.conv(nets.without_margin(x, 1), kernel(f"shortcut_{index}"))
-        x = y + nets.nearest_doubled(shortcut)
+        x = y + nets.without_margin(nets.bilinear_doubled(nets.conv(x, kernel(f"shortcut_{index}"))), 2)
         index += 1
     x = nets.conv(norm(nets.without_margin(x, 1), "image"), kernel("image"), 1, "VALID") + kernel("image_bias")
     return jnp.tanh(x.astype(jnp.float32)), following

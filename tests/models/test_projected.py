@@ -175,15 +175,16 @@ def test_every_norm_of_the_generator_is_linear_in_class_and_noise():
 
 
 def test_the_generators_border_is_as_any_other_place():
-    """At random weights a place is known only by where it is in a block of 8 x 8, a pixel of the first map."""
+    """At random weights changes from pixel to pixel tell neither the border nor the blocks of the first map."""
     generator = ProjectedGenerator(32, 16, 8, width=1 / 8, seed=1)
     noise = tf.concat([tf.one_hot(tf.range(256) % 8, 8), tf.random.stateless_normal([256, 8], [1, 2])], 1)
     *maps, images = generator.maps(noise, training=True)
     assert [m.shape[1] for m in maps] == [8, 12, 20, 36]  # the picture's 4, 8, 16 and 32, and two on each side
     assert images.shape[1:] == (32, 32, 3)
     steps = sum(np.abs(np.diff(images, axis=axis)).mean((0, 3 - axis, 3)) for axis in (1, 2))
-    assert steps[0] == pytest.approx(steps[8::8].mean(), rel=0.15)
-    assert steps[30] == pytest.approx(steps[6:30:8].mean(), rel=0.15)
+    within = np.delete(steps, [0, 30, *range(7, 31, 8)]).mean()
+    assert steps[[0, 30]].mean() == pytest.approx(within, rel=0.15)
+    assert steps[7:31:8].mean() == pytest.approx(within, rel=0.15)
 
 
 def test_a_step_trains_heads_and_generator_and_nothing_frozen():

@@ -8,21 +8,22 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from lesiongan.models.acgan.residual import ResidualGenerator, doubled
+from lesiongan.models.acgan.residual import ResidualGenerator
 from lesiongan.models.convolution import convolution, without_margin
 from lesiongan.models.network import Network
-from lesiongan.models.projected.features import FrozenFeatures
+from lesiongan.models.projected.features import FrozenFeatures, doubled
 from lesiongan.models.projected.heads import Heads, partners_of
 from lesiongan.models.resize_convolution import resize_convolution
 
 
 @keras.saving.register_keras_serializable("lesiongan")
 class ProjectedGenerator(ResidualGenerator):
-    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, and which draws
-    a margin around the picture and cuts it off.
+    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, whose shortcuts
+    double bilinearly, and which draws a margin around the picture and cuts it off.
 
     Every map has two pixels more on each side, from 8 x 8 on: as many as a block, which doubles the map and whose
-    convolutions see nothing beyond its border, leaves of four.
+    convolutions see nothing beyond its border, leaves of four. Shortcuts that repeat pixels carry the blocks of the
+    first map into the picture, where they are seen as a weave.
     """
 
     WIDTHS: ClassVar = {
@@ -41,7 +42,7 @@ class ProjectedGenerator(ResidualGenerator):
         return convolution(x, kernel)
 
     def doubled(self, x):
-        return doubled(without_margin(x, 1))
+        return without_margin(doubled(x), self.MARGIN)
 
 
 @keras.saving.register_keras_serializable("lesiongan")
