@@ -84,13 +84,11 @@ def scope(replicas: int, group: str) -> contextlib.AbstractContextManager:
 
 
 def check_replicas(replicas: int, batch: int, group: str, parts: int = 1) -> None:
-    """Refuses what `scope` and the model in it would refuse, without computing anything: before the steps whose results
-    the training waits for.
+    """Refuses what `scope` and the model in it would refuse, before anything is computed.
 
     Args:
         replicas, group: see `scope`.
-        batch: images of a step.
-        parts: in which each replica computes its share.
+        batch, parts: images of a step, and in how many parts each replica computes its share.
 
     Raises:
         UsageError: there are fewer devices, or the batch is no multiple.
