@@ -70,14 +70,14 @@ def main() -> None:
 
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        export(Path(folder) / "generator", size, blocks, filters)
+        generator, begun = Path(folder) / "generator", time.perf_counter()
+        export(generator, size, blocks, filters)
         exported = time.perf_counter()
-        saved_models.load(Path(folder) / "generator")
-        loaded, graph = time.perf_counter(), Path(folder) / "generator/saved_model/saved_model.pb"
+        saved_models.load(generator)
+        loaded, graph = time.perf_counter(), generator / "saved_model/saved_model.pb"
         print(f"exported in {exported - begun:.1f} s, a graph of {graph.stat().st_size / 1e6:.2f} MB", end="; ")
         print(f"loaded in {loaded - exported:.1f} s", flush=True)
-        convert(Path(folder) / "generator", Path(folder) / "generator.onnx", "onnx")
+        convert(generator, Path(folder) / "generator.onnx", "onnx")
         for batch in BATCHES:
             print(f"generator, {size} px, {blocks} blocks, {filters} filters, batch {batch}", flush=True)
             case = {"folder": f"{folder}/generator", "size": size, "blocks": blocks, "ngf": filters, "batch": batch}

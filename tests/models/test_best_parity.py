@@ -97,7 +97,7 @@ def agrees(found, expected, name="") -> None:
     assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected), name
 
 
-def gradients_agree(optimizer, variables, ours, theirs) -> None:
+def gradients_agree(optimizer, variables, ours, theirs, tolerance=1e-2) -> None:
     """Of a first step: with beta1 = 0 Adam's first moment is the gradient."""
     moments = {id(v): m.numpy() for v, m in zip(variables, optimizer._averages, strict=True)}
     whole = np.sqrt(sum(np.sum(moments[id(v)] ** 2) for v in ours.trainable_variables))
@@ -107,7 +107,7 @@ def gradients_agree(optimizer, variables, ours, theirs) -> None:
                 found = tensor.grad.numpy().reshape(value.shape)
                 least = max(np.linalg.norm(value), 1e-3 * whole)  # a bias before a norm has a gradient of 0
                 # rectifiers and absolute values have corners, on which side of them a value is, rounding decides
-                assert np.linalg.norm(found - value) < 3e-2 * least, variable.path
+                assert np.linalg.norm(found - value) < tolerance * least, variable.path
 
 
 def drawn(seed, cut: float):
@@ -194,7 +194,8 @@ def test_the_cyclegans_step_is_pytorchs():
         gradients_agree(model.generator_optimizer, model.generator_variables, network, other)
     for name in ("discriminator_x", "discriminator_y"):
         heads, other = getattr(model, name).heads, getattr(theirs, name)
-        gradients_agree(model.discriminator_optimizer, model.discriminator_variables, heads, other)
+        # an offset whose gradient nearly cancels differs by 1.0 % on some processors
+        gradients_agree(model.discriminator_optimizer, model.discriminator_variables, heads, other, 3e-2)
         state_agrees(heads, other)
 
 

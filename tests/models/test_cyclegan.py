@@ -146,9 +146,10 @@ def test_losses_and_gradients_of_a_step_equal_those_written_out(options):
     assert logs.keys() == terms.keys()
     for name, term in terms.items():
         np.testing.assert_allclose(logs[name], term, rtol=1e-4, err_msg=name)
-    # Through every norm, twice: rounding alone, which differs between processors, makes 0.4 % of some.
-    assert_gradients_agree(applied(model.generator_optimizer), of_generators, 1e-2)
-    assert_gradients_agree(applied(model.discriminator_optimizer), of_discriminators, 1e-2)
+    # Rounding alone, which differs between processors, makes 0.4 % of some gradients of the larger networks.
+    tolerance = 1e-2 if config.size > TINY.size else 1e-3
+    assert_gradients_agree(applied(model.generator_optimizer), of_generators, tolerance)
+    assert_gradients_agree(applied(model.discriminator_optimizer), of_discriminators, tolerance)
 
 
 def test_defaults_are_the_papers_numbers():
