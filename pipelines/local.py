@@ -282,6 +282,9 @@ class _RunObserver:
             raise self.cache.failure
         paths = {key: value.uri for key, value in outputs.items() if isinstance(value, dsl.Artifact)}
         self.outputs[self.task] = paths
+        if ok:  # of a cached step too: a kill may have come between its entry and this
+            for record in _lineage(paths):
+                drop_checkpoints(Path("work"), record["step"], record["identity"])
         if not ok:
             self.record.step(self.task, status="failed", seconds=round(seconds, 1), error=str(self.failure()))
         elif self.cached:
@@ -289,8 +292,6 @@ class _RunObserver:
             self.record.step(self.task, status="cached", seconds=took, outputs=paths)
             self.say(f"[{self.task}] cached")
         else:
-            for record in _lineage(paths):
-                drop_checkpoints(Path("work"), record["step"], record["identity"])
             self.record.step(self.task, status="done", seconds=round(seconds, 1), outputs=paths)
             self.say(f"[{self.task}] done in {duration(seconds)}")
         if ok and "model" in paths:

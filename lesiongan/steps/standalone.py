@@ -27,7 +27,7 @@ from lesiongan.evaluation.imagenet_judge import IMAGENET
 from lesiongan.evaluation.judge import load_classifier
 from lesiongan.serving.model_artifact import describe, find
 from lesiongan.steps import example_gen, train_acgan, train_classifier, train_pair
-from lesiongan.steps.step import Step
+from lesiongan.steps.step import Step, drop_checkpoints
 from lesiongan.training.distribution import any_says, differs, joined
 from lesiongan.training.guiding import aims_of, check_guide
 from lesiongan.training.measuring import check_judge
@@ -254,6 +254,7 @@ def _once(
                 say(f"{error}; {step.name} is run again")
     done = len(found) == len(records) and all(record.get("identity") == step.identity for record in found)
     if any_says(done)[0] if together else done:
+        drop_checkpoints(folder / "work", step.name, step.identity)  # a kill may have come before they went
         say(f"{step.name}: done before")
         return
     if len(found) == len(records) and not overwrite:

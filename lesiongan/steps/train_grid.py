@@ -153,17 +153,17 @@ class _Grid:
     def train(self, cell: Cell, index: int) -> None:
         """Trains a cell and keeps its predictions, unless that was done before."""
         place = self._place(cell, index)
-        if finished(place) is not None:
+        if finished(place) is None:
+            model, numbers = self._train(cell, index, place / "run")
+            for name, images in self.evaluation_sets.items():
+                pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
+                probabilities, _ = predict(model, pixels, tta=self.config.tta)
+                text = submission(images.ids, probabilities, self.taxonomy.classes)
+                write_text(place / f"{name or 'test'}.csv", text)
+            write_done(place, numbers)
+        else:
             say(f"cell {cell.name}, seed {index}: done before")
-            return
-        model, numbers = self._train(cell, index, place / "run")
-        for name, images in self.evaluation_sets.items():
-            pixels = downsampled_and_restored(images, cell.resolution).images if cell.resolution else images.images
-            probabilities, _ = predict(model, pixels, tta=self.config.tta)
-            text = submission(images.ids, probabilities, self.taxonomy.classes)
-            write_text(place / f"{name or 'test'}.csv", text)
-        write_done(place, numbers)
-        shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(place / "run" / CHECKPOINTS, ignore_errors=True)  # of one done before too: a kill may have come
 
     def row(self, cell: Cell, index: int) -> dict:
         """The row of `cells.csv` of a trained cell."""

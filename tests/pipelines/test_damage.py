@@ -92,6 +92,15 @@ def test_a_workdir_within_folders_whose_names_kfp_would_replace(finished):
     assert {path.relative_to(tops).parts[:3] for path in tops.rglob("*.csv")} == {("python3.11", "{{$", "run")}
 
 
+def test_checkpoints_that_a_kill_left_behind_a_finished_step_go_with_the_next_run(workdir):
+    left = next((workdir / "work").glob("join_sets-*/run")) / "checkpoints"
+    left.mkdir()
+    (left / "one").write_text("x")
+    assert run(workdir).returncode == 0
+    assert not left.exists()
+    assert left.parent.exists()
+
+
 def test_the_interpreter_is_put_into_commands_and_not_into_paths():
     """Of a cache of version 0.2, whose artifacts have whole paths."""
     before = subprocess_task_handler.replace_python_executable

@@ -62,7 +62,10 @@ def trained(tmp_path_factory) -> Path:
 
 def test_the_same_command_does_nothing_again_and_another_option_replaces_nothing(trained):
     before = (trained / "out/model/classifier/model.json").read_text()
+    left = next((trained / "out/work").glob("train_classifier-*")) / "checkpoints"  # by a kill at the very end
+    left.mkdir()
     again = train(trained)
+    assert not left.exists()
     assert "example_gen: done before" in again.stderr
     assert "train_classifier: done before" in again.stderr
     other = train(trained, "classifier.mixup=0.3")

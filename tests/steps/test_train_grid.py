@@ -143,6 +143,7 @@ def test_a_failed_cell_is_reported_the_others_go_on_and_are_never_run_again(inpu
     assert not (tmp_path / "predictions").exists()
     first = {p: p.read_bytes() for folder in done for p in folder.parent.glob("*.csv")}
     capfd.readouterr()
+    (left := done[0].parent / "run" / "checkpoints").mkdir()  # as by a kill right after the cell was done
     # a grid with other amounts and more seeds has another working folder, and the same finished cells
     larger = task_of(inputs, tmp_path, amounts=(9, 3), grid=GridConfig(images=16, seeds=2))
     train_grid.run(dataclasses.replace(larger, run_dir=tmp_path / "another"))
@@ -152,6 +153,7 @@ def test_a_failed_cell_is_reported_the_others_go_on_and_are_never_run_again(inpu
         "lesiongan| cell alpha 1 + 3, seed 0: done before",
     ]
     assert {p: p.read_bytes() for p in first} == first
+    assert not left.exists()
     assert len(predictions.read(tmp_path / "predictions")[1]) == 6
     # another seed of the run, or another recipe, is another cell
     other = dataclasses.replace(larger, seed=7, outputs={k: tmp_path / "o" / k for k in larger.outputs})
