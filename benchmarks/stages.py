@@ -47,6 +47,7 @@ _WITHIN = {  # modules whose own formulations are stages, and their names
     "lesiongan.models.cyclegan.additive": ("resize_convolution", "instance_norm"),
     "lesiongan.models.backbones.conv_stack": ("depthwise_5x5", "pointwise_conv"),
     "lesiongan.models.projected.features": ("enlarged",),
+    "lesiongan.models.bilinear": ("enlarged",),
     "tensorflow.nn": ("conv2d", "depthwise_conv2d"),
     "tensorflow": ("matmul",),
 }

@@ -86,27 +86,27 @@ def _fine_map() -> Iterator[None]:
 def _bilinear() -> Iterator[None]:
     import tensorflow as tf
 
-    from lesiongan.models.acgan.projected import ProjectedGenerator
+    from lesiongan.models.acgan import residual
 
-    convolve = ProjectedGenerator.doubling_convolution
+    convolve = residual.resize_convolution
 
-    def smoothed(*given):  # weights 1 2 1 along each axis, which take a pixel on each side
-        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(convolve(*given), 2, 1, "VALID"), 2, 1, "VALID")
+    def smoothed(*given, **options):  # weights 1 2 1 along each axis, which take a pixel on each side
+        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(convolve(*given, **options), 2, 1, "VALID"), 2, 1, "VALID")
 
     with (
-        mock.patch.object(ProjectedGenerator, "MARGIN", 3),
-        mock.patch.object(ProjectedGenerator, "doubling_convolution", smoothed),
+        mock.patch.object(residual.ResidualGenerator, "MARGIN", 3),
+        mock.patch.object(residual, "resize_convolution", smoothed),
     ):
         yield
 
 
 @contextlib.contextmanager
 def _repeated_shortcuts() -> Iterator[None]:
-    from lesiongan.models.acgan.projected import ProjectedGenerator
-    from lesiongan.models.acgan.residual import doubled
-    from lesiongan.models.convolution import without_margin
+    import tensorflow as tf
 
-    with mock.patch.object(ProjectedGenerator, "doubled", lambda self, x: doubled(without_margin(x, 1))):
+    from lesiongan.models.acgan import residual
+
+    with mock.patch.object(residual, "doubled", lambda x: tf.repeat(tf.repeat(x, 2, 1), 2, 2)):
         yield
 
 

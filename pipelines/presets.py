@@ -32,13 +32,14 @@ def demo(recipe: Recipe = "best") -> Config:
     the machinery works, nothing about skin.
     """
     base = _recipe(recipe)
-    acgan = dataclasses.replace(base.acgan, size=32, learning_rate=4e-4)
+    acgan = dataclasses.replace(base.acgan, size=32, batch=16, learning_rate=4e-4)
     cyclegan = CycleGANConfig(size=48, batch=4, discriminator_filters=12, learning_rate=5e-4)
     if recipe == "paper":
-        acgan = dataclasses.replace(acgan, batch=16, width=0.35, images=12_800)
+        acgan = dataclasses.replace(acgan, width=0.35, images=12_800)
         cyclegan = dataclasses.replace(cyclegan, blocks=2, filters=8, images=256)
-    else:  # what comes nearest to lesions on skin in a minute and a half
-        acgan = dataclasses.replace(acgan, width=0.5, images=7680, look_size=0)
+    else:  # what comes nearest to lesions on skin in a minute: many small steps
+        acgan = dataclasses.replace(acgan, networks="residual", look_size=0, width=0.25, images=20_000)
+        acgan = dataclasses.replace(acgan, learning_rate=8e-4, class_weight=0.5, spectral_norm=True, r1=1.0, r1_every=8)
         cyclegan = dataclasses.replace(cyclegan, generator="additive", blocks=1, filters=12, cycle=5.0, images=512)
     return dataclasses.replace(
         base,

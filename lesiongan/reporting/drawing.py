@@ -79,6 +79,8 @@ class Drawing(str):
     name: str
 
     def __new__(cls, figure: Figure, name: str, description: str) -> Drawing:
+        figure.draw_without_rendering()  # which lays it out: once, not twice for each of its files
+        figure.set_layout_engine(None)
         drawing = super().__new__(cls, _inline(figure, name, description))
         drawing.figure, drawing.name = figure, name
         return drawing

@@ -56,7 +56,10 @@ def load(path: str | Path) -> ACGAN | CycleGAN | LesionClassifier | saved_models
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not a model of lesiongan, or damaged ({first_line(error)})") from error
+        raise UsageError(
+            f"{path}: not a model of lesiongan, damaged, or of a version whose networks are not these "
+            f"({first_line(error)})"
+        ) from error
     if not isinstance(model, ACGAN | CycleGAN | LesionClassifier):
         raise UsageError(f"{path}: a {type(model).__name__}, not a model of lesiongan; load it with keras.saving")
     return model

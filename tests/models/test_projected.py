@@ -12,7 +12,8 @@ from lesiongan.config.acgan import ACGANConfig
 from lesiongan.models.acgan.model import ACGAN
 from lesiongan.models.acgan.projected import ProjectedGenerator
 from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
-from lesiongan.models.projected.features import FrozenFeatures, doubled, enlarged
+from lesiongan.models.bilinear import doubled, enlarged
+from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.projected.heads import Heads, on_doubled, partners_of
 
 pytest.importorskip(

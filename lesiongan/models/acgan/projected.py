@@ -9,22 +9,14 @@ import keras
 import tensorflow as tf
 
 from lesiongan.models.acgan.residual import ResidualGenerator
-from lesiongan.models.convolution import convolution, without_margin
 from lesiongan.models.network import Network
-from lesiongan.models.projected.features import FrozenFeatures, doubled
+from lesiongan.models.projected.features import FrozenFeatures
 from lesiongan.models.projected.heads import Heads, partners_of
-from lesiongan.models.resize_convolution import resize_convolution
 
 
 @keras.saving.register_keras_serializable("lesiongan")
 class ProjectedGenerator(ResidualGenerator):
-    """`ResidualGenerator` with other widths, whose norms are linear in the class and all of the noise, whose shortcuts
-    double bilinearly, and which draws a margin around the picture and cuts it off.
-
-    Every map has two pixels more on each side, from 8 x 8 on: as many as a block, which doubles the map and whose
-    convolutions see nothing beyond its border, leaves of four. Shortcuts that repeat pixels carry the blocks of the
-    first map into the picture, where they are seen as a weave.
-    """
+    """`ResidualGenerator` with other widths."""
 
     WIDTHS: ClassVar = {
         32: (128, 128, 64, 32),
@@ -32,17 +24,6 @@ class ProjectedGenerator(ResidualGenerator):
         128: (192, 192, 192, 96, 48, 32),
         256: (192, 192, 192, 96, 48, 32, 16),
     }
-    NOISE_IN_NORMS = True
-    MARGIN = 2
-
-    def doubling_convolution(self, x, kernel):
-        return resize_convolution(x, kernel, padding=0)
-
-    def convolution(self, x, kernel):
-        return convolution(x, kernel)
-
-    def doubled(self, x):
-        return without_margin(doubled(x), self.MARGIN)
 
 
 @keras.saving.register_keras_serializable("lesiongan")

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from lesiongan.models.backbones.efficientnet_lite import EfficientNetLite
+from lesiongan.models.bilinear import doubled, enlarged
 
 #: Groups of EfficientNet-Lite0 whose output is the end of a map, from the finest on, and their channels.
 ENDS = {2: 24, 3: 40, 5: 112, 7: 320}
@@ -87,14 +88,3 @@ class _Mix:
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.bias_add(tf.nn.conv2d(x, self.kernel, 1, "VALID"), self.bias)
-
-
-def doubled(x: tf.Tensor) -> tf.Tensor:
-    """Bilinear doubling of `[batch, n, n, channels]`."""
-    return enlarged(x, 2 * x.shape[1])
-
-
-def enlarged(x: tf.Tensor, size: int) -> tf.Tensor:
-    """`[batch, n, n, channels]` -> `[batch, size, size, channels]`, bilinear, pixels by their centres, the border
-    repeated; computed in float32, given back as it came."""
-    return x if size == x.shape[1] else tf.cast(tf.image.resize(x, (size, size), "bilinear"), x.dtype)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from lesiongan.models.batch_norms import BatchNorms
+from lesiongan.models.bilinear import doubled
 from lesiongan.models.convolution import convolution
 from lesiongan.models.network import Network
-from lesiongan.models.projected.features import doubled
 from lesiongan.models.resize_convolution import along_both_axes
 
 #: Filters of a trunk's convolution by the side of the map that it makes; larger maps have as many as 16 x 16.
