@@ -7,11 +7,12 @@
 `keep` takes a run's predictions artifact (`.../train-grid/predictions`) into `docs/study/predictions/SET`, small enough
 to be kept beside the code: of each image the class that was predicted, and the probability of melanoma in ten
 thousandths. All runs of a SET share test images, validation images and, per seed, the baseline: what is there already
-must agree. `tables` and `figure` need nothing else.
+must agree; a run with other images, or on another processor, whose arithmetic gives other baselines, is a set of its
+own. `tables` and `figure` need nothing else.
 
 The two metrics are those that docs/study.md registered: balanced accuracy, and the recall of melanoma at the threshold
 at which the specificity against all other classes is 0.9 on the validation images. Holm's correction goes over the
-cells of a family, metric by metric.
+cells of a family in all sets, metric by metric.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import argparse
 import dataclasses
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +157,7 @@ class Kept:
 
     def rows(self) -> pd.DataFrame:
         """A row per cell and metric: `value`, and of the difference to the baseline of the same seeds `difference`,
-        `low`, `high`, `p` and `p_holm`, corrected over the cells of the family."""
+        `low`, `high` and `p`."""
         baseline = self.cells["cell"][self.cells["kind"] == BASELINE].iloc[0]
         before = self.scores(baseline)
         rows = []
@@ -169,11 +171,16 @@ class Kept:
                     change = statistics.estimate(changes[0], changes[1:], CONFIDENCE)
                     row |= {"difference": change.value, "low": change.low, "high": change.high, "p": change.p}
                 rows.append(row)
-        table = pd.DataFrame(rows)
-        tested = table[table["family"] != ""]
-        for _, part in tested.groupby(["family", "metric"]):
-            table.loc[part.index, "p_holm"] = statistics.holm(part["p"])
-        return table
+        return pd.DataFrame(rows)
+
+
+def corrected(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The rows of each set with `p_holm`, corrected over the cells of a family in all sets, and `of`, their number."""
+    whole = pd.concat(tables, names=["set"])
+    for _, part in whole[whole["family"] != ""].groupby(["family", "metric"]):
+        whole.loc[part.index, "p_holm"] = statistics.holm(part["p"])
+        whole.loc[part.index, "of"] = len(part)
+    return {name: whole.loc[name] for name in tables}
 
 
 def _truth(table: pd.DataFrame, classes: tuple[str, ...]) -> Truth:
@@ -193,7 +200,7 @@ def markdown(table: pd.DataFrame) -> str:
             part = own[own["family"] == family]
             if part.empty:
                 continue
-            text.write(f"| {family} | value | change | 95 % interval | p | Holm, of {len(part)} |\n")
+            text.write(f"| {family} | value | change | 95 % interval | p | Holm, of {part['of'].iloc[0]:.0f} |\n")
             text.write("|---|---|---|---|---|---|\n")
             for row in part.itertuples():
                 text.write(
@@ -242,13 +249,12 @@ def main() -> None:
         )
         print(f"{new} cells are new in {arguments.folder / arguments.set}")
         return
-    for place in sorted(path.parent for path in arguments.folder.glob(f"*/{CELLS}")):
-        kept = Kept(place)
-        table = kept.rows()
+    sets = {path.parent.name: Kept(path.parent) for path in sorted(arguments.folder.glob(f"*/{CELLS}"))}
+    for name, table in corrected({name: kept.rows() for name, kept in sets.items()}).items():
         if arguments.command == "tables":
-            print(f"## {place.name}: {len(kept.truth.images):,} test images\n{markdown(table)}")
+            print(f"## {name}: {len(sets[name].truth.images):,} test images\n{markdown(table)}")
         else:
-            figure(table, arguments.output.with_stem(f"{arguments.output.stem}-{place.name}"))
+            figure(table, arguments.output.with_stem(f"{arguments.output.stem}-{name}"))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_balanced_accuracy_is_the_evaluators(run, tmp_path):
     told = {
         row["cell"]: row["metrics"]["balanced_accuracy"] for row in evaluate(artifact, tmp_path, config, 0)["cells"]
     }
-    rows = study.Kept(kept / "all").rows()
+    rows = study.corrected({"all": study.Kept(kept / "all").rows()})["all"]
     rows = rows[rows["metric"] == "balanced accuracy"].set_index("cell")
     for cell, entry in told.items():
         row = rows.loc[cell]
@@ -49,6 +49,19 @@ def test_balanced_accuracy_is_the_evaluators(run, tmp_path):
         for ours, theirs in (("difference", "difference"), ("low", "difference_low"), ("high", "difference_high")):
             assert row[ours] == pytest.approx(entry[theirs], abs=1e-6)
         assert row["p_holm"] == pytest.approx(entry["p_holm"], rel=1e-4)
+
+
+def test_p_is_corrected_over_the_cells_of_a_family_in_all_sets():
+    """Holm 1979: the smallest p times the number of all, the next times one less, and none below the one before."""
+
+    def rows(cells: str, p: list[float]) -> pd.DataFrame:
+        families = ["", *(["cells"] * (len(p) - 1)), "controls"]
+        return pd.DataFrame({"cell": ["real only", *cells], "family": families, "metric": "m", "p": [np.nan, *p]})
+
+    one, two = study.corrected({"one": rows("abc", [0.01, 0.04, 0.5]), "two": rows("de", [0.03, 0.02])}).values()
+    np.testing.assert_allclose(one["p_holm"], [np.nan, 3 * 0.01, 2 * 0.03, 0.5])
+    np.testing.assert_allclose(two["p_holm"], [np.nan, 2 * 0.03, 2 * 0.02])
+    assert two["of"].tolist()[1:] == [3, 2]
 
 
 def test_recall_at_the_threshold_of_the_validation_images(run):
