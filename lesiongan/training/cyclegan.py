@@ -142,7 +142,7 @@ def train_cyclegan(
                 exported=lambda: [variable.value for variable in model.exported.variables],
                 patience=config.patience if reference else 0,
             ),
-            WatchFailures(FailureWatch(cyclegan_rules(), steps)),
+            WatchFailures(FailureWatch(cyclegan_rules(config), steps)),
             SaveSamples(lambda: {"pairs": pairs_grid(model, *map(to_unit, pairs))}, max(1, min(2000, steps // 4))),
         ],
         rollback=Rollback(config.rollbacks, config.rollback_rate, model.scale_rates),

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from lesiongan.base.progress import say
+from lesiongan.config.cyclegan import CycleGANConfig
 from lesiongan.training.lines import Lines
 from lesiongan.training.run import Run, TrainingCallback
 
@@ -106,15 +107,17 @@ class WatchFailures(TrainingCallback):
         return [{"step": step, "warning": text} for text in self.watch(step, numbers) if text not in said]
 
 
-def cyclegan_rules() -> tuple[Rule, ...]:
+def cyclegan_rules(config: CycleGANConfig) -> tuple[Rule, ...]:
     """Rules for the losses of `CycleGAN.train_step` and the numbers of `failure_signals.of_translation`."""
+    weights = {"identity": config.identity, "cycle": config.cycle}
+    lower = [f"cyclegan.{name}={weight / 2:g}" for name, weight in weights.items() if weight]
     return (
         Rule(
             ("movement",),
             lambda movement: movement < 0.025,  # three grey levels of 255
-            lasting=0.15,  # an additive generator begins with its input
+            lasting=0.5 if config.generator == "additive" else 0.15,  # an additive one begins with its input
             what="identity collapse, the output is the input (a pixel moves by {} of 2)",
-            advice="lower cyclegan.identity, or cyclegan.cycle (10 to 5)",
+            advice=f"set {' or '.join(lower)}" if lower else "give a longer training",
         ),
         Rule(
             ("diversity",),

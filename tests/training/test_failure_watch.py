@@ -24,6 +24,10 @@ HEALTHY = {
 HEALTHY_ACGAN = {"class_diversity": 0.9, "class_diversity_lowest": 0.6, "d_source_accuracy": 0.8}
 
 
+def usual_rules():
+    return cyclegan_rules(CycleGANConfig(identity=0.5))
+
+
 def warned(rules, curve, healthy) -> list[tuple[int, str]]:
     """Warnings of a training whose numbers are recorded each 20 steps; `curve(step)` replaces some of the healthy."""
     watch = FailureWatch(rules, STEPS)
@@ -33,11 +37,11 @@ def warned(rules, curve, healthy) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(
     ("rules", "healthy", "name", "sick", "words", "option"),
     [
-        (cyclegan_rules, HEALTHY, "movement", 0.01, "identity collapse", "cyclegan.identity"),
-        (cyclegan_rules, HEALTHY, "diversity", 0.1, "mode collapse", "cyclegan.augment=true"),
-        (cyclegan_rules, HEALTHY, "luminance_correlation", -0.4, "inverted", "cyclegan.identity=0.5"),
-        (cyclegan_rules, HEALTHY, "discriminator_x", 0.004, "the discriminator of X is at zero", "spectral_norm"),
-        (cyclegan_rules, HEALTHY, "discriminator_y", 0.004, "the discriminator of Y is at zero", "spectral_norm"),
+        (usual_rules, HEALTHY, "movement", 0.01, "identity collapse", "cyclegan.identity"),
+        (usual_rules, HEALTHY, "diversity", 0.1, "mode collapse", "cyclegan.augment=true"),
+        (usual_rules, HEALTHY, "luminance_correlation", -0.4, "inverted", "cyclegan.identity=0.5"),
+        (usual_rules, HEALTHY, "discriminator_x", 0.004, "the discriminator of X is at zero", "spectral_norm"),
+        (usual_rules, HEALTHY, "discriminator_y", 0.004, "the discriminator of Y is at zero", "spectral_norm"),
         (acgan_rules, HEALTHY_ACGAN, "class_diversity", 0.1, "mode collapse", "acgan.augment=true"),
         (acgan_rules, HEALTHY_ACGAN, "class_diversity_lowest", 0.05, "one class has collapsed", "acgan.balanced=true"),
         (acgan_rules, HEALTHY_ACGAN, "d_source_accuracy", 0.998, "won for good", "acgan.dropout"),
@@ -60,8 +64,15 @@ def test_each_failure_is_noticed_from_where_it_lasts_and_said_once(rules, health
     assert warned(rules(), lambda step: {name: sick} if step < lasting else {}, healthy) == []
 
 
+def test_an_additive_generator_has_half_its_training_to_leave_its_input():
+    still = CycleGANConfig(generator="additive", identity=0.0, cycle=5.0)
+    ((step, text),) = warned(cyclegan_rules(still), lambda step: {"movement": 0.01}, HEALTHY)
+    assert step == 20 + STEPS / 2
+    assert text.endswith(": set cyclegan.cycle=2.5")
+
+
 def test_a_healthy_training_is_not_warned_of():
-    assert warned(cyclegan_rules(), lambda step: {}, HEALTHY) == []
+    assert warned(usual_rules(), lambda step: {}, HEALTHY) == []
     assert warned(acgan_rules(), lambda step: {}, HEALTHY_ACGAN) == []
 
 
@@ -71,7 +82,7 @@ def test_of_a_training_of_twenty_steps_nothing_is_said():
 
 
 def test_lines_without_the_number_change_nothing():
-    watch = FailureWatch(cyclegan_rules(), STEPS)
+    watch = FailureWatch(usual_rules(), STEPS)
     told = []
     for step in range(100, 500, 10):
         told += watch(step, {"movement": 0.0} if step % 50 == 0 else {"adversarial_xy": 0.3})
