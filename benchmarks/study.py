@@ -2,13 +2,15 @@
 
     python -m benchmarks.study keep PREDICTIONS SET [--family cells|controls|cameras|little] [--prefix TEXT]
     python -m benchmarks.study tables
+    python -m benchmarks.study classes
     python -m benchmarks.study figure OUTPUT.svg
 
 `keep` takes a run's predictions artifact (`.../train-grid/predictions`) into `docs/study/predictions/SET`, small enough
 to be kept beside the code: of each image the class that was predicted, and the probability of melanoma in ten
 thousandths. All runs of a SET share test images, validation images and, per seed, the baseline: what is there already
 must agree; a run with other images, or on another processor, whose arithmetic gives other baselines, is a set of its
-own. `tables` and `figure` need nothing else.
+own. `tables`, `classes` (each cell's recall of every class and its accuracy, means over the seeds) and `figure` need
+nothing else.
 
 The two metrics are those that docs/study.md registered: balanced accuracy, and the recall of melanoma at the threshold
 at which the specificity against all other classes is 0.9 on the validation images. Holm's correction goes over the
@@ -173,6 +175,15 @@ class Kept:
                 rows.append(row)
         return pd.DataFrame(rows)
 
+    def recalls(self) -> pd.DataFrame:
+        """A row per cell: the recall of each class on the test images and `accuracy`, means over the seeds."""
+        rows = {}
+        for cell in self.cells["cell"]:
+            right = np.mean([m.predicted == self.truth.labels for m in self.members(cell).values()], 0)
+            of_class = {name: right[self.truth.labels == i].mean() for i, name in enumerate(self.truth.classes)}
+            rows[cell] = of_class | {"accuracy": right.mean()}
+        return pd.DataFrame(rows).T
+
 
 def corrected(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The rows of each set with `p_holm`, corrected over the cells of a family in all sets, and `of`, their number."""
@@ -241,6 +252,7 @@ def main() -> None:
     take.add_argument("--family", choices=FAMILIES, default="cells")
     take.add_argument("--prefix", default="")
     commands.add_parser("tables")
+    commands.add_parser("classes")
     commands.add_parser("figure").add_argument("output", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "keep":
@@ -250,6 +262,10 @@ def main() -> None:
         print(f"{new} cells are new in {arguments.folder / arguments.set}")
         return
     sets = {path.parent.name: Kept(path.parent) for path in sorted(arguments.folder.glob(f"*/{CELLS}"))}
+    if arguments.command == "classes":
+        for name, kept in sets.items():
+            print(f"## {name}\n{kept.recalls().round(3).to_string()}\n")
+        return
     for name, table in corrected({name: kept.rows() for name, kept in sets.items()}).items():
         if arguments.command == "tables":
             print(f"## {name}: {len(sets[name].truth.images):,} test images\n{markdown(table)}")

@@ -80,6 +80,17 @@ def test_recall_at_the_threshold_of_the_validation_images(run):
     assert row["value"] == pytest.approx(np.mean(recalls), abs=0.01)
 
 
+def test_recalls_are_means_over_the_seeds(run):
+    artifact, kept = run
+    truth, members = predictions.read(artifact)
+    found = study.Kept(kept / "all").recalls().loc["alpha 1 + 200"]
+    own = [member.predicted for member in members if member.cell == "alpha 1 + 200"]
+    for label, name in enumerate(truth.classes):
+        chosen = truth.labels == label
+        assert found[name] == pytest.approx(np.mean([(predicted[chosen] == label).mean() for predicted in own]))
+    assert found["accuracy"] == pytest.approx(np.mean([(predicted == truth.labels).mean() for predicted in own]))
+
+
 def test_what_is_kept_already_must_agree(run):
     artifact, kept = run
     assert study.keep(artifact, "all", folder=kept) == 0
