@@ -14,7 +14,7 @@ import lesiongan
 #: Fewer steps than the demo's, and no limit to a blessing: what is asked of their images in tests is not how they look,
 #: and all are pushed.
 SHORT = ("--set", "acgan.images=640", "--set", "cyclegan.images=64", "--set", "evaluation.beat_before=false")
-SHORT += ("--set", "classifier.images=1600", "--set", "grid.images=128", "--set", "evaluation.resamples=200")
+SHORT += ("--set", "grid.images=128", "--set", "evaluation.resamples=200")
 SHORT += ("--set", "evaluation.min_diversity=0", "--set", "evaluation.max_copies=1")
 
 
