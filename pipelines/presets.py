@@ -46,7 +46,7 @@ def demo(recipe: Recipe = "best") -> Config:
         scale="demo",
         data=dataclasses.replace(base.data, phantoms=1000, phantom_size=48),
         classifier=dataclasses.replace(
-            base.classifier, size=32, width=0.25, batch=64, images=6400, learning_rate=4e-3, weights="none"
+            base.classifier, size=32, width=0.25, batch=64, images=12_800, learning_rate=4e-3, weights="none"
         ),
         acgan=acgan,
         cyclegan=cyclegan,

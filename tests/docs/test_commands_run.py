@@ -66,7 +66,7 @@ TINY = {
     ),
 }
 #: The demo's own values of what documented options change, so that its cache answers.
-DEMO = (*SHORT[1::2], "classifier.images=6400", "grid.seeds=1")
+DEMO = (*SHORT[1::2], "classifier.images=12800", "grid.seeds=1")
 DEMO += ("nevus_to_melanoma.alphas=0.5,1.0", "nevus_to_melanoma.amounts=100,200")
 #: What a library tells its developers.
 NOISE = re.compile(
