@@ -121,7 +121,7 @@ def test_a_real_training_whose_cycle_loss_rules_out_all_else(tmp_path):
 
 @pytest.mark.long
 def test_a_real_training_whose_identity_loss_rules_out_all_else(tmp_path):
-    found = warnings_of(tmp_path, blots(40, 0), blots(40, 1), identity=100.0, images=4000)
+    found = warnings_of(tmp_path, blots(40, 0), blots(40, 1), identity=100.0, images=6000)
     assert sum(text.startswith("identity collapse") for text in found) == 1
 
 
