@@ -282,19 +282,20 @@ class _RunObserver:
             raise self.cache.failure
         paths = {key: value.uri for key, value in outputs.items() if isinstance(value, dsl.Artifact)}
         self.outputs[self.task] = paths
-        if ok:  # of a cached step too: a kill may have come between its entry and this
-            for record in _lineage(paths):
-                drop_checkpoints(Path("work"), record["step"], record["identity"])
         if not ok:
             self.record.step(self.task, status="failed", seconds=round(seconds, 1), error=str(self.failure()))
-        elif self.cached:
-            took = next((record["seconds"] for record in _lineage(paths)), 0.0)
+            return
+        records = list(_lineage(paths))
+        for record in records:  # of a cached step too: a kill may have come between its entry and this
+            drop_checkpoints(Path("work"), record["step"], record["identity"])
+        if self.cached:
+            took = next((record["seconds"] for record in records), 0.0)
             self.record.step(self.task, status="cached", seconds=took, outputs=paths)
             self.say(f"[{self.task}] cached")
         else:
             self.record.step(self.task, status="done", seconds=round(seconds, 1), outputs=paths)
             self.say(f"[{self.task}] done in {duration(seconds)}")
-        if ok and "model" in paths:
+        if "model" in paths:
             link_models(self.workdir, paths["model"])
 
     def failure(self) -> LesionganError:

@@ -38,8 +38,18 @@ def demo(recipe: Recipe = "best") -> Config:
         acgan = dataclasses.replace(acgan, width=0.35, images=12_800)
         cyclegan = dataclasses.replace(cyclegan, blocks=2, filters=8, images=256)
     else:  # what comes nearest to lesions on skin in a minute: many small steps
-        acgan = dataclasses.replace(acgan, networks="residual", look_size=0, width=0.25, images=20_000)
-        acgan = dataclasses.replace(acgan, learning_rate=8e-4, class_weight=0.5, spectral_norm=True, r1=1.0, r1_every=8)
+        acgan = dataclasses.replace(
+            acgan,
+            networks="residual",
+            look_size=0,
+            width=0.25,
+            images=20_000,
+            learning_rate=8e-4,
+            class_weight=0.5,
+            spectral_norm=True,
+            r1=1.0,
+            r1_every=8,
+        )
         cyclegan = dataclasses.replace(cyclegan, generator="additive", blocks=1, filters=12, cycle=5.0, images=512)
     return dataclasses.replace(
         base,
